@@ -1,0 +1,1 @@
+"""Backends: what turns optimized IR into something that runs."""

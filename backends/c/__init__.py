@@ -1,0 +1,1 @@
+"""The C backend: select kernels, plan memory, emit C99."""
