@@ -1,0 +1,38 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root folder of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def project() -> dict[str, Any]:
+    """pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Models, data and tools too large for the repository; the test skips where absent."""
+    folder = Path(os.environ.get("BURNISH_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no shared material at {folder} (set BURNISH_SHARED)")
+    return folder
