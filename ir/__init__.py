@@ -1,0 +1,58 @@
+"""The graph IR: typed SSA, its ops, text form, verifier and reference interpreter.
+
+This is the public door of the package; other packages import from here.
+"""
+
+from . import ops
+from .attributes import Attributes, AttributeValue
+from .builder import Builder, build_function
+from .constants import Array, Constant
+from .core import Block, Function, Module, Op, Use, Value
+from .dims import Dim, DimExpr, symbol
+from .dtypes import DType, Kind
+from .errors import Error, InternalError
+from .locations import UNKNOWN, Location, Source
+from .opdef import Cost, OpDef, Trait, lookup, register, registry
+from .rewriter import Listener, Rewriter
+from .types import Encoding, Layout, Quantized, Sparse, TensorType, broadcast_shapes, tensor
+
+__all__ = [
+    "UNKNOWN",
+    "Array",
+    "AttributeValue",
+    "Attributes",
+    "Block",
+    "Builder",
+    "Constant",
+    "Cost",
+    "DType",
+    "Dim",
+    "DimExpr",
+    "Encoding",
+    "Error",
+    "Function",
+    "InternalError",
+    "Kind",
+    "Layout",
+    "Listener",
+    "Location",
+    "Module",
+    "Op",
+    "OpDef",
+    "Quantized",
+    "Rewriter",
+    "Source",
+    "Sparse",
+    "TensorType",
+    "Trait",
+    "Use",
+    "Value",
+    "broadcast_shapes",
+    "build_function",
+    "lookup",
+    "ops",
+    "register",
+    "registry",
+    "symbol",
+    "tensor",
+]

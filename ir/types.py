@@ -1,0 +1,262 @@
+"""Types of values.
+
+A :class:`TensorType` carries all that later stages need to know of a value: logical
+shape, element type, how logical axes lie in memory (:class:`Layout`), and what the
+stored numbers mean (an encoding: :class:`Quantized` or :class:`Sparse`).  Types are
+immutable and compared by value.  ``shape`` is always in logical axis order; ``layout``
+describes storage only, so shape rules never depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Union
+
+from . import dims
+from .dims import Dim, DimExpr
+from .dtypes import DType
+from .errors import TypeInferenceError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Storage order of logical axes, outermost first, then inner tiles.
+
+    ``order`` is a permutation of the axes; ``tiles`` lists ``(axis, factor)`` pairs that
+    are split off and stored innermost, padded to a multiple of the factor.
+    NHWC is ``Layout((0, 2, 3, 1))``, NCHW8c is ``Layout((0, 1, 2, 3), ((1, 8),))``.
+    """
+
+    order: tuple[int, ...]
+    tiles: tuple[tuple[int, int], ...] = ()
+
+    def __str__(self) -> str:
+        parts = [str(axis) for axis in self.order]
+        parts += [f"{axis}:{factor}" for axis, factor in self.tiles]
+        return f"layout({', '.join(parts)})"
+
+    def problem(self, rank: int) -> str:
+        """Why this layout does not fit a tensor of ``rank`` axes; empty when it does."""
+        if sorted(self.order) != list(range(rank)):
+            return f"{self} is not a permutation of {rank} axes"
+        if any(not 0 <= axis < rank or factor < 1 for axis, factor in self.tiles):
+            return f"{self} tiles an axis that a tensor of rank {rank} does not have"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """Stored integer ``q`` means ``(q - zero_point) * scale``.
+
+    ``axis`` is None for one scale and zero point for the whole tensor, else the axis along
+    which they vary; ``block`` > 0 means one pair per ``block`` elements along ``axis``
+    (then parameters are listed in row-major order of the tensor of blocks).
+    ``dtype`` is the expressed type, that of the real number.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+    block: int = 0
+    dtype: DType = DType.F32
+
+    def __str__(self) -> str:
+        if self.axis is None:
+            text = f"quant({self.scale[0]!r}, {self.zero_point[0]}"
+        else:
+            scales = ", ".join(map(repr, self.scale))
+            zero_points = self.zero_point
+            same = len(set(zero_points)) == 1
+            points = str(zero_points[0]) if same else f"[{', '.join(map(str, zero_points))}]"
+            text = f"quant([{scales}], {points}, axis = {self.axis}"
+        if self.block:
+            text += f", block = {self.block}"
+        if self.dtype is not DType.F32:
+            text += f", {self.dtype}"
+        return text + ")"
+
+    def problem(self, shape: tuple[Dim, ...], dtype: DType) -> str:
+        """Why this encoding does not fit a tensor type; empty when it does."""
+        if not dtype.is_integer and dtype.bits > 8:
+            return f"element type {dtype} cannot be quantized storage"
+        if len(self.scale) != len(self.zero_point):
+            return f"{len(self.scale)} scales but {len(self.zero_point)} zero points"
+        if any(not s > 0 for s in self.scale):
+            return "a scale is not positive"
+        if self.axis is None:
+            return "" if len(self.scale) == 1 else "several scales without an axis"
+        if not 0 <= self.axis < len(shape):
+            return f"axis {self.axis} of a tensor of rank {len(shape)}"
+        extent = shape[self.axis]
+        if self.block == 0 and isinstance(extent, int) and extent != len(self.scale):
+            return f"{len(self.scale)} scales for axis {self.axis} of size {extent}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A checkable promise about zeros, for constants.
+
+    ``format`` is ``"unstructured"``, ``"block"`` (zeros come in aligned blocks of shape
+    ``block`` over the last axes) or ``"channel"`` (whole slices along axis ``block[0]``).
+    """
+
+    format: str
+    block: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"sparse({', '.join([self.format, *map(str, self.block)])})"
+
+    def problem(self, shape: tuple[Dim, ...], dtype: DType) -> str:
+        """Why this encoding does not fit a tensor type; empty when it does."""
+        if self.format not in ("unstructured", "block", "channel"):
+            return f"unknown sparsity format {self.format}"
+        if self.format == "block" and not 0 < len(self.block) <= len(shape):
+            return f"blocks of rank {len(self.block)} in a tensor of rank {len(shape)}"
+        if self.format == "channel" and not (
+            len(self.block) == 1 and 0 <= self.block[0] < len(shape)
+        ):
+            return "channel sparsity names one axis of the tensor"
+        return ""
+
+
+Encoding = Union[Quantized, Sparse]
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """The type of a tensor value; immutable, compared by value.
+
+    Raises:
+        TypeInferenceError: a dimension is negative, or the tensor has absurdly many elements.
+    """
+
+    shape: tuple[Dim, ...]
+    dtype: DType
+    layout: Layout | None = None
+    encoding: Encoding | None = None
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        elements = 1
+        for dim in self.shape:
+            if isinstance(dim, DimExpr):
+                continue
+            if dim < 0:
+                raise TypeInferenceError(f"a tensor has the negative dimension {dim}")
+            elements *= max(dim, 1)
+        if elements >= dims.MAX_DIM:
+            shape = ", ".join(map(str, self.shape))
+            raise TypeInferenceError(
+                f"a tensor of shape [{shape}] has {elements} elements; "
+                f"burnish refuses 2^40 and more"
+            )
+        key = (self.shape, self.dtype, self.layout, self.encoding)
+        object.__setattr__(self, "_hash", hash(key))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether every dimension is an integer."""
+        return all(isinstance(dim, int) for dim in self.shape)
+
+    @property
+    def static_shape(self) -> tuple[int, ...]:
+        """The shape as integers.
+
+        Raises:
+            TypeInferenceError: a dimension is symbolic.
+        """
+        for dim in self.shape:
+            if not isinstance(dim, int):
+                raise TypeInferenceError(f"dimension {dim} of {self} is not static")
+        return tuple(dim for dim in self.shape if isinstance(dim, int))
+
+    @property
+    def elements(self) -> Dim:
+        """Number of logical elements."""
+        return dims.product(self.shape)
+
+    @property
+    def bytes(self) -> Dim:
+        """Bytes of a dense array of this type (sub-byte elements one per byte)."""
+        return self.elements * self.dtype.bytes
+
+    @property
+    def quantized(self) -> Quantized | None:
+        return self.encoding if isinstance(self.encoding, Quantized) else None
+
+    @property
+    def logical(self) -> TensorType:
+        """The same type without layout and encoding."""
+        if self.layout is None and self.encoding is None:
+            return self
+        return TensorType(self.shape, self.dtype)
+
+    def with_shape(self, shape: Sequence[Dim]) -> TensorType:
+        """The same element type and encoding with another shape (layout is dropped)."""
+        return TensorType(tuple(shape), self.dtype, None, self.encoding)
+
+    def with_dtype(self, dtype: DType) -> TensorType:
+        """The same shape and layout with another element type (encoding is dropped)."""
+        return TensorType(self.shape, dtype, self.layout)
+
+    def with_encoding(self, encoding: Encoding | None) -> TensorType:
+        return replace(self, encoding=encoding)
+
+    def substitute(self, binding: Mapping[str, Dim]) -> TensorType:
+        """The type with symbols replaced."""
+        if self.is_static:
+            return self
+        shape = tuple(dims.substitute(dim, binding) for dim in self.shape)
+        return TensorType(shape, self.dtype, self.layout, self.encoding)
+
+    def problem(self) -> str:
+        """Why layout or encoding do not fit the shape; empty when they do."""
+        if self.layout is not None and (text := self.layout.problem(self.rank)):
+            return text
+        if self.encoding is not None:
+            return self.encoding.problem(self.shape, self.dtype)
+        return ""
+
+    def __str__(self) -> str:
+        parts = [f"{self.dtype}[{', '.join(map(str, self.shape))}]"]
+        if self.layout is not None:
+            parts.append(str(self.layout))
+        if self.encoding is not None:
+            parts.append(str(self.encoding))
+        return f"tensor<{', '.join(parts)}>"
+
+
+def tensor(dtype: DType | str, *shape: Dim) -> TensorType:
+    """Shorthand: ``tensor("f32", 1, 3, 8, 8)``."""
+    return TensorType(tuple(shape), DType.parse(dtype) if isinstance(dtype, str) else dtype)
+
+
+def broadcast_shapes(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
+    """NumPy broadcasting of shapes, aligned at the last axis.
+
+    A symbolic dimension broadcasts against 1 and against itself; against another size it
+    is refused, because which of them is 1 cannot be known.
+
+    Raises:
+        TypeInferenceError: two dimensions differ and neither is 1.
+    """
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Dim] = [1] * rank
+    for shape in shapes:
+        for axis, dim in enumerate(shape, start=rank - len(shape)):
+            if dim == 1 or dim == result[axis]:
+                continue
+            if result[axis] != 1:
+                listed = " and ".join(f"[{', '.join(map(str, s))}]" for s in shapes)
+                raise TypeInferenceError(f"shapes {listed} do not broadcast together")
+            result[axis] = dim
+    return tuple(result)
