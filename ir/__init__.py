@@ -11,10 +11,13 @@ from .core import Block, Function, Module, Op, Use, Value
 from .dims import Dim, DimExpr, symbol
 from .dtypes import DType, Kind
 from .errors import Error, InternalError
+from .interpreter import interpret
 from .locations import UNKNOWN, Location, Source
 from .opdef import Cost, OpDef, Trait, lookup, register, registry
 from .rewriter import Listener, Rewriter
+from .text import parse, to_text
 from .types import Encoding, Layout, Quantized, Sparse, TensorType, broadcast_shapes, tensor
+from .verifier import verify
 
 __all__ = [
     "UNKNOWN",
@@ -49,10 +52,14 @@ __all__ = [
     "Value",
     "broadcast_shapes",
     "build_function",
+    "interpret",
     "lookup",
     "ops",
+    "parse",
     "register",
     "registry",
     "symbol",
     "tensor",
+    "to_text",
+    "verify",
 ]

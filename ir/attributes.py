@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from .constants import Constant
 from .dims import Dim, DimExpr, substitute
 from .dtypes import DType
 from .types import Layout, Quantized, Sparse
 
-Scalar = Union[bool, int, float, str, DType, DimExpr, Constant, Quantized, Sparse, Layout]
-AttributeValue = Union[Scalar, tuple["AttributeValue", ...]]
+Scalar = bool | int | float | str | DType | DimExpr | Constant | Quantized | Sparse | Layout
+AttributeValue: TypeAlias = Scalar | tuple["AttributeValue", ...]
 
 
 class BadAttributeError(ValueError):

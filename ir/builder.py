@@ -93,9 +93,7 @@ class Builder:
         attributes: dict[str, object] = {"value": handle}
         if encoding is not None:
             attributes["encoding"] = (encoding,)
-        created = self.create(
-            "core.constant", (), attributes, location=location, names=(name,)
-        )
+        created = self.create("core.constant", (), attributes, location=location, names=(name,))
         return created.result
 
     def ret(self, *values: Value) -> Op:

@@ -8,9 +8,7 @@ from .core import Block, Function, Module, Op, Value
 from .dims import Dim
 
 
-def clone_op(
-    op: Op, values: dict[Value, Value], binding: Mapping[str, Dim] | None = None
-) -> Op:
+def clone_op(op: Op, values: dict[Value, Value], binding: Mapping[str, Dim] | None = None) -> Op:
     """A detached copy of ``op`` with operands looked up in ``values``, which learns its results.
 
     ``binding`` replaces symbols in attributes and types on the way.
@@ -37,6 +35,7 @@ def clone_block(block: Block, binding: Mapping[str, Dim] | None = None) -> Block
 
 
 def clone_function(function: Function, binding: Mapping[str, Dim] | None = None) -> Function:
+    """A copy of a function, in no module."""
     return Function(function.name, clone_block(function.body, binding), function.result_names)
 
 

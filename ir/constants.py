@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -29,9 +29,9 @@ class UnresolvedConstantError(Error):
 class Constant:
     """An immutable array with its element type; equal when type, shape and bytes are equal."""
 
-    __slots__ = ("__weakref__", "_array", "_digest", "_load", "dtype", "shape")
+    __slots__ = ("__weakref__", "_array", "_digest", "_load", "dtype", "is_resolved", "shape")
 
-    _by_digest: WeakValueDictionary[str, Constant] = WeakValueDictionary()
+    _by_digest: ClassVar[WeakValueDictionary[str, Constant]] = WeakValueDictionary()
     """Constants alive in this process whose digest is known, so that text finds its data."""
 
     def __init__(self, array: Array | np.generic) -> None:
@@ -42,6 +42,8 @@ class Constant:
         self._array: Array | None = view
         self._load: Callable[[], Array] | None = None
         self._digest: str | None = None
+        self.is_resolved = True
+        """False when the data is not at hand (see :meth:`unresolved`)."""
 
     @classmethod
     def deferred(cls, dtype: DType, shape: tuple[int, ...], load: Callable[[], Array]) -> Constant:
@@ -49,6 +51,7 @@ class Constant:
         self = cls.__new__(cls)
         self.dtype, self.shape = dtype, shape
         self._array, self._load, self._digest = None, load, None
+        self.is_resolved = True
         return self
 
     @classmethod
@@ -67,6 +70,7 @@ class Constant:
 
         self = cls.deferred(dtype, shape, missing)
         self._digest = digest
+        self.is_resolved = False
         return self
 
     @property

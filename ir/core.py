@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
 
 from .attributes import Attributes
 from .constants import Constant
@@ -43,9 +42,7 @@ class Value:
 
     __slots__ = ("_uses", "index", "name", "owner", "type")
 
-    def __init__(
-        self, type: TensorType, owner: Union[Op, Block], index: int, name: str | None
-    ) -> None:
+    def __init__(self, type: TensorType, owner: Op | Block, index: int, name: str | None) -> None:
         self.type = type
         self.owner = owner
         self.index = index

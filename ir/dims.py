@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Union
 
 from .errors import DimensionError, clip
 
@@ -35,9 +34,7 @@ class DimExpr:
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
-            isinstance(other, DimExpr)
-            and self._hash == other._hash
-            and self.terms == other.terms
+            isinstance(other, DimExpr) and self._hash == other._hash and self.terms == other.terms
         )
 
     def __hash__(self) -> int:
@@ -134,16 +131,24 @@ class Call:
         return f"{self.function}({', '.join(map(str, self.args))})"
 
 
-Atom = Union[Symbol, Call]
-Dim = Union[int, DimExpr]
+Atom = Symbol | Call
+Dim = int | DimExpr
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 FUNCTIONS = ("floordiv", "mod", "min", "max")
+RESERVED = frozenset(
+    {
+        *("_", "axis", "blob", "block", "dense", "false", "func", "inf", "layout", "loc"),
+        *("metadata", "module", "nan", "quant", "region", "resources", "sparse", "splat"),
+        *("symbols", "tensor", "true", *FUNCTIONS),
+    }
+)
+"""Words of the text form that a bare symbol may not be."""
 
 
 def quote_symbol(name: str) -> str:
     """A symbol's name in text: bare when an identifier, else in backticks with escapes."""
-    if IDENTIFIER.match(name) and name not in FUNCTIONS:
+    if IDENTIFIER.match(name) and name not in RESERVED:
         return name
     escaped = name.encode("unicode_escape").decode().replace("`", "\\x60")
     return f"`{escaped}`"

@@ -77,9 +77,7 @@ class ElementwiseOp(OpDef):
             name: x.astype(d.compute.numpy) if d.compute is not d else x
             for name, x, d in zip(self.operands, operands, dtypes)
         }
-        values.update(
-            {k: v for k, v in a.items() if isinstance(v, (bool, int, float))}
-        )
+        values.update({k: v for k, v in a.items() if isinstance(v, (bool, int, float))})
         result = scalar.evaluate(self.expression, values, work)
         shape = np.broadcast_shapes(*(x.shape for x in operands))
         if result.shape != shape:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .attributes import AttributeKind, Attributes, AttributeValue, BadAttributeError
 from .constants import Array
@@ -114,7 +114,7 @@ class Cost:
         )
 
 
-OperandTypes = Sequence[Union[TensorType, None]]
+OperandTypes = Sequence[TensorType | None]
 RegionFunction = Callable[..., list[Array]]
 """Runs a region on arrays, one per block argument, and returns what it yields."""
 

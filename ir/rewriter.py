@@ -120,9 +120,7 @@ class Rewriter:
         ``absorbed`` are further ops the new one stands for: their locations are joined.
         """
         location = Location.join(*(other.location for other in absorbed), op.location)
-        new = self.before(op, location=location).create(
-            name, operands, attributes, regions=regions
-        )
+        new = self.before(op, location=location).create(name, operands, attributes, regions=regions)
         self.replace(op, new.results)
         return new
 

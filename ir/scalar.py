@@ -16,7 +16,7 @@ import ast
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Call:
     args: tuple[Expr, ...]
 
 
-Expr = Union[Var, Literal, Call]
+Expr = Var | Literal | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _truncated_mod(x: Array, y: Array) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    return np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64)).astype(x.dtype)
+    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64))).astype(x.dtype)
 
 
 def _power(x: Array, y: Array) -> Array:
@@ -102,7 +102,8 @@ def _power(x: Array, y: Array) -> Array:
     if np.issubdtype(x.dtype, np.floating):
         return np.asarray(np.power(x, y))
     inverse = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0))
-    return np.where(y < 0, inverse, np.power(x, np.maximum(y, 0))).astype(x.dtype)
+    positive = np.power(x, np.maximum(y, 0))
+    return np.asarray(np.where(y < 0, inverse, positive)).astype(x.dtype)
 
 
 def _shift(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:

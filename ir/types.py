@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Union
 
 from . import dims
 from .dims import Dim, DimExpr
@@ -121,7 +120,7 @@ class Sparse:
         return ""
 
 
-Encoding = Union[Quantized, Sparse]
+Encoding = Quantized | Sparse
 
 
 @dataclass(frozen=True)

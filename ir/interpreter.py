@@ -1,0 +1,205 @@
+"""The reference interpreter: the meaning of a module, by NumPy, op by op.
+
+It is the oracle of passes and backends, so it is plain: every op is evaluated by its
+definition, values are dropped when their last user is done, and each result is checked
+against its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from .attributes import Attributes
+from .constants import Array
+from .core import Block, Function, Module, Op, Value
+from .dims import Dim, DimExpr, Symbol, evaluate, symbols_of
+from .dtypes import DType
+from .errors import Error, InputError, InternalError, clip
+from .opdef import RegionFunction
+from .types import TensorType
+
+Observer = Callable[[Op, Sequence[Array]], None]
+
+
+def interpret(
+    module: Module,
+    inputs: Mapping[str, Array],
+    *,
+    function: str = "main",
+    observe: Observer | None = None,
+) -> dict[str, Array]:
+    """Run a function of ``module`` on arrays by name; results by name.
+
+    Symbolic dimensions take their sizes from the inputs.  ``observe`` sees every op with its
+    results (not those of nested regions).
+
+    Raises:
+        InputError: a missing, unknown or ill-typed input, or an index out of range.
+    """
+    target = module.functions[function]
+    arrays, binding = bind_inputs(target, inputs, module.symbols)
+    results = _Frame(binding, observe).run(target.body, arrays)
+    return dict(zip(target.result_names, results))
+
+
+def bind_inputs(
+    function: Function,
+    inputs: Mapping[str, Array],
+    symbols: Mapping[str, tuple[int, int]] | None = None,
+) -> tuple[list[Array], dict[str, int]]:
+    """Check ``inputs`` against the signature; arrays in argument order and sizes of symbols.
+
+    Raises:
+        InputError: names, element types or shapes do not fit, or sizes contradict each other.
+    """
+    names = function.arg_names
+    missing = [name for name in names if name not in inputs]
+    unknown = [name for name in inputs if name not in names]
+    if missing or unknown:
+        said = [f'"{clip(n)}" is missing' for n in missing]
+        said += [f'"{clip(n)}" is unknown' for n in unknown]
+        expected = ", ".join(f'"{clip(n)}"' for n in names) or "none"
+        raise InputError(f"inputs: {', '.join(said)}", help=f"the inputs are {expected}")
+    binding: dict[str, int] = {}
+    arrays = []
+    for name, value in zip(names, function.args):
+        array = np.asarray(inputs[name])
+        _check_dtype(name, array, value.type)
+        _bind_shape(name, array, value.type, binding)
+        arrays.append(array)
+    for symbol, (low, high) in (symbols or {}).items():
+        if symbol in binding and not low <= binding[symbol] <= high:
+            raise InputError(
+                f'dimension "{clip(symbol)}" is {binding[symbol]}, declared as {low}..{high}'
+            )
+    return arrays, binding
+
+
+def _check_dtype(name: str, array: Array, type_: TensorType) -> None:
+    if array.dtype != type_.dtype.numpy:
+        raise InputError(
+            f'input "{clip(name)}" is {array.dtype}, must be {type_.dtype.numpy}',
+            help=f"convert it: array.astype({str(type_.dtype.numpy)!r})",
+        )
+
+
+def _bind_shape(name: str, array: Array, type_: TensorType, binding: dict[str, int]) -> None:
+    expected = f"[{', '.join(map(str, type_.shape))}]"
+    wrong = InputError(f'input "{clip(name)}" has shape {list(array.shape)}, must be {expected}')
+    if array.ndim != type_.rank:
+        raise wrong
+    for size, dim in zip(array.shape, type_.shape):
+        if isinstance(dim, DimExpr) and (symbol := _plain_symbol(dim)) is not None:
+            if binding.setdefault(symbol, size) != size:
+                raise InputError(
+                    f'input "{clip(name)}": dimension {clip(symbol)} is {size} here '
+                    f"and {binding[symbol]} elsewhere"
+                )
+        elif isinstance(dim, int) and dim != size:
+            raise wrong
+    for size, dim in zip(array.shape, type_.shape):
+        known = isinstance(dim, DimExpr) and symbols_of(dim) <= binding.keys()
+        if known and evaluate(dim, binding) != size:
+            raise wrong
+
+
+def _plain_symbol(dim: DimExpr) -> str | None:
+    """The symbol's name when ``dim`` is exactly one symbol."""
+    if len(dim.terms) != 1:
+        return None
+    atoms, coefficient = dim.terms[0]
+    if coefficient != 1 or len(atoms) != 1 or not isinstance(atoms[0], Symbol):
+        return None
+    return atoms[0].name
+
+
+def evaluate_op(
+    op: Op, operands: Sequence[Array | None], binding: Mapping[str, int] | None = None
+) -> list[Array]:
+    """Results of one op on arrays (None for absent operands)."""
+    return _Frame(dict(binding or {})).evaluate(op, operands)
+
+
+class _Frame:
+    """One run of a function: the sizes of symbols, and who watches."""
+
+    def __init__(self, binding: dict[str, int], observe: Observer | None = None) -> None:
+        self._binding: dict[str, int] = binding
+        self._observe = observe
+
+    def run(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
+        values: dict[Value, Array] = dict(zip(block.args, arguments))
+        remaining = {arg: arg.use_count for arg in block.args}
+        terminator = block.terminator
+        for op in block:
+            if op is terminator:
+                break
+            operands = [None if v is None else values[v] for v in op.operands]
+            results = self.evaluate(op, operands)
+            if self._observe is not None:
+                self._observe(op, results)
+            for value, array in zip(op.results, results):
+                values[value] = array
+                remaining[value] = value.use_count
+            for value in op.inputs:
+                remaining[value] -= 1
+                if not remaining[value]:
+                    values.pop(value, None)
+        return [values[value] for value in terminator.inputs]
+
+    def evaluate(self, op: Op, operands: Sequence[Array | None]) -> list[Array]:
+        attributes = op.attributes
+        if self._binding:
+            sizes: dict[str, Dim] = dict(self._binding)
+            attributes = attributes.substitute(sizes)
+        try:
+            results = self._apply(op, attributes, operands)
+        except Error as error:
+            raise error.located(str(op.location) if op.location else op.name) from None
+        return [
+            self._checked(op, np.asarray(array), value.type)
+            for array, value in zip(results, op.results)
+        ]
+
+    def _apply(
+        self, op: Op, attributes: Attributes, operands: Sequence[Array | None]
+    ) -> Sequence[Array]:
+        if op.regions:
+            present = [array for array in operands if array is not None]
+            regions: list[RegionFunction] = [self._region(region) for region in op.regions]
+            return op.opdef.evaluate_regions(attributes, present, regions)
+        fixed = len(op.opdef.operands)
+        padded = [*operands, *[None] * (fixed - len(operands))]
+        if len(padded) > len(operands) and _is_variadic(op):
+            padded = padded[: max(len(operands), fixed - 1)]
+        result = op.opdef.evaluate(attributes, *padded)
+        return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+
+    def _region(self, region: Block) -> RegionFunction:
+        inner = _Frame(self._binding)
+        return lambda *arguments: inner.run(region, arguments)
+
+    def _checked(self, op: Op, array: Array, type_: TensorType) -> Array:
+        dtype = DType.from_numpy(array.dtype)
+        expected = tuple(dim if isinstance(dim, int) else self._size(dim) for dim in type_.shape)
+        shape_fits = len(expected) == array.ndim and all(
+            e is None or e == size for e, size in zip(expected, array.shape)
+        )
+        if dtype is not type_.dtype or not shape_fits:
+            raise InternalError(
+                f"{op.name} at {op.location} evaluated to {dtype}{list(array.shape)}, "
+                f"but its type is {type_}"
+            )
+        return array
+
+    def _size(self, dim: DimExpr) -> int | None:
+        if symbols_of(dim) <= self._binding.keys():
+            return evaluate(dim, self._binding)
+        return None
+
+
+def _is_variadic(op: Op) -> bool:
+    specs = list(op.opdef.operands.values())
+    return bool(specs) and specs[-1].variadic
