@@ -164,6 +164,12 @@ def test_public_names_resolve(name: str) -> None:
     assert getattr(burnish, name) is getattr(importlib.import_module(module), name)
 
 
+def test_no_module_hides_a_public_name(root: Path, mapping: dict[str, str]) -> None:
+    # Importing compiler/verify.py would set burnish.verify to the module.
+    stems = {path.stem for path in (root / mapping["burnish"]).iterdir()}
+    assert not stems & set(burnish._PUBLIC)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'burnish' has no attribute 'nothing'"):
         _ = burnish.nothing
