@@ -1,0 +1,1 @@
+"""Frontends: what reads a model of another format into the graph IR."""

@@ -1,0 +1,120 @@
+"""Operators that the ONNX schemas define by a function of simpler operators.
+
+They are not expanded when a model is loaded: burnish has ops of its own for most.  The importer
+asks :func:`schema_function_body` for those it has none for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnx
+import onnx.defs
+import onnx.helper
+import onnx.numpy_helper
+
+from burnish.ir.errors import InternalError
+
+from .build import GraphReader, normal_domain, read_opsets
+from .external_data import ExternalFiles
+from .functions import Function, function_body, instantiate
+from .graph import AttributeValue, DeclaredType, Graph, NameSupply, Node
+from .structure import check_graph
+from .tensors import ELEMENT_CODES, ELEMENT_TYPES, Payloads, Tensor
+
+_CODES = {row.name: code for code, row in ELEMENT_TYPES.items()}
+
+
+def schema_function_body(
+    node: Node, names: NameSupply, input_types: Sequence[DeclaredType] = ()
+) -> list[Node] | None:
+    """The nodes that ``node`` stands for by its schema, named into the graph of ``node``.
+
+    ``input_types`` (one per input; only element type and rank matter) let operators whose
+    function depends on the types of their inputs be expanded too.  The result may again contain
+    operators with a function.  None when the schema has no function, or none for these types.
+    """
+    try:
+        schema = onnx.defs.get_schema(node.op_type, node.version, node.domain)
+    except onnx.defs.SchemaError:
+        return None
+    proto = _function_proto(schema, node, input_types)
+    if proto is None:
+        return None
+    return instantiate(_read_schema_function(schema, proto, node), node, names)
+
+
+def _function_proto(
+    schema: Any, node: Node, input_types: Sequence[DeclaredType]
+) -> onnx.FunctionProto | None:
+    """The newest form of the function that the node's operator set allows.
+
+    ``schema`` is an OpSchema, whose stub does not declare these methods.
+    """
+    fixed = [v for v in schema.function_opset_versions if v <= node.version]
+    typed = [v for v in schema.context_dependent_function_opset_versions if v <= node.version]
+    proto = onnx.FunctionProto()
+    if fixed:
+        proto.ParseFromString(schema.get_function_with_opset_version(max(fixed)))
+    elif typed and len(input_types) == len(node.inputs):
+        types = [_type_proto(declared).SerializeToString() for declared in input_types]
+        content = _node_proto(node).SerializeToString()
+        try:
+            text = schema.get_context_dependent_function_with_opset_version(
+                max(typed), content, types
+            )
+        except RuntimeError:  # the schema has no function for these types
+            return None
+        proto.ParseFromString(text)
+    return proto if proto.node else None
+
+
+def _read_schema_function(
+    schema: onnx.defs.OpSchema, proto: onnx.FunctionProto, node: Node
+) -> Function:
+    opsets = {node.domain: node.version, **read_opsets(proto.opset_import)}
+    payloads = Payloads(memoryview(b""), ExternalFiles(None))
+    reader = GraphReader(payloads, opsets, in_function=True)
+    nodes = reader.nodes(proto.node)
+    defaults: dict[str, AttributeValue] = {
+        name: reader.attribute(attribute.default_value)
+        for name, attribute in schema.attributes.items()
+        if attribute.default_value.type != onnx.AttributeProto.UNDEFINED
+    }
+    defaults.update({a.name: reader.attribute(a) for a in proto.attribute_proto})
+    body = function_body(proto.name, proto.input, proto.output, nodes)
+    key = (normal_domain(proto.domain), proto.name, "")
+    return Function(key, check_graph(body), defaults, opsets)
+
+
+def _type_proto(declared: DeclaredType) -> onnx.TypeProto:
+    code = _CODES.get(declared.element, 0)
+    return onnx.helper.make_tensor_type_proto(code, declared.shape)
+
+
+def _node_proto(node: Node) -> onnx.NodeProto:
+    """The node as ONNX wants it for choosing a function."""
+    attributes: dict[str, Any] = {
+        name: _plain(value) for name, value in node.attributes.items() if value != ()
+    }
+    return onnx.helper.make_node(
+        node.op_type, node.inputs, node.outputs, name=node.name, domain=node.domain, **attributes
+    )
+
+
+def _plain(value: AttributeValue) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Tensor):
+        if value.dtype is None:
+            return onnx.helper.make_tensor(
+                value.name, onnx.TensorProto.STRING, value.shape, list(value.array.flat)
+            )
+        array = value.array
+        tensor = onnx.TensorProto(name=value.name, data_type=ELEMENT_CODES[value.dtype])
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, value.name))
+        return tensor
+    if isinstance(value, (Graph, DeclaredType)):
+        raise InternalError("an operator with bodies has no function in the ONNX schemas")
+    return value
