@@ -1,0 +1,420 @@
+"""Structured C text: expressions that fold constants, and nested blocks of statements.
+
+An :class:`Expr` is C text with its precedence, so that operands get parentheses exactly where
+C needs them (or where gcc's ``-Wparentheses`` wants them).  Python's operators on it are
+**integer index arithmetic** and fold what is known: ``i * 1 + 0`` is ``i``, ``(i + 1) * 4 - 4``
+is ``i * 4``.  Arithmetic on tensor elements goes through :mod:`.scalar`, which knows types.
+
+A :class:`CodeWriter` holds statements in blocks.  Blocks that a constant decides vanish: a loop
+that runs once leaves only its body, one that never runs leaves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Union
+
+from burnish.ir.dims import Dim
+from burnish.ir.errors import InternalError
+
+# Precedence of C's operators, highest first.
+PRIMARY = 15
+UNARY = 14
+MULTIPLICATIVE = 13
+ADDITIVE = 12
+SHIFT = 11
+RELATIONAL = 10
+EQUALITY = 9
+BIT_AND = 8
+BIT_XOR = 7
+BIT_OR = 6
+AND = 5
+OR = 4
+CONDITIONAL = 3
+
+_PRECEDENCE: dict[str, int] = {
+    "*": MULTIPLICATIVE,
+    "/": MULTIPLICATIVE,
+    "%": MULTIPLICATIVE,
+    "+": ADDITIVE,
+    "-": ADDITIVE,
+    "<<": SHIFT,
+    ">>": SHIFT,
+    "<": RELATIONAL,
+    "<=": RELATIONAL,
+    ">": RELATIONAL,
+    ">=": RELATIONAL,
+    "==": EQUALITY,
+    "!=": EQUALITY,
+    "&": BIT_AND,
+    "^": BIT_XOR,
+    "|": BIT_OR,
+    "&&": AND,
+    "||": OR,
+}
+
+INDENT = "    "
+MAX_LINE = 100
+
+
+class Expr:
+    """C text of an expression.
+
+    ``value`` is its value when it is an integer known now.  ``base`` and ``offset`` say that it
+    is ``base + offset``, so that constants added one after another merge.
+    """
+
+    __slots__ = ("base", "offset", "precedence", "text", "value")
+
+    def __init__(
+        self,
+        text: str,
+        precedence: int = PRIMARY,
+        value: int | None = None,
+        base: Expr | None = None,
+        offset: int = 0,
+    ) -> None:
+        self.text = text
+        self.precedence = precedence
+        self.value = value
+        self.base = base
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Expr({self.text})"
+
+    def within(self, precedence: int) -> str:
+        """The text as an operand of an operator: in parentheses when it binds less."""
+        return f"({self.text})" if self.precedence < precedence else self.text
+
+    # Integer arithmetic with folding -----------------------------------------------------
+
+    def __add__(self, other: Index) -> Expr:
+        other = index(other)
+        if self.value is not None and other.value is not None:
+            return integer(self.value + other.value)
+        if self.value is not None:
+            return other + self.value
+        if other.value is not None:
+            return _shifted(self.base or self, self.offset + other.value)
+        if other.base is not None:
+            return (self + other.base) + other.offset
+        if self.base is not None:
+            return (self.base + other) + self.offset
+        if other.text.startswith("-"):
+            return binary("-", self, Expr(other.text[1:], other.precedence))
+        # Sums are associative for integers: the left side needs no parentheses, nor the right.
+        return Expr(f"{self.within(ADDITIVE)} + {other.within(ADDITIVE)}", ADDITIVE)
+
+    def __radd__(self, other: Index) -> Expr:
+        return index(other) + self
+
+    def __sub__(self, other: Index) -> Expr:
+        other = index(other)
+        if other.value is not None:
+            return self + -other.value
+        if other.base is not None:
+            return (self - other.base) + -other.offset
+        if self.base is not None:
+            return (self.base - other) + self.offset
+        if self.value == 0:
+            return Expr(f"-{other.within(UNARY)}", UNARY)
+        return binary("-", self, other)
+
+    def __rsub__(self, other: Index) -> Expr:
+        return index(other) - self
+
+    def __neg__(self) -> Expr:
+        return integer(0) - self
+
+    def __mul__(self, other: Index) -> Expr:
+        other = index(other)
+        if self.value is not None and other.value is not None:
+            return integer(self.value * other.value)
+        if self.value is not None:
+            return other * self.value
+        if other.value is not None:
+            if other.value == 0:
+                return integer(0)
+            if other.value == 1:
+                return self
+            if self.base is not None:
+                return self.base * other.value + self.offset * other.value
+        return binary("*", self, other)
+
+    def __rmul__(self, other: Index) -> Expr:
+        return index(other) * self
+
+    def __floordiv__(self, other: Index) -> Expr:
+        """C's ``/``; equal to Python's ``//`` for the non-negative operands of index code."""
+        other = index(other)
+        if other.value == 1:
+            return self
+        if self.value is not None and other.value is not None and self.value >= 0:
+            return integer(self.value // other.value)
+        return binary("/", self, other)
+
+    def __mod__(self, other: Index) -> Expr:
+        """C's ``%``; equal to Python's for the non-negative operands of index code."""
+        other = index(other)
+        if other.value == 1:
+            return integer(0)
+        if self.value is not None and other.value is not None and self.value >= 0:
+            return integer(self.value % other.value)
+        return binary("%", self, other)
+
+    # Conditions --------------------------------------------------------------------------
+
+    def _compare(self, operator: str, other: Index) -> Expr:
+        other = index(other)
+        if self.value is not None and other.value is not None:
+            holds = {
+                "<": self.value < other.value,
+                "<=": self.value <= other.value,
+                "==": self.value == other.value,
+                "!=": self.value != other.value,
+            }
+            return integer(int(holds[operator]))
+        return binary(operator, self, other)
+
+    def __lt__(self, other: Index) -> Expr:
+        return self._compare("<", other)
+
+    def __le__(self, other: Index) -> Expr:
+        return self._compare("<=", other)
+
+    def __gt__(self, other: Index) -> Expr:
+        return binary(">", self, index(other)) if not _known(self, other) else index(other) < self
+
+    def __ge__(self, other: Index) -> Expr:
+        return binary(">=", self, index(other)) if not _known(self, other) else index(other) <= self
+
+    def equals(self, other: Index) -> Expr:
+        """The condition ``self == other``."""
+        return self._compare("==", other)
+
+    def differs(self, other: Index) -> Expr:
+        """The condition ``self != other``."""
+        return self._compare("!=", other)
+
+    def __and__(self, other: Expr) -> Expr:
+        """Logical and (C's ``&&``)."""
+        for one, two in ((self, other), (other, self)):
+            if one.value is not None:
+                return two if one.value else integer(0)
+        return binary("&&", self, other)
+
+    def __or__(self, other: Expr) -> Expr:
+        """Logical or (C's ``||``)."""
+        for one, two in ((self, other), (other, self)):
+            if one.value is not None:
+                return integer(1) if one.value else two
+        return binary("||", self, other)
+
+
+Index = Union[Expr, Dim]
+
+
+def _known(a: Expr, b: Index) -> bool:
+    return a.value is not None and index(b).value is not None
+
+
+def _shifted(base: Expr, offset: int) -> Expr:
+    if offset == 0:
+        return base
+    sign = "+" if offset > 0 else "-"
+    text = f"{base.within(ADDITIVE)} {sign} {abs(offset)}"
+    return Expr(text, ADDITIVE, None, base, offset)
+
+
+def integer(value: int) -> Expr:
+    """An integer literal."""
+    return Expr(str(value), PRIMARY if value >= 0 else UNARY, value)
+
+
+def index(value: Index) -> Expr:
+    """``value`` as an expression.
+
+    Raises:
+        InternalError: a symbolic dimension (selection refuses them before code is written).
+    """
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, int):
+        return integer(value)
+    raise InternalError(f"dimension {value} reached C emission unbound")
+
+
+def binary(operator: str, left: Expr, right: Expr) -> Expr:
+    """``left operator right``, evaluated as written (left-associative, nothing folded)."""
+    precedence = _PRECEDENCE[operator]
+    if SHIFT >= precedence and operator not in ("&&", "||"):
+        # gcc warns on mixtures such as a << b + c, a & b == c, a < b < c.
+        needed_left = needed_right = ADDITIVE if precedence >= EQUALITY else UNARY
+        if precedence == SHIFT:
+            needed_left = needed_right = UNARY
+    elif operator == "||":
+        needed_left, needed_right = BIT_OR, BIT_OR
+        needed_left = OR if "&&" not in left.text else BIT_OR
+    else:
+        needed_left, needed_right = precedence, precedence + 1
+    return Expr(
+        f"{left.within(needed_left)} {operator} {right.within(needed_right)}", precedence
+    )
+
+
+def call(function: str, *args: Expr) -> Expr:
+    """``function(args)``."""
+    return Expr(f"{function}({', '.join(arg.text for arg in args)})")
+
+
+def cast(c_type: str, value: Expr) -> Expr:
+    """``(c_type)value``."""
+    return Expr(f"({c_type}){value.within(UNARY)}", UNARY)
+
+
+def conditional(condition: Expr, yes: Expr, no: Expr) -> Expr:
+    """``condition ? yes : no``, decided now when the condition is known."""
+    if condition.value is not None:
+        return yes if condition.value else no
+    text = f"{condition.within(CONDITIONAL + 1)} ? {yes.within(CONDITIONAL + 1)}"
+    return Expr(f"{text} : {no.within(CONDITIONAL + 1)}", CONDITIONAL)
+
+
+def comment_text(text: str) -> str:
+    """``text`` made safe for the inside of a C comment: printable ASCII, no ``*/``, ``/*``, ``??``."""
+    ascii_text = "".join(
+        c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text
+    )
+    for bad, good in (("*/", "* /"), ("/*", "/ *"), ("??", "? ?")):
+        while bad in ascii_text:
+            ascii_text = ascii_text.replace(bad, good)
+    return ascii_text
+
+
+class CodeWriter:
+    """Statements of one function body, with scopes for names."""
+
+    def __init__(self, reserved: frozenset[str] = frozenset()) -> None:
+        self._blocks: list[list[str]] = [[]]
+        self._depth = 0
+        self._scopes: list[set[str]] = [set(reserved)]
+
+    def name(self, hint: str) -> str:
+        """A name that clashes with none visible here; the first choice is ``hint`` itself."""
+        visible = set().union(*self._scopes)
+        chosen, count = hint, 1
+        while chosen in visible:
+            count += 1
+            chosen = f"{hint}{count}" if not hint[-1].isdigit() else f"{hint}_{count}"
+        self._scopes[-1].add(chosen)
+        return chosen
+
+    def line(self, text: str = "") -> None:
+        """One line at the current depth."""
+        self._blocks[-1].append(f"{INDENT * self._depth}{text}" if text else "")
+
+    def comment(self, text: str) -> None:
+        """A comment, wrapped to the line length."""
+        import textwrap
+
+        width = max(40, MAX_LINE - len(INDENT) * self._depth - 6)
+        lines = textwrap.wrap(comment_text(text), width, break_long_words=True) or [""]
+        for i, part in enumerate(lines):
+            opening = "/* " if i == 0 else " * "
+            self.line(f"{opening}{part}{' */' if i == len(lines) - 1 else ''}")
+
+    @property
+    def text(self) -> str:
+        """All lines so far."""
+        if len(self._blocks) != 1:
+            raise InternalError("a block is still open")
+        return "".join(f"{line}\n" for line in self._blocks[0])
+
+    @contextmanager
+    def block(self, header: str) -> Iterator[None]:
+        """``header { ... }``; nothing at all when the block stays empty."""
+        self._blocks.append([])
+        self._scopes.append(set())
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self._scopes.pop()
+        inner = self._blocks.pop()
+        if inner:
+            self.line(f"{header} {{")
+            self._blocks[-1].extend(inner)
+            self.line("}")
+
+    @contextmanager
+    def loop(
+        self, name: str, end: Index, *, start: Index = 0, step: int = 1
+    ) -> Iterator[Expr]:
+        """A counting loop; yields the counter.
+
+        A loop of one iteration yields its start and leaves only the body; one of none leaves
+        nothing (what is written inside is dropped).
+        """
+        start, end = index(start), index(end)
+        if start.value is not None and end.value is not None:
+            count = len(range(start.value, end.value, step))
+            if count <= 1:
+                with self._kept(count == 1):
+                    yield start
+                return
+        self._scopes.append(set())
+        counter = self.name(name)
+        advance = f"{counter}++" if step == 1 else f"{counter} += {step}"
+        header = f"for (ptrdiff_t {counter} = {start}; {counter} < {end}; {advance})"
+        with self.block(header):
+            yield Expr(counter)
+        self._scopes.pop()
+
+    @contextmanager
+    def loops(self, names: str, shape: tuple[Index, ...]) -> Iterator[tuple[Expr, ...]]:
+        """Nested loops over ``shape``; names are ``names`` split at spaces, else ``i0``, ``i1`` …"""
+        given = names.split()
+        if len(given) != len(shape):
+            given = [f"{names}{axis}" for axis in range(len(shape))]
+        with ExitStack() as stack:
+            yield tuple(
+                stack.enter_context(self.loop(name, end)) for name, end in zip(given, shape)
+            )
+
+    @contextmanager
+    def when(self, condition: Expr) -> Iterator[None]:
+        """``if (condition) { ... }``, decided now when the condition is known."""
+        if condition.value is None:
+            with self.block(f"if ({condition})"):
+                yield
+        else:
+            with self._kept(bool(condition.value)):
+                yield
+
+    @contextmanager
+    def branch(self, condition: Expr) -> Iterator[tuple[AbstractContextManager[None], ...]]:
+        """Both sides of an if: ``with w.branch(c) as (yes, no): with yes: ...; with no: ...``."""
+        if condition.value is not None:
+            taken = bool(condition.value)
+            yield self._kept(taken), self._kept(not taken)
+            return
+        mark = len(self._blocks[-1])
+        yield self.block(f"if ({condition})"), self.block("else")
+        lines = self._blocks[-1]
+        pad = INDENT * self._depth
+        starts = [i for i in range(mark, len(lines)) if lines[i] == f"{pad}else {{"]
+        if starts and starts[-1] > mark:
+            lines[starts[-1] - 1 : starts[-1] + 1] = [f"{pad}}} else {{"]
+        elif starts:
+            lines[mark] = f"{pad}if (!({condition})) {{"
+
+    @contextmanager
+    def _kept(self, keep: bool) -> Iterator[None]:
+        mark = len(self._blocks[-1])
+        yield
+        if not keep:
+            del self._blocks[-1][mark:]

@@ -1,0 +1,524 @@
+"""What kernel families are written with: the builder, and the registry of families.
+
+A family is a class with a name, the ops it implements and ``emit``, which writes one C function
+through a :class:`KernelBuilder`::
+
+    @register
+    class Transpose(KernelFamily):
+        '''Element by element, in the order of the result.'''
+
+        name = "transpose"
+        ops = ("tensor.transpose",)
+
+        def emit(self, k: KernelBuilder) -> None:
+            x, permutation = k.operand("x"), k.attributes.permutation
+            with k.loops("i", k.result.shape) as indices:
+                source = [indices[permutation.index(axis)] for axis in range(len(indices))]
+                k.store(indices, k.load(x, source))
+
+A family never sees whether its op stands alone or anchors a fused group: :meth:`store` applies
+the group's elementwise ops to the value before writing it.  For that a *fusable* family calls
+``store`` exactly once per result element and never reads a result back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from burnish.ir import Attributes, Constant, DType, Op, TensorType, Value, scalar
+from burnish.ir.dims import Dim, product
+from burnish.ir.elementwise import ElementwiseOp
+from burnish.ir.errors import InternalError
+
+from .. import scalar as c_scalar
+from ..code import PRIMARY, CodeWriter, Expr, Index, call, index
+from ..elements import literal, storage_type, value_type
+from .unit import Unit
+
+ERROR_INDEX = 1
+"""What a model's run function returns when an index is out of range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A dense row-major array a kernel reads or writes.
+
+    ``pointer`` is its C name, ``shape`` how the kernel indexes it, ``dtype`` its elements.
+    """
+
+    pointer: str
+    shape: tuple[Dim, ...]
+    dtype: DType
+
+    @property
+    def elements(self) -> Dim:
+        return product(self.shape)
+
+    @property
+    def strides(self) -> tuple[Dim, ...]:
+        """Elements between neighbours along each axis."""
+        return tuple(product(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+
+    def offset(self, indices: Sequence[Index]) -> Expr:
+        """Position of an element.
+
+        ``indices`` may be of higher rank than the buffer: they align at the last axis and axes
+        of size 1 are broadcast, as in NumPy.
+        """
+        if len(indices) < len(self.shape):
+            raise InternalError(f"{self.pointer}{list(self.shape)} indexed by {len(indices)} axes")
+        aligned = indices[len(indices) - len(self.shape) :]
+        total = index(0)
+        for position, size, stride in zip(aligned, self.shape, self.strides):
+            if size != 1:
+                total = total + index(position) * stride
+        return total
+
+    def at(self, indices: Sequence[Index]) -> Expr:
+        """The stored element as a C lvalue."""
+        return Expr(f"{self.pointer}[{self.offset(indices)}]")
+
+    def reshaped(self, shape: Sequence[Dim]) -> Buffer:
+        """The same memory indexed by another shape."""
+        return Buffer(self.pointer, tuple(shape), self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A pointer parameter of a kernel: operand ``index``, result ``index``, or scratch."""
+
+    kind: str
+    index: int
+    name: str
+    c_type: str
+
+
+class KernelBuilder:
+    """Writes one kernel: structured code in, the text of a C function's body out.
+
+    ``op`` is the op to implement (a group's anchor), ``attributes`` its attributes,
+    ``operands`` its operands as buffers (None where absent), ``results`` its results.
+    """
+
+    def __init__(self, unit: Unit, prefix: str) -> None:
+        self.unit = unit
+        self.prefix = prefix
+        self.op: Op = unit.main
+        self.attributes: Attributes = self.op.attributes
+        self.parameters: list[Parameter] = []
+        self.helpers: dict[str, None] = {}
+        self.can_fail = False
+        self.scratch_bytes = 0
+        self._writer = CodeWriter()
+        self._tables: list[str] = []
+        self._table_names: dict[tuple[str, str], str] = {}
+        self._buffers: dict[Value, Buffer] = {}
+        for value, position in unit.operands.items():
+            self._buffers[value] = self._parameter("operand", position, value)
+        self._outputs = {
+            value: self._parameter("result", position, value)
+            for position, value in enumerate(unit.results)
+        }
+        self.space: tuple[Dim, ...] = unit.space.shape
+        """Shape of the results; what :meth:`store` is indexed by."""
+        self._operands = tuple(
+            None if value is None else self._operand_buffer(value) for value in self.op.operands
+        )
+
+    def _parameter(self, kind: str, position: int, value: Value) -> Buffer:
+        count = len(self.unit.operands) if kind == "operand" else len(self.unit.results)
+        letter = "x" if kind == "operand" else "y"
+        if kind == "operand" and not self.unit.is_fused and not self.unit.epilogue:
+            letter = _operand_name(self.unit.op, position)
+            name = self._writer.name(letter)
+        else:
+            name = self._writer.name(letter if count == 1 else f"{letter}{position}")
+        self.parameters.append(Parameter(kind, position, name, storage_type(value.type.dtype)))
+        return Buffer(name, value.type.shape, value.type.dtype)
+
+    def _operand_buffer(self, value: Value) -> Buffer | None:
+        if value in self._buffers:
+            return self._buffers[value]
+        constant = self.unit.literals.get(value)
+        if constant is not None:
+            elements = [literal(v, constant.dtype) for v in _plain(constant)]
+            return Buffer(self.table("c", constant.dtype, elements), constant.shape, constant.dtype)
+        return None  # an epilogue op reads a value computed in the group: never loaded
+
+    # What is to be computed --------------------------------------------------------------
+
+    @property
+    def operands(self) -> tuple[Buffer | None, ...]:
+        """Operands of the op; optional absent ones are None (trailing ones may be missing)."""
+        return self._operands
+
+    def operand(self, name: str) -> Buffer:
+        """The operand declared under ``name``, which must be present."""
+        found = self.optional(name)
+        if found is None:
+            raise InternalError(f"{self.op.name} has no operand {name}")
+        return found
+
+    def optional(self, name: str) -> Buffer | None:
+        """The operand declared under ``name``, or None when it is absent."""
+        position = list(self.op.opdef.operands).index(name)
+        return self._operands[position] if position < len(self._operands) else None
+
+    @property
+    def results(self) -> tuple[Buffer, ...]:
+        """Results of the op, before any epilogue (in a fused group they have no memory)."""
+        return tuple(
+            self._outputs.get(value, Buffer("", value.type.shape, value.type.dtype))
+            for value in self.op.results
+        )
+
+    @property
+    def result(self) -> Buffer:
+        """The only result of the op."""
+        (result,) = self.results
+        return result
+
+    # Structure ---------------------------------------------------------------------------
+
+    def loop(
+        self, name: str, end: Index, *, start: Index = 0, step: int = 1
+    ) -> AbstractContextManager[Expr]:
+        """``for name in start .. end``; see :meth:`.CodeWriter.loop`."""
+        return self._writer.loop(name, end, start=start, step=step)
+
+    def loops(
+        self, names: str, shape: Sequence[Index]
+    ) -> AbstractContextManager[tuple[Expr, ...]]:
+        """Nested loops over ``shape``, named ``"n c h w"`` or, by one prefix, ``i0 i1 …``."""
+        return self._writer.loops(names, tuple(shape))
+
+    def when(self, condition: Expr) -> AbstractContextManager[None]:
+        """``if (condition)``; decided now when the condition is known."""
+        return self._writer.when(condition)
+
+    def branch(
+        self, condition: Expr
+    ) -> AbstractContextManager[tuple[AbstractContextManager[None], ...]]:
+        """Both sides of an if: ``with k.branch(c) as (yes, no): with yes: … with no: …``."""
+        return self._writer.branch(condition)
+
+    def block(self, header: str) -> AbstractContextManager[None]:
+        """``header { … }`` for what the other methods do not cover (while loops)."""
+        return self._writer.block(header)
+
+    def comment(self, text: str) -> None:
+        """A comment line."""
+        self._writer.comment(text)
+
+    def statement(self, text: str) -> None:
+        """One statement, given without its semicolon."""
+        self._writer.line(f"{text};")
+
+    def fail_when(self, condition: Expr, error: int = ERROR_INDEX) -> None:
+        """Leave the kernel, and the model's run function, with an error code."""
+        if condition.value == 0:
+            return
+        self.can_fail = True
+        with self.when(condition):
+            self.statement(f"return {self.prefix.upper()}_ERROR_INDEX" if error == ERROR_INDEX
+                           else f"return {error}")
+
+    # Values ------------------------------------------------------------------------------
+
+    def helper(self, name: str) -> str:
+        """C name of a helper function, which is thereby emitted."""
+        self.helpers[name] = None
+        return f"{self.prefix}_{name}"
+
+    def value(self, expression: str | scalar.Expr, dtype: DType, **values: Expr) -> Expr:
+        """A scalar expression over ``values``: ``k.value("max(a, x * w)", F32, a=…, x=…, w=…)``.
+
+        Same language as the definitions of elementwise ops (:mod:`burnish.ir.scalar`), same
+        semantics as the interpreter: arithmetic in ``dtype.compute``, integers wrap, min and max
+        propagate NaN.
+        """
+        expr = scalar.parse(expression) if isinstance(expression, str) else expression
+        return c_scalar.render(expr, values, dtype, self.helper)
+
+    def literal(self, value: float | int | bool, dtype: DType) -> Expr:
+        """A number as a value of ``dtype``."""
+        return literal(value, dtype.compute)
+
+    def convert(self, value: Expr, source: DType, to: DType) -> Expr:
+        """A value of one type as a value of another (saturating, wrapping, rounding as cast)."""
+        return c_scalar.convert(value, source, to, self.helper)
+
+    def round(self, value: Expr, dtype: DType) -> Expr:
+        """``value`` rounded to what ``dtype`` can hold (a no-op but for narrow floats)."""
+        return c_scalar.rounded(value, dtype, self.helper)
+
+    def variable(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
+        """Declare a mutable local that holds values of ``dtype``."""
+        return self._declare(value_type(dtype), name, self._as_value(value, dtype))
+
+    def let(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
+        """Declare a const local that holds a value of ``dtype``."""
+        return self._declare(
+            f"const {value_type(dtype)}", name, self._as_value(value, dtype)
+        )
+
+    def index_variable(self, name: str, value: Index) -> Expr:
+        """Declare a mutable local for positions (``ptrdiff_t``)."""
+        return self._declare("ptrdiff_t", name, index(value))
+
+    def let_index(self, name: str, value: Index) -> Expr:
+        """``value`` under a name (``const ptrdiff_t``), or itself when it is known or a name."""
+        value = index(value)
+        if value.value is not None or value.text.isidentifier():
+            return value
+        return self._declare("const ptrdiff_t", name, value)
+
+    def _as_value(self, value: Expr | float | int, dtype: DType) -> Expr:
+        return value if isinstance(value, Expr) else literal(value, dtype.compute)
+
+    def _declare(self, c_type: str, hint: str, value: Expr) -> Expr:
+        name = self._writer.name(hint)
+        self._writer.line(f"{c_type} {name} = {value};")
+        return Expr(name)
+
+    def assign(self, target: Expr, value: Index) -> None:
+        """``target = value``, written ``target += …`` where that is the same."""
+        text = index(value).text
+        for operator in "+-":
+            start = f"{target} {operator} "
+            rest = text[len(start) :]
+            if text.startswith(start) and _is_one_term(rest):
+                self.statement(f"{target} {operator}= {rest}")
+                return
+        self.statement(f"{target} = {text}")
+
+    # Memory ------------------------------------------------------------------------------
+
+    def load(self, buffer: Buffer, indices: Sequence[Index]) -> Expr:
+        """The value of an element (narrow floats as ``float``); see :meth:`Buffer.offset`."""
+        return c_scalar.load(buffer.at(indices), buffer.dtype, self.helper)
+
+    def load_index(
+        self, buffer: Buffer, indices: Sequence[Index], size: Dim, name: str = "at"
+    ) -> Expr:
+        """An element used as an index into ``size`` positions: negative ones count from the end.
+
+        Emits the check that makes the model fail with ``ERROR_INDEX`` when it is out of range.
+        """
+        raw = self.let(name, DType.I64, Expr(f"(int64_t){buffer.at(indices)}", 14))
+        found = self._declare(
+            "const int64_t", f"{name}_index", Expr(f"{raw} < 0 ? {raw} + {size} : {raw}", 3)
+        ) if buffer.dtype.is_signed else raw
+        self.fail_when(Expr(f"{found} < 0 || {found} >= {size}", 4))
+        return self.let_index(f"{name}_position", Expr(f"(ptrdiff_t){found}", 14))
+
+    def write(self, buffer: Buffer, indices: Sequence[Index], value: Expr) -> None:
+        """Write a value into a buffer as it is (scratch; results of families not fusable)."""
+        self.statement(
+            f"{buffer.at(indices)} = {c_scalar.stored(value, buffer.dtype, self.helper)}"
+        )
+
+    def store(self, indices: Sequence[Index], value: Expr | None = None, result: int = 0) -> None:
+        """Write result element(s) at ``indices`` of :attr:`space`.
+
+        ``value`` is that element of result ``result`` of the op; the group's elementwise ops are
+        applied to it, each rounding to its own type.  It is None for all-elementwise kernels.
+        """
+        if not self.unit.is_fused and value is not None:
+            self.write(self.results[result], indices, value)
+            return
+        known: dict[Value, Expr] = {}
+        if value is not None:
+            assert self.unit.anchor is not None
+            anchored = self.unit.anchor.results[result]
+            known[anchored] = self.let("v", anchored.type.dtype, self.round_unless(
+                value, anchored.type.dtype))
+        last = self.unit.epilogue[-1] if self.unit.epilogue else None
+        for op in self.unit.epilogue:
+            rendered = self._apply(op, indices, known)
+            name = "v" if op is not last or len(self.unit.results) > 1 else ""
+            dtype = op.results[0].type.dtype
+            if name:
+                rendered = self.let(name, dtype, self.round_unless(rendered, dtype))
+            known[op.results[0]] = rendered
+        for result_value, buffer in self._outputs.items():
+            self.write(buffer, indices, known[result_value])
+
+    def round_unless(self, value: Expr, dtype: DType) -> Expr:
+        """``value`` rounded to ``dtype`` unless it visibly is already."""
+        widened = f"{self.prefix}_{dtype}_to_f32("
+        is_loaded = value.precedence == PRIMARY and value.text.startswith(widened)
+        return value if is_loaded else self.round(value, dtype)
+
+    def _apply(self, op: Op, indices: Sequence[Index], known: dict[Value, Expr]) -> Expr:
+        definition = op.opdef
+        if not isinstance(definition, ElementwiseOp):
+            raise InternalError(f"{op.name} is elementwise but has no scalar expression")
+        values: dict[str, Expr] = {}
+        dtypes = [value.type.dtype for value in op.inputs]
+        work = definition.work_dtype(dtypes)
+        for name, value in zip(definition.operands, op.inputs):
+            values[name] = self._element(value, indices, known)
+        for name, attribute in op.attributes.items():
+            if isinstance(attribute, (bool, int, float)):
+                dtype = DType.BOOL if isinstance(attribute, bool) else work.compute
+                values[name] = literal(attribute, dtype)
+        result = self.value(definition.expression, work, **values)
+        to = op.results[0].type.dtype
+        produced = DType.BOOL if definition.result == "bool" else work.compute
+        return result if produced is to.compute else self.convert(result, produced, to)
+
+    def _element(self, value: Value, indices: Sequence[Index], known: dict[Value, Expr]) -> Expr:
+        if value in known:
+            return known[value]
+        constant = self.unit.literals.get(value)
+        if constant is not None:
+            return literal(_plain(constant)[0], constant.dtype.compute)
+        loaded = self.load(self._buffers[value], indices)
+        known[value] = loaded
+        return loaded
+
+    def scratch(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
+        """Working memory of the kernel, taken from the arena for the time of the call."""
+        count = product(shape)
+        if not isinstance(count, int):
+            raise InternalError("scratch of symbolic size")
+        self.scratch_bytes = -(-self.scratch_bytes // 16) * 16
+        c_type = storage_type(dtype)
+        base = "scratch"
+        if self.scratch_bytes == 0 and not any(p.kind == "scratch" for p in self.parameters):
+            self.parameters.append(Parameter("scratch", 0, self._writer.name(base), "unsigned char"))
+        pointer = self._writer.name(name)
+        place = base if self.scratch_bytes == 0 else f"({base} + {self.scratch_bytes})"
+        self._writer.line(f"{c_type} *const {pointer} = ({c_type} *)(void *){place};")
+        self.scratch_bytes += count * dtype.bytes
+        return Buffer(pointer, tuple(shape), dtype)
+
+    def table(self, name: str, dtype: DType | str, values: Sequence[Expr]) -> str:
+        """A constant array of the kernel (offsets, coefficients); returns its name."""
+        c_type = storage_type(dtype) if isinstance(dtype, DType) else dtype
+        text = ", ".join(value.text for value in values)
+        known = self._table_names.get((c_type, text))
+        if known is not None:
+            return known
+        chosen = self._writer.name(name)
+        self._tables.append(f"static const {c_type} {chosen}[{len(values)}] = {{{text}}};")
+        self._table_names[c_type, text] = chosen
+        return chosen
+
+    def index_table(self, name: str, values: Sequence[int]) -> Buffer:
+        """A constant table of positions, read with :meth:`load`."""
+        # Positions are int32 where they fit: half the flash of ptrdiff_t on 64-bit hosts.
+        wide = any(abs(value) >= 1 << 31 for value in values)
+        dtype = DType.I64 if wide else DType.I32
+        pointer = self.table(name, dtype, [literal(value, dtype) for value in values])
+        return Buffer(pointer, (len(values),), dtype)
+
+    @property
+    def body(self) -> str:
+        """The text between the braces of the function."""
+        tables = "".join(f"    {line}\n" for line in self._tables)
+        body = "".join(f"    {line}\n" if line else "\n" for line in self._writer.text.splitlines())
+        return tables + body
+
+    def reshape_all(self, space: Sequence[Dim], shapes: Sequence[Sequence[Dim]]) -> None:
+        """Index everything by another space (all-elementwise kernels that merge axes)."""
+        self.space = tuple(space)
+        for value, shape in zip(list(self._buffers), shapes):
+            self._buffers[value] = self._buffers[value].reshaped(shape)
+        for value, buffer in self._outputs.items():
+            self._outputs[value] = buffer.reshaped(space)
+
+    @property
+    def inputs(self) -> list[Buffer]:
+        """The buffers read, each once."""
+        return list(self._buffers.values())
+
+
+def _operand_name(op: Op, position: int) -> str:
+    specs = list(op.opdef.operands)
+    name = specs[min(position, len(specs) - 1)]
+    variadic = op.opdef.operands[name].variadic
+    return f"{name}{position}" if variadic else name
+
+
+def _plain(constant: Constant) -> list[Any]:
+    import numpy as np
+
+    values = np.asarray(constant.array).reshape(-1)
+    if constant.dtype.is_float:
+        return [float(v) for v in values]
+    return [int(v) for v in values]
+
+
+def _is_one_term(text: str) -> bool:
+    """Whether ``text`` has no ``+`` or ``-`` (or looser operator) outside parentheses."""
+    depth = 0
+    for i, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if depth == 0 and i and character in "+-?<>=&|^" and text[i - 1] == " ":
+            return False
+    return True
+
+
+class KernelFamily(ABC):
+    """A generator of kernels for some ops.
+
+    ``name`` names the family in selections and C names; ``ops`` the ops it implements;
+    ``fusable`` says that ``emit`` stores every result element exactly once through
+    :meth:`KernelBuilder.store` and never reads results, so that groups may be anchored on it.
+    """
+
+    name: ClassVar[str]
+    ops: ClassVar[tuple[str, ...]]
+    fusable: ClassVar[bool] = False
+
+    def refusal(self, unit: Unit) -> str:
+        """Why this family cannot compute ``unit``; empty when it can."""
+        return ""
+
+    def parameters(self, unit: Unit) -> dict[str, object]:
+        """What was decided for ``unit`` (tile sizes, variants), for the printed selection."""
+        return {}
+
+    @abstractmethod
+    def emit(self, k: KernelBuilder) -> None:
+        """Write the kernel."""
+
+
+_FAMILIES: dict[str, list[KernelFamily]] = {}
+ELEMENTWISE = "elementwise"
+"""Stands in ``ops`` for every op with the trait."""
+
+Family = TypeVar("Family", bound=type[KernelFamily])
+
+
+def register(cls: Family) -> Family:
+    """Class decorator: enter a family into the registry (earlier ones are preferred)."""
+    family = cls()
+    for op in family.ops:
+        _FAMILIES.setdefault(op, []).append(family)
+    return cls
+
+
+def families_for(unit: Unit) -> list[KernelFamily]:
+    """The families that implement the unit's main op, preferred ones first."""
+    if unit.anchor is None:
+        return _FAMILIES[ELEMENTWISE]
+    return _FAMILIES.get(unit.anchor.name, [])
+
+
+__all__ = [
+    "Buffer",
+    "KernelBuilder",
+    "KernelFamily",
+    "Parameter",
+    "TensorType",
+    "call",
+    "families_for",
+    "register",
+]
