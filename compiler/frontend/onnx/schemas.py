@@ -7,6 +7,7 @@ asks :func:`schema_function_body` for those it has none for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -14,12 +15,17 @@ import onnx.defs
 import onnx.helper
 import onnx.numpy_helper
 
-from burnish.ir.errors import InternalError
-
 from .build import GraphReader, normal_domain, read_opsets
 from .external_data import ExternalFiles
 from .functions import Function, function_body, instantiate
-from .graph import AttributeValue, DeclaredType, Graph, NameSupply, Node
+from .graph import (
+    UNDECLARED,
+    AttributeValue,
+    DeclaredType,
+    NameSupply,
+    Node,
+    ValueInfo,
+)
 from .structure import check_graph
 from .tensors import ELEMENT_CODES, ELEMENT_TYPES, Payloads, Tensor
 
@@ -57,15 +63,15 @@ def _function_proto(
     proto = onnx.FunctionProto()
     if fixed:
         proto.ParseFromString(schema.get_function_with_opset_version(max(fixed)))
-    elif typed and len(input_types) == len(node.inputs):
+    elif typed and len(input_types) == len(node.inputs) and not any(node.subgraphs()):
         types = [_type_proto(declared).SerializeToString() for declared in input_types]
-        content = _node_proto(node).SerializeToString()
         try:
+            content = _node_proto(node).SerializeToString()
             text = schema.get_context_dependent_function_with_opset_version(
                 max(typed), content, types
             )
-        except RuntimeError:  # the schema has no function for these types
-            return None
+        except (RuntimeError, TypeError, ValueError):
+            return None  # no function for these types, or attributes that make no sense
         proto.ParseFromString(text)
     return proto if proto.node else None
 
@@ -83,9 +89,12 @@ def _read_schema_function(
         if attribute.default_value.type != onnx.AttributeProto.UNDEFINED
     }
     defaults.update({a.name: reader.attribute(a) for a in proto.attribute_proto})
-    body = function_body(proto.name, proto.input, proto.output, nodes)
+    # A function made for this node does not produce the outputs that the node leaves out.
+    wanted = [formal for formal, name in zip(proto.output, node.outputs, strict=False) if name]
+    body = check_graph(function_body(proto.name, proto.input, wanted, nodes))
+    outputs = tuple(ValueInfo(formal, UNDECLARED) for formal in proto.output)
     key = (normal_domain(proto.domain), proto.name, "")
-    return Function(key, check_graph(body), defaults, opsets)
+    return Function(key, replace(body, outputs=outputs), defaults, opsets)
 
 
 def _type_proto(declared: DeclaredType) -> onnx.TypeProto:
@@ -115,6 +124,4 @@ def _plain(value: AttributeValue) -> object:
         tensor = onnx.TensorProto(name=value.name, data_type=ELEMENT_CODES[value.dtype])
         tensor.CopyFrom(onnx.numpy_helper.from_array(array, value.name))
         return tensor
-    if isinstance(value, (Graph, DeclaredType)):
-        raise InternalError("an operator with bodies has no function in the ONNX schemas")
     return value

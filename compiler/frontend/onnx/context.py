@@ -1,0 +1,324 @@
+"""What a converter sees of the node it converts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from burnish.ir import Block, Constant, Dim, DimExpr, DType, TensorType, Value
+from burnish.ir.errors import ModelError, UnsupportedError, clip
+
+from .emitter import Emitter
+from .graph import AttributeValue, Graph, Node
+from .shapes import Content, Ranges
+from .tensors import ELEMENT_TYPES, Tensor
+
+if TYPE_CHECKING:
+    from .importer import GraphImporter
+
+RUNTIME = "its {what} depends on run-time data"
+
+
+class NodeContext:
+    """One node being converted: its operands and attributes, and the means to create ops.
+
+    Attributes:
+        node: the node.
+        version: of the operator set the node was written for.
+        operands: IR values of the inputs, None for those left out.
+        emit: creates ops; they carry the node's location.
+    """
+
+    def __init__(
+        self, node: Node, operands: Sequence[Value | None], emit: Emitter, scope: GraphImporter
+    ) -> None:
+        self.node = node
+        self.version = node.version
+        self.operands = list(operands)
+        self.emit = emit
+        self.op = emit.op
+        self._scope = scope
+
+    # Inputs --------------------------------------------------------------------------
+
+    def has(self, index: int) -> bool:
+        """Whether input ``index`` is given."""
+        return index < len(self.operands) and self.operands[index] is not None
+
+    def input(self, index: int) -> Value:
+        """Input ``index``.
+
+        Raises:
+            ModelError: it is left out.
+        """
+        value = self.optional(index)
+        if value is None:
+            raise ModelError(f"input {index} is missing")
+        return value
+
+    def optional(self, index: int) -> Value | None:
+        """Input ``index``, or None where it is left out."""
+        return self.operands[index] if index < len(self.operands) else None
+
+    @property
+    def inputs(self) -> list[Value]:
+        """All inputs of a node that needs every one."""
+        if not self.operands:
+            raise ModelError("it has no inputs")
+        return [self.input(index) for index in range(len(self.operands))]
+
+    def wants(self, output: int) -> bool:
+        """Whether output ``output`` has a name and somebody reads it."""
+        outputs = self.node.outputs
+        return output < len(outputs) and self._scope.is_used(outputs[output])
+
+    # Attributes ----------------------------------------------------------------------
+
+    def attribute(self, name: str) -> AttributeValue | None:
+        """The raw attribute, or None."""
+        return self.node.attributes.get(name)
+
+    def int(self, name: str, default: int | None = None) -> int:
+        """An integer attribute.
+
+        Raises:
+            ModelError: it is missing (without default) or no integer.
+        """
+        value = self._typed(name, default, int)
+        assert isinstance(value, int)
+        return value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An integer attribute that means yes or no."""
+        return bool(self.int(name, int(default)))
+
+    def float(self, name: str, default: float | None = None) -> float:
+        """A float attribute (as the single-precision number it is in the file)."""
+        value = self._typed(name, None if default is None else float(np.float32(default)), float)
+        assert isinstance(value, float)
+        return value
+
+    def string(self, name: str, default: str | None = None) -> str:
+        """A string attribute."""
+        value = self._typed(name, default, str)
+        assert isinstance(value, str)
+        return value
+
+    def ints(self, name: str) -> tuple[int, ...] | None:
+        """A list of integers, or None where it is not given."""
+        return self._list(name, int)
+
+    def floats(self, name: str) -> tuple[float, ...] | None:
+        """A list of floats, or None where it is not given."""
+        return self._list(name, float)
+
+    def strings(self, name: str) -> tuple[str, ...] | None:
+        """A list of strings, or None where it is not given."""
+        return self._list(name, str)
+
+    def tensor(self, name: str) -> Tensor | None:
+        """A tensor attribute, or None where it is not given."""
+        value = self.attribute(name)
+        if value is not None and not isinstance(value, Tensor):
+            raise ModelError(f"attribute {name} is no tensor")
+        return value
+
+    def body(self, name: str) -> Graph:
+        """A graph attribute."""
+        value = self.attribute(name)
+        if not isinstance(value, Graph):
+            raise ModelError(f"it lacks the graph attribute {name}")
+        return value
+
+    def dtype(self, name: str, default: DType | None = None) -> DType:
+        """An attribute that holds an ONNX element type code."""
+        if default is not None and name not in self.node.attributes:
+            return default
+        code = self.int(name)
+        row = ELEMENT_TYPES.get(code)
+        if row is None:
+            raise ModelError(f"attribute {name} = {code} is no element type of ONNX")
+        if row.dtype is None:
+            self.refuse(f"element type {row.name}")
+        return row.dtype
+
+    def _typed(self, name: str, default: object, kind: type) -> object:
+        value = self.node.attributes.get(name, default)  # type: ignore[arg-type]
+        if value is None:
+            raise ModelError(f"it lacks the attribute {name}")
+        if type(value) is not kind:
+            raise ModelError(f"attribute {name} is not of type {kind.__name__}")
+        return value
+
+    def _list(self, name: str, kind: type) -> Any:
+        value = self.node.attributes.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, tuple) or any(type(item) is not kind for item in value):
+            raise ModelError(f"attribute {name} is no list of type {kind.__name__}")
+        return value
+
+    # Known contents ------------------------------------------------------------------
+
+    @property
+    def ranges(self) -> Ranges:
+        """What is known of symbolic dimensions."""
+        return self.emit.knowledge.ranges
+
+    def array(self, value: Value, what: str) -> npt.NDArray[Any]:
+        """The data of a constant.
+
+        Raises:
+            UnsupportedError: ``value`` is run-time data; the message says ``what`` it is for.
+        """
+        constant = value.constant
+        if constant is None:
+            self.refuse(RUNTIME.format(what=what))
+        return constant.array
+
+    def content(self, value: Value, what: str) -> Content:
+        """The integers (or dimensions) in a small tensor.
+
+        Raises:
+            UnsupportedError: they are run-time data; the message says ``what`` they are for.
+        """
+        content = self.emit.knowledge.content(value)
+        if content is None:
+            self.refuse(RUNTIME.format(what=what))
+        return content
+
+    def dims(self, value: Value, what: str) -> tuple[Dim, ...]:
+        """The dimensions listed in a tensor of rank 1 (or a single one of rank 0)."""
+        return tuple(int(d) if isinstance(d, bool) else d for d in self.content(value, what).flat)
+
+    def known_ints(self, value: Value, what: str) -> tuple[int, ...]:
+        """Like :meth:`dims`, where symbols are not allowed."""
+        return self.static(self.dims(value, what), what)
+
+    def known_int(self, value: Value, what: str) -> int:
+        """The single integer in a tensor."""
+        values = self.known_ints(value, what)
+        if len(values) != 1:
+            raise ModelError(f"its {what} must be a single number, got {len(values)}")
+        return values[0]
+
+    def static(self, dims: Sequence[Dim], what: str) -> tuple[int, ...]:
+        """``dims`` as integers.
+
+        Raises:
+            UnsupportedError: one is symbolic.
+        """
+        for dim in dims:
+            if isinstance(dim, DimExpr):
+                self.refuse(f"its {what} depends on the dimension {clip(str(dim))}; bind it")
+        return tuple(dim for dim in dims if isinstance(dim, int))
+
+    def axis(self, axis: int, rank: int) -> int:
+        """``axis`` counted from the front.
+
+        Raises:
+            ModelError: the tensor has no such axis.
+        """
+        if not -rank <= axis < rank:
+            raise ModelError(f"axis {axis} is out of range for a tensor of rank {rank}")
+        return axis % rank if rank else 0
+
+    def axes(self, axes: Sequence[int], rank: int) -> tuple[int, ...]:
+        """Distinct axes counted from the front, in the order given."""
+        normal = tuple(self.axis(axis, rank) for axis in axes)
+        if len(set(normal)) != len(normal):
+            raise ModelError(f"axes {list(axes)} repeat themselves in a tensor of rank {rank}")
+        return normal
+
+    def axes_of(self, input_since: int, index: int = 1) -> tuple[int, ...] | None:
+        """The axes: attribute ``axes`` before version ``input_since``, then input ``index``."""
+        if self.version < input_since:
+            return self.ints("axes")
+        value = self.optional(index)
+        return None if value is None else self.known_ints(value, "axes")
+
+    # Creating ops --------------------------------------------------------------------
+
+    def results(
+        self,
+        name: str,
+        operands: Sequence[Value | None],
+        attributes: Mapping[str, object],
+        regions: Sequence[Block] = (),
+    ) -> Sequence[Value]:
+        """The results of an op with several, or with regions."""
+        return self.emit.results(name, operands, attributes, regions)
+
+    def constant(self, value: Constant | npt.NDArray[Any] | np.generic) -> Value:
+        """A constant."""
+        return self.emit.constant(value)
+
+    def scalar(self, number: float | int | bool, dtype: DType) -> Value:
+        """A rank-0 constant."""
+        return self.constant(np.asarray(number).astype(dtype.numpy))
+
+    def cast(self, value: Value, dtype: DType) -> Value:
+        """``value`` in the element type ``dtype``."""
+        return value if value.type.dtype is dtype else self.op("math.cast", value, to=dtype)
+
+    def reshape(self, value: Value, shape: Sequence[Dim]) -> Value:
+        """``value`` in another shape of as many elements."""
+        if value.type.shape == tuple(shape):
+            return value
+        return self.op("tensor.reshape", value, shape=tuple(shape))
+
+    def transpose(self, value: Value, permutation: Sequence[int]) -> Value:
+        """``value`` with axes reordered."""
+        if list(permutation) == list(range(value.type.rank)):
+            return value
+        return self.op("tensor.transpose", value, permutation=tuple(permutation))
+
+    def broadcast(self, value: Value, shape: Sequence[Dim]) -> Value:
+        """``value`` broadcast to exactly ``shape``."""
+        if value.type.shape == tuple(shape):
+            return value
+        return self.op("tensor.broadcast", value, shape=tuple(shape))
+
+    def reduce(
+        self, value: Value, kind: str, axes: Sequence[int], keep_dims: bool = True
+    ) -> Value:
+        """``value`` reduced over ``axes``."""
+        return self.op(
+            "tensor.reduce", value, kind=kind, axes=tuple(sorted(axes)), keep_dims=keep_dims
+        )
+
+    def shape_of(self, type_: TensorType) -> list[Value]:
+        """The dimensions of a type as rank-1 values of one element."""
+        return [
+            self.reshape(self.op("tensor.dimension", value=dim), (1,))
+            if isinstance(dim, DimExpr)
+            else self.constant(np.array([dim], np.int64))
+            for dim in type_.shape
+        ]
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Say why this form of the operator cannot be compiled.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError(reason)
+
+    # Bodies --------------------------------------------------------------------------
+
+    def inline(self, body: Graph, arguments: Sequence[Value] = ()) -> list[Value]:
+        """Convert ``body`` in place of the node; what it captures is at hand."""
+        return self._scope.inline(body, arguments)
+
+    def captured(self, bodies: Sequence[Graph]) -> dict[str, Value]:
+        """Run-time values that bodies read from around them, by name; constants are left out."""
+        return self._scope.captured(bodies)
+
+    def region(
+        self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
+    ) -> Block:
+        """``body`` as an isolated block whose arguments are its own, then the captured values."""
+        return self._scope.region(body, argument_types, captured)
