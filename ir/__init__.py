@@ -19,6 +19,9 @@ from .text import parse, to_text
 from .types import Encoding, Layout, Quantized, Sparse, TensorType, broadcast_shapes, tensor
 from .verifier import verify
 
+register_op = register
+"""The name of :func:`register` in the public API."""
+
 __all__ = [
     "UNKNOWN",
     "Array",
@@ -57,6 +60,7 @@ __all__ = [
     "ops",
     "parse",
     "register",
+    "register_op",
     "registry",
     "symbol",
     "tensor",

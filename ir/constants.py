@@ -98,7 +98,9 @@ class Constant:
             contiguous = np.ascontiguousarray(self.array)
             state.update(contiguous.reshape(-1).view(np.uint8).data)
             self._digest = state.hexdigest()
-            Constant._by_digest.setdefault(self._digest, self)
+        if self.is_resolved:
+            # The latest handle asked wins: an older equal one may be about to go.
+            Constant._by_digest[self._digest] = self
         return self._digest
 
     @property

@@ -314,6 +314,9 @@ class Function:
         self.result_names = tuple(result_names)
         self.module: Module | None = None
         body.function = self
+        for index, arg in enumerate(body.args):
+            if arg.name is None:
+                arg.name = f"arg{index}"
 
     @property
     def args(self) -> tuple[Value, ...]:
@@ -321,10 +324,8 @@ class Function:
 
     @property
     def arg_names(self) -> tuple[str, ...]:
-        """Input names; an argument without a name hint is ``arg<index>``."""
-        return tuple(
-            arg.name if arg.name is not None else f"arg{i}" for i, arg in enumerate(self.args)
-        )
+        """Input names, exact; an argument made without one is ``arg<index>``."""
+        return tuple(arg.name or "" for arg in self.args)
 
     @property
     def results(self) -> tuple[Value, ...]:

@@ -295,7 +295,8 @@ def _evaluate(expr: Expr, values: Mapping[str, Any], dtype: np.dtype[Any]) -> An
 
 
 def _typed(value: float | int | bool, dtype: np.dtype[Any]) -> Array:
-    return np.asarray(value, np.bool_ if isinstance(value, bool) else dtype)
+    # astype, not a constructor: -1 among unsigned numbers is their largest, as in C.
+    return np.asarray(value).astype(np.bool_ if isinstance(value, bool) else dtype)
 
 
 def convert(array: Array, dtype: DType) -> Array:

@@ -117,7 +117,8 @@ def _function_lines(function: Function, indent: str) -> Iterator[str]:
     arguments = []
     for value, name in zip(function.args, function.arg_names):
         printed = names(value)
-        exact = "" if printed == f"%{name}" else f" {string_text(name)}"
+        plain = printed == f"%{name}" and not name.isdigit()
+        exact = "" if plain else f" {string_text(name)}"
         arguments.append(f"{printed}{exact}: {value.type}")
     results = [
         f"{string_text(name)}: {value.type}"
