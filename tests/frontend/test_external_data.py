@@ -188,9 +188,7 @@ def test_constants_in_nodes_are_checked_too(folder: Path) -> None:
 
 def test_a_file_swapped_after_loading_is_not_read(folder: Path) -> None:
     """The file is opened once: what the check saw is what is read, whatever the name means now."""
-    (folder / "net.onnx").write_bytes(
-        external_model(("location", "sub/w.bin")).SerializeToString()
-    )
+    (folder / "net.onnx").write_bytes(external_model(("location", "sub/w.bin")).SerializeToString())
     tensor = load_model(folder / "net.onnx").graph.initializers["w"]
     (folder / "sub" / "w.bin").unlink()
     (folder / "sub" / "w.bin").symlink_to("/dev/zero")

@@ -330,7 +330,8 @@ def test_schema_functions() -> None:
     assert nodes[-1].outputs == ("out",)
     assert any("x" in n.inputs for n in nodes)
     axes = [n.attributes["axes"] for n in nodes if n.op_type == "ReduceMean"]
-    assert axes and set(axes) == {(0, 2, 3)}
+    assert axes
+    assert set(axes) == {(0, 2, 3)}
     # One that depends on the node and its types.
     nodes = body_of("LayerNormalization", 17, 3, axis=-1)
     assert nodes
@@ -345,7 +346,8 @@ def test_schema_functions() -> None:
 
 def test_schema_function_takes_the_form_of_its_operator_set() -> None:
     old, new = body_of("Softmax", 13, 1, axis=1), body_of("Softmax", 18, 1, axis=1)
-    assert old and new
+    assert old
+    assert new
     maximum = [next(n for n in nodes if n.op_type == "ReduceMax") for nodes in (old, new)]
     assert [len(n.inputs) for n in maximum] == [1, 2]
     assert [n.version for n in maximum] == [13, 18]

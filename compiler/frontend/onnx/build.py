@@ -36,6 +36,9 @@ from .text import shown, text_of
 MAX_GRAPH_DEPTH = 32
 """How deep bodies of control-flow nodes may nest in the file."""
 
+_MAX_VERSION = (1 << 31) - 1
+"""onnx keeps versions of operator sets in a C int."""
+
 _TENSOR_KINDS = {"tensor_type": "tensor", "sparse_tensor_type": "sparse_tensor"}
 
 
@@ -48,13 +51,13 @@ def read_opsets(entries: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     """Imported operator sets: version by domain.
 
     Raises:
-        ModelError: a domain is imported in two versions, or in a version below 1.
+        ModelError: a domain is imported in two versions, or in one that cannot be.
     """
     opsets: dict[str, int] = {}
     for entry in entries:
         domain, version = normal_domain(text_of(entry.domain)), entry.version
         spelled = clip(domain) or "ai.onnx"
-        if version < 1:
+        if not 1 <= version <= _MAX_VERSION:
             raise ModelError(f'the model imports version {version} of operator set "{spelled}"')
         if opsets.setdefault(domain, version) != version:
             raise ModelError(

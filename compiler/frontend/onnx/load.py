@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -205,6 +205,12 @@ def _check_versions(proto: onnx.ModelProto) -> dict[str, int]:
                 help="the file is damaged, or lacks opset_import; export it again",
             )
         opsets[""] = 1
+    _check_standard_opset(opsets)
+    return opsets
+
+
+def _check_standard_opset(opsets: Mapping[str, int]) -> None:
+    """Refuse a version of the standard operator set that burnish does not read."""
     newest = onnx.defs.onnx_opset_version()
     version = opsets.get("", newest)
     if not OLDEST_OPSET <= version <= newest:
@@ -213,13 +219,12 @@ def _check_versions(proto: onnx.ModelProto) -> dict[str, int]:
             help="convert it with onnx.version_converter.convert_version"
             + (", or install a newer onnx" if version > newest else ""),
         )
-    return opsets
 
 
 def _read_functions(
     protos: Sequence[onnx.FunctionProto],
     payloads: Payloads,
-    opsets: dict[str, int],
+    opsets: Mapping[str, int],
     first_index: int,
 ) -> list[Function]:
     """The model's own functions; each may import other operator sets than the model."""
@@ -227,6 +232,7 @@ def _read_functions(
     for proto in protos:
         try:
             imported = {**opsets, **read_opsets(proto.opset_import)}
+            _check_standard_opset(imported)
             outside = GraphReader(payloads, imported)
             reader = GraphReader(payloads, imported, first_index=first_index, in_function=True)
             key = normal_domain(text_of(proto.domain)), text_of(proto.name), text_of(proto.overload)
