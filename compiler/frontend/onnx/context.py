@@ -264,6 +264,12 @@ class NodeContext:
         """``value`` in the element type ``dtype``."""
         return value if value.type.dtype is dtype else self.op("math.cast", value, to=dtype)
 
+    def raw(self, value: Value) -> Value:
+        """``value`` as plain numbers, whatever they encode."""
+        if value.type.encoding is None:
+            return value
+        return self.op("quant.reinterpret", value, encoding=())
+
     def reshape(self, value: Value, shape: Sequence[Dim]) -> Value:
         """``value`` in another shape of as many elements."""
         if value.type.shape == tuple(shape):
@@ -282,9 +288,7 @@ class NodeContext:
             return value
         return self.op("tensor.broadcast", value, shape=tuple(shape))
 
-    def reduce(
-        self, value: Value, kind: str, axes: Sequence[int], keep_dims: bool = True
-    ) -> Value:
+    def reduce(self, value: Value, kind: str, axes: Sequence[int], keep_dims: bool = True) -> Value:
         """``value`` reduced over ``axes``."""
         return self.op(
             "tensor.reduce", value, kind=kind, axes=tuple(sorted(axes)), keep_dims=keep_dims

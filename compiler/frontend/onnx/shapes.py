@@ -140,7 +140,9 @@ def _cast(ranges: Ranges, result: TensorType, x: Element) -> Element | None:
     return x + 0
 
 
-def _select(_: Ranges, __: TensorType, condition: Element, x: Element, y: Element) -> Element | None:
+def _select(
+    _: Ranges, __: TensorType, condition: Element, x: Element, y: Element
+) -> Element | None:
     return (x if condition else y) if isinstance(condition, bool) else None
 
 

@@ -1,0 +1,43 @@
+"""Converters: one function per operator (and per form of it, where versions differ).
+
+One file per family.  Importing this package registers them all.
+"""
+
+from . import (
+    control,
+    conv,
+    einsum,
+    indexing,
+    math,
+    matmul,
+    norm,
+    pool,
+    quant,
+    recurrent,
+    reduce,
+    resize,
+    shape,
+    tensor,
+)
+from .registry import Converter, converted_operators, converter, find_converter
+
+__all__ = [
+    "Converter",
+    "control",
+    "conv",
+    "converted_operators",
+    "converter",
+    "einsum",
+    "find_converter",
+    "indexing",
+    "math",
+    "matmul",
+    "norm",
+    "pool",
+    "quant",
+    "recurrent",
+    "reduce",
+    "resize",
+    "shape",
+    "tensor",
+]

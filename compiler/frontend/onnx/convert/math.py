@@ -1,0 +1,240 @@
+"""Elementwise operators."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import ml_dtypes
+import numpy as np
+
+from burnish.ir import DType, Value
+from burnish.ir.errors import ModelError
+
+from ..context import NodeContext
+from .registry import Converter, converter
+
+_UNARY = {
+    "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh",
+    "Atan": "atan", "Atanh": "atanh", "BitwiseNot": "bit_not", "Ceil": "ceil", "Cos": "cos",
+    "Cosh": "cosh", "Erf": "erf", "Exp": "exp", "Floor": "floor", "HardSwish": "hard_swish",
+    "IsNaN": "is_nan", "Log": "log", "Mish": "mish", "Neg": "neg", "Not": "logical_not",
+    "Reciprocal": "reciprocal", "Relu": "relu", "Round": "round", "Sigmoid": "sigmoid",
+    "Sign": "sign", "Sin": "sin", "Sinh": "sinh", "Softplus": "softplus", "Softsign": "softsign",
+    "Sqrt": "sqrt", "Tan": "tan", "Tanh": "tanh",
+}  # fmt: skip
+
+_BINARY = {
+    "Add": "add", "And": "logical_and", "BitwiseAnd": "bit_and", "BitwiseOr": "bit_or",
+    "BitwiseXor": "bit_xor", "Div": "div", "Equal": "equal", "Greater": "greater",
+    "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal",
+    "Mul": "mul", "Or": "logical_or", "Sub": "sub", "Xor": "logical_xor",
+}  # fmt: skip
+
+_VARIADIC = {"Max": "max", "Min": "min", "Sum": "add"}
+
+_WITH_FLOATS: dict[str, tuple[str, dict[str, float]]] = {
+    "Celu": ("celu", {"alpha": 1.0}),
+    "Elu": ("elu", {"alpha": 1.0}),
+    "HardSigmoid": ("hard_sigmoid", {"alpha": 0.2, "beta": 0.5}),
+    "LeakyRelu": ("leaky_relu", {"alpha": 0.01}),
+    "Selu": (
+        "selu",
+        {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    ),
+    "Shrink": ("shrink", {"lambd": 0.5, "bias": 0.0}),
+    "ThresholdedRelu": ("thresholded_relu", {"alpha": 1.0}),
+}
+"""Operators with float attributes of the same names as the op's, and their defaults."""
+
+
+def _unary(op: str) -> Converter:
+    return lambda node: node.op(op, node.input(0))
+
+
+def _binary(op: str) -> Converter:
+    return lambda node: node.op(op, node.input(0), node.input(1))
+
+
+def _variadic(op: str) -> Converter:
+    return lambda node: functools.reduce(lambda x, y: node.op(op, x, y), node.inputs)
+
+
+def _with_floats(op: str, defaults: dict[str, float]) -> Converter:
+    def convert(node: NodeContext) -> Value:
+        values = {name: node.float(name, default) for name, default in defaults.items()}
+        return node.op(op, node.input(0), **values)
+
+    return convert
+
+
+def _register_tables() -> None:
+    tables: list[tuple[dict[str, str], Callable[[str], Converter]]] = [
+        (_UNARY, _unary),
+        (_BINARY, _binary),
+        (_VARIADIC, _variadic),
+    ]
+    for table, make in tables:
+        for op_type, op in table.items():
+            converter(op_type)(make(f"math.{op}"))
+    for op_type, (op, defaults) in _WITH_FLOATS.items():
+        converter(op_type)(_with_floats(f"math.{op}", defaults))
+
+
+_register_tables()
+
+
+@converter("Mean")
+def mean(node: NodeContext) -> Value:
+    total = functools.reduce(lambda x, y: node.op("math.add", x, y), node.inputs)
+    return node.op("math.div", total, node.scalar(len(node.inputs), total.type.dtype))
+
+
+@converter("Pow")
+def power(node: NodeContext) -> Value:
+    """The exponent may have another type than the base, whose type the result has."""
+    base, exponent = node.input(0), node.input(1)
+    dtype = base.type.dtype
+    if exponent.type.dtype.is_float and not dtype.is_float:
+        wide = node.op(
+            "math.pow", node.cast(base, DType.F64), node.cast(exponent, DType.F64)
+        )
+        return node.cast(wide, dtype)
+    return node.op("math.pow", base, node.cast(exponent, dtype))
+
+
+@converter("Mod")
+def modulo(node: NodeContext) -> Value:
+    op = "math.truncated_mod" if node.flag("fmod") else "math.floor_mod"
+    return node.op(op, node.input(0), node.input(1))
+
+
+@converter("BitShift")
+def bit_shift(node: NodeContext) -> Value:
+    direction = node.string("direction")
+    if direction not in ("LEFT", "RIGHT"):
+        raise ModelError(f"attribute direction is {direction!r}, not LEFT or RIGHT")
+    return node.op(f"math.shift_{direction.lower()}", node.input(0), node.input(1))
+
+
+@converter("IsInf")
+def is_inf(node: NodeContext) -> Value:
+    return node.op(
+        "math.is_inf",
+        node.input(0),
+        negative=node.flag("detect_negative", True),
+        positive=node.flag("detect_positive", True),
+    )
+
+
+@converter("Gelu")
+def gelu(node: NodeContext) -> Value:
+    forms = {"none": "math.gelu", "tanh": "math.gelu_tanh"}
+    form = node.string("approximate", "none")
+    if form not in forms:
+        raise ModelError(f"attribute approximate is {form!r}, not none or tanh")
+    return node.op(forms[form], node.input(0))
+
+
+@converter("Swish")
+def swish(node: NodeContext) -> Value:
+    x, alpha = node.input(0), node.float("alpha", 1.0)
+    if alpha == 1.0:
+        return node.op("math.silu", x)
+    gate = node.op("math.sigmoid", node.op("math.mul", x, node.scalar(alpha, x.type.dtype)))
+    return node.op("math.mul", x, gate)
+
+
+@converter("PRelu")
+def parametric_relu(node: NodeContext) -> Value:
+    x, slope = node.input(0), node.input(1)
+    result = node.op("math.prelu", x, slope)
+    if result.type.shape != x.type.shape:
+        raise ModelError(f"a slope of type {slope.type} does not broadcast to {x.type}")
+    return result
+
+
+@converter("Where")
+def where(node: NodeContext) -> Value:
+    return node.op("math.select", node.input(0), node.input(1), node.input(2))
+
+
+@converter("Clip")
+def clip_by_attributes(node: NodeContext) -> Value:
+    return _clamp(node, node.float("min", -math.inf), node.float("max", math.inf))
+
+
+@converter("Clip", since=11)
+def clip(node: NodeContext) -> Value:
+    x, low, high = node.input(0), node.optional(1), node.optional(2)
+    constants = [None if bound is None else bound.constant for bound in (low, high)]
+    known = all(
+        bound is None or constant is not None
+        for bound, constant in zip((low, high), constants, strict=True)
+    )
+    if x.type.dtype.is_float and known:
+        bounds = [
+            default if constant is None else _single(constant.array)
+            for constant, default in zip(constants, (-math.inf, math.inf), strict=True)
+        ]
+        if not any(map(math.isnan, bounds)):
+            return _clamp(node, bounds[0], bounds[1])
+    if low is not None:
+        x = node.op("math.max", x, node.reshape(low, ()))
+    if high is not None:
+        x = node.op("math.min", x, node.reshape(high, ()))
+    return x
+
+
+def _clamp(node: NodeContext, low: float, high: float) -> Value:
+    x = node.input(0)
+    if (low, high) == (-math.inf, math.inf):
+        return x
+    return node.op("math.clamp", x, low=low, high=high)
+
+
+def _single(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> float:
+    if array.size != 1:
+        raise ModelError(f"a bound has {array.size} elements, not one")
+    return float(array.reshape(-1)[0])
+
+
+@converter("Cast")
+def cast(node: NodeContext) -> Value:
+    return _cast(node, node.dtype("to"))
+
+
+@converter("CastLike")
+def cast_like(node: NodeContext) -> Value:
+    return _cast(node, node.input(1).type.dtype)
+
+
+def _cast(node: NodeContext, dtype: DType) -> Value:
+    """A cast; to eight-bit floats it saturates unless the node says otherwise."""
+    x = node.input(0)
+    if node.string("round_mode", "up") != "up":
+        node.refuse(f"rounding mode {node.string('round_mode')!r}")
+    narrow = dtype.is_float and dtype.bits <= 8 and dtype is not DType.F8E8M0
+    if narrow and x.type.dtype.is_float and x.type.dtype is not dtype and node.flag("saturate", True):
+        largest = float(ml_dtypes.finfo(dtype.numpy).max)
+        x = node.op("math.clamp", x, low=-largest, high=largest)
+    return node.cast(x, dtype)
+
+
+@converter("Identity")
+def identity(node: NodeContext) -> Value:
+    return node.input(0)
+
+
+@converter("Dropout")
+def dropout(node: NodeContext) -> list[Value | None]:
+    """Inference passes everything through: the mask is all true."""
+    x = node.input(0)
+    if node.has(2) and node.known_int(node.input(2), "training_mode"):
+        node.refuse("training mode")
+    mask = None
+    if node.wants(1):
+        dtype = DType.BOOL if node.version >= 10 else x.type.dtype
+        mask = node.broadcast(node.scalar(True, dtype), x.type.shape)
+    return [x, mask]

@@ -1,0 +1,285 @@
+"""Operators that move data: transposes, slices, joins, padding, rearrangements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from burnish.ir import Dim, DimExpr, DType, Value
+from burnish.ir import dims as dimension
+from burnish.ir.errors import ModelError, clip
+
+from ..context import NodeContext
+from .registry import converter
+
+_PAD_MODES = ("constant", "reflect", "edge", "wrap")
+_INDEX = DType.I64
+
+
+@converter("Transpose")
+def transpose(node: NodeContext) -> Value:
+    x = node.input(0)
+    permutation = node.ints("perm")
+    return node.transpose(x, range(x.type.rank)[::-1] if permutation is None else permutation)
+
+
+@converter("Concat")
+def concat(node: NodeContext) -> Value:
+    xs = node.inputs
+    axis = node.axis(node.int("axis", 1 if node.version < 4 else None), xs[0].type.rank)
+    if len({x.type.encoding for x in xs}) > 1:
+        xs = [node.raw(x) for x in xs]
+    return xs[0] if len(xs) == 1 else node.op("tensor.concat", *xs, axis=axis)
+
+
+@converter("Split")
+def split(node: NodeContext) -> list[Value]:
+    x = node.input(0)
+    axis = node.axis(node.int("axis", 0), x.type.rank)
+    extent = x.type.shape[axis]
+    sizes: Sequence[Dim]
+    given = node.ints("split") if node.version < 13 else None
+    if given is not None:
+        sizes = given
+    elif node.has(1):
+        sizes = node.dims(node.input(1), "split")
+    else:
+        sizes = _even_sizes(node, extent)
+    if sum(sizes) != extent:
+        raise ModelError(f"sizes {list(map(str, sizes))} do not add up to axis {axis} of {x.type}")
+    parts = []
+    start: Dim = 0
+    for size in sizes:
+        parts.append(_slice(node, x, {axis: (start, size, 1)}))
+        start = start + size
+    return parts
+
+
+def _even_sizes(node: NodeContext, extent: Dim) -> list[Dim]:
+    """Parts of equal size; from version 18 on the last may be smaller."""
+    count = node.int("num_outputs", len(node.node.outputs))
+    if count < 1:
+        raise ModelError("it splits into no parts")
+    if isinstance(extent, DimExpr):
+        if dimension.mod(extent, count) != 0:
+            node.refuse(f"it splits the dimension {clip(str(extent))} into {count}; bind it")
+        return [dimension.floordiv(extent, count)] * count
+    if extent % count and node.version < 18:
+        raise ModelError(f"{extent} elements do not divide into {count} parts")
+    size = -(-extent // count)
+    return [max(0, min(size, extent - i * size)) for i in range(count)]
+
+
+def _slice(node: NodeContext, x: Value, parts: dict[int, tuple[Dim, Dim, int]]) -> Value:
+    """``x`` with ``(start, size, step)`` taken of some axes."""
+    triples = [parts.get(axis, (0, dim, 1)) for axis, dim in enumerate(x.type.shape)]
+    if all(t == (0, dim, 1) for t, dim in zip(triples, x.type.shape, strict=True)):
+        return x
+    starts, sizes, steps = zip(*triples, strict=True)
+    return node.op("tensor.slice", x, starts=starts, sizes=sizes, steps=steps)
+
+
+@converter("Slice")
+def slice_by_attributes(node: NodeContext) -> Value:
+    starts, ends = node.ints("starts"), node.ints("ends")
+    if starts is None or ends is None:
+        raise ModelError("it lacks the attributes starts and ends")
+    return _sliced(node, starts, ends, node.ints("axes"), None)
+
+
+@converter("Slice", since=10)
+def slice_(node: NodeContext) -> Value:
+    axes = node.known_ints(node.input(3), "axes") if node.has(3) else None
+    steps = node.known_ints(node.input(4), "steps") if node.has(4) else None
+    starts, ends = node.dims(node.input(1), "starts"), node.dims(node.input(2), "ends")
+    return _sliced(node, starts, ends, axes, steps)
+
+
+def _sliced(
+    node: NodeContext,
+    starts: Sequence[Dim],
+    ends: Sequence[Dim],
+    axes: Sequence[int] | None,
+    steps: Sequence[int] | None,
+) -> Value:
+    x = node.input(0)
+    normal = node.axes(range(len(starts)) if axes is None else axes, x.type.rank)
+    steps = [1] * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(normal) == len(steps):
+        raise ModelError("starts, ends, axes and steps differ in length")
+    parts = {}
+    for axis, start, end, step in zip(normal, starts, ends, steps, strict=True):
+        if step == 0:
+            raise ModelError("a step is 0")
+        parts[axis] = _clamped(node, x.type.shape[axis], start, end, step)
+    return _slice(node, x, parts)
+
+
+def _clamped(
+    node: NodeContext, extent: Dim, start: Dim, end: Dim, step: int
+) -> tuple[Dim, Dim, int]:
+    """Start, size and step of a slice whose bounds may be negative or beyond the end."""
+    ranges = node.ranges
+    low, high = (0, extent) if step > 0 else (-1, extent - 1)
+
+    def position(bound: Dim, lowest: Dim) -> Dim:
+        counted_from_end = ranges.at_least(bound, 0)
+        if counted_from_end is None:
+            node.refuse(f"whether the bound {clip(str(bound))} is negative depends on its symbols")
+        if not counted_from_end:
+            bound = bound + extent
+        return ranges.minimum(ranges.maximum(bound, lowest), high)
+
+    first = position(start, 0 if step > 0 else low)
+    last = position(end, low)
+    distance = last - first if step > 0 else first - last
+    size = ranges.maximum(dimension.ceildiv(distance, abs(step)), 0)
+    return (0, 0, 1) if size == 0 else (first, size, step)
+
+
+@converter("Tile")
+def tile(node: NodeContext) -> Value:
+    x = node.input(0)
+    repeats = node.known_ints(node.input(1), "repeats")
+    if len(repeats) != x.type.rank:
+        raise ModelError(f"{len(repeats)} repeats for a tensor of rank {x.type.rank}")
+    return x if set(repeats) <= {1} else node.op("tensor.tile", x, repeats=repeats)
+
+
+@converter("Pad")
+def pad_by_attributes(node: NodeContext) -> Value:
+    x = node.input(0)
+    amounts = node.ints("pads") or node.ints("paddings") or ()
+    value = node.float("value", 0.0)
+    return pad(node, x, amounts, node.scalar(value, x.type.dtype) if value else None)
+
+
+@converter("Pad", since=11)
+def pad_by_inputs(node: NodeContext) -> Value:
+    x, value = node.input(0), node.optional(2)
+    amounts = node.known_ints(node.input(1), "pads")
+    if node.has(3):
+        axes = node.axes(node.known_ints(node.input(3), "axes"), x.type.rank)
+        amounts = _spread(amounts, axes, x.type.rank)
+    return pad(node, x, amounts, None if value is None else node.reshape(value, ()))
+
+
+def _spread(amounts: Sequence[int], axes: Sequence[int], rank: int) -> list[int]:
+    """Amounts given for some axes as amounts for all."""
+    if len(amounts) != 2 * len(axes):
+        raise ModelError(f"{len(amounts)} pads for {len(axes)} axes")
+    spread = [0] * (2 * rank)
+    for index, axis in enumerate(axes):
+        spread[axis] = amounts[index]
+        spread[axis + rank] = amounts[index + len(axes)]
+    return spread
+
+
+def pad(node: NodeContext, x: Value, amounts: Sequence[int], value: Value | None) -> Value:
+    """``x`` padded by begins, then ends; negative amounts crop."""
+    rank = x.type.rank
+    if len(amounts) != 2 * rank:
+        raise ModelError(f"{len(amounts)} pads for a tensor of rank {rank}")
+    mode = node.string("mode", "constant")
+    if mode not in _PAD_MODES:
+        raise ModelError(f"attribute mode is {clip(repr(mode))}")
+    begins, ends = amounts[:rank], amounts[rank:]
+    added = [max(0, amount) for amount in amounts]
+    if any(added):
+        x = node.op(
+            "tensor.pad",
+            x,
+            value if mode == "constant" else None,
+            before=added[:rank],
+            after=added[rank:],
+            mode=mode,
+        )
+    cropped = {
+        axis: (
+            max(0, -begins[axis]),
+            node.ranges.maximum(x.type.shape[axis] + min(0, begins[axis]) + min(0, ends[axis]), 0),
+            1,
+        )
+        for axis in range(rank)
+        if begins[axis] < 0 or ends[axis] < 0
+    }
+    return _slice(node, x, cropped)
+
+
+@converter("DepthToSpace")
+def depth_to_space(node: NodeContext) -> Value:
+    x, block = node.input(0), node.int("blocksize")
+    n, c, h, w = _image(node, x)
+    depth = _whole_quotient(node, c, block * block, "channels")
+    if node.string("mode", "DCR") == "DCR":
+        split = node.reshape(x, (n, block, block, depth, h, w))
+        moved = node.transpose(split, (0, 3, 4, 1, 5, 2))
+    else:
+        split = node.reshape(x, (n, depth, block, block, h, w))
+        moved = node.transpose(split, (0, 1, 4, 2, 5, 3))
+    return node.reshape(moved, (n, depth, h * block, w * block))
+
+
+@converter("SpaceToDepth")
+def space_to_depth(node: NodeContext) -> Value:
+    x, block = node.input(0), node.int("blocksize")
+    n, c, h, w = _image(node, x)
+    rows = _whole_quotient(node, h, block, "rows")
+    columns = _whole_quotient(node, w, block, "columns")
+    split = node.reshape(x, (n, c, rows, block, columns, block))
+    if node.string("mode", "DCR") == "DCR":
+        moved = node.transpose(split, (0, 3, 5, 1, 2, 4))
+    else:
+        moved = node.transpose(split, (0, 1, 3, 5, 2, 4))
+    return node.reshape(moved, (n, c * block * block, rows, columns))
+
+
+def _image(node: NodeContext, x: Value) -> tuple[Dim, Dim, Dim, Dim]:
+    if x.type.rank != 4:
+        raise ModelError(f"its input is {x.type}, not of rank 4")
+    n, c, h, w = x.type.shape
+    return n, c, h, w
+
+
+def _whole_quotient(node: NodeContext, dim: Dim, divisor: int, what: str) -> Dim:
+    if divisor < 1 or dimension.mod(dim, divisor) != 0:
+        raise ModelError(f"{dim} {what} do not divide by {divisor}")
+    return dimension.floordiv(dim, divisor)
+
+
+@converter("Trilu")
+def triangle(node: NodeContext) -> Value:
+    """Elements of one triangle of the last two axes, zeros elsewhere."""
+    x = node.input(0)
+    rows, columns = node.static(x.type.shape[-2:], "shape")
+    offset = node.reshape(node.input(1), ()) if node.has(1) else node.scalar(0, _INDEX)
+    row = node.constant(np.arange(rows, dtype=np.int64).reshape(-1, 1))
+    column = node.constant(np.arange(columns, dtype=np.int64))
+    diagonal = node.op("math.add", row, offset)
+    test = "math.greater_equal" if node.flag("upper", True) else "math.less_equal"
+    kept = node.op(test, column, diagonal)
+    return node.op("math.select", kept, x, node.scalar(0, x.type.dtype))
+
+
+@converter("ReverseSequence")
+def reverse_sequence(node: NodeContext) -> Value:
+    """The first ``sequence_lens`` elements of each sequence in reverse order."""
+    x, lengths = node.input(0), node.cast(node.input(1), _INDEX)
+    time = node.axis(node.int("time_axis", 0), x.type.rank)
+    batch = node.axis(node.int("batch_axis", 1), x.type.rank)
+    steps = node.static([x.type.shape[time]], "time axis")[0]
+    rank = x.type.rank
+    position = node.constant(
+        np.arange(steps, dtype=np.int64).reshape([-1 if a == time else 1 for a in range(rank)])
+    )
+    lengths = node.reshape(
+        lengths, [x.type.shape[batch] if a == batch else 1 for a in range(rank)]
+    )
+    one = node.scalar(1, _INDEX)
+    mirrored = node.op("math.sub", node.op("math.sub", lengths, one), position)
+    inside = node.op("math.less", position, lengths)
+    index = node.op("math.select", inside, mirrored, position)
+    return node.op(
+        "tensor.gather_elements", x, node.broadcast(index, x.type.shape), axis=time
+    )

@@ -1,0 +1,405 @@
+"""From a loaded model to a module of the graph IR.
+
+Nodes are converted in order, each by the converter registered for its operator (:mod:`.convert`)
+or, failing that, through the function that its ONNX schema defines.  What cannot be converted is
+collected over the whole model and reported in one error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from burnish.ir import (
+    Block,
+    Constant,
+    Error,
+    Function,
+    InternalError,
+    Location,
+    Module,
+    Rewriter,
+    TensorType,
+    Trait,
+    Value,
+)
+from burnish.ir.errors import DimensionError, TypeInferenceError, UnsupportedError, clip
+
+from . import convert
+from .bindings import Binding, bind_inputs
+from .context import NodeContext
+from .emitter import Emitter, Knowledge
+from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
+from .load import ModelSource, load_model
+from .schemas import schema_function_body
+from .shapes import Ranges
+from .tensors import ELEMENT_CODES, ELEMENT_TYPES
+
+_MAX_SHOWN_ROWS = 40
+_MAX_SHOWN_NODES = 5
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """An operator (or a form of it) that cannot be compiled, and the nodes that use it."""
+
+    op_type: str
+    domain: str
+    version: int
+    reason: str
+    nodes: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many nodes use it."""
+        return len(self.nodes)
+
+    def __str__(self) -> str:
+        name = f"{clip(self.domain)}.{clip(self.op_type)}" if self.domain else clip(self.op_type)
+        shown = ", ".join(f'"{clip(node)}"' for node in self.nodes[:_MAX_SHOWN_NODES])
+        more = f" and {self.count - _MAX_SHOWN_NODES} more" if self.count > _MAX_SHOWN_NODES else ""
+        nodes = "1 node" if self.count == 1 else f"{self.count} nodes"
+        return f"{name} (opset {self.version}), {nodes}: {self.reason}: {shown}{more}"
+
+
+class UnsupportedModelError(UnsupportedError):
+    """A model uses operators that burnish cannot compile; ``findings`` lists all of them."""
+
+    def __init__(self, findings: Sequence[Unsupported]) -> None:
+        self.findings = tuple(findings)
+        nodes = sum(finding.count for finding in findings)
+        rows = [f"    {finding}" for finding in self.findings[:_MAX_SHOWN_ROWS]]
+        if len(findings) > _MAX_SHOWN_ROWS:
+            rows.append(f"    and {len(findings) - _MAX_SHOWN_ROWS} more")
+        count = "1 node" if nodes == 1 else f"{nodes} nodes"
+        summary = f"{count} of the model cannot be compiled:"
+        super().__init__(
+            "\n".join([summary, *rows]),
+            help="`burnish ops` lists what can be compiled; "
+            "`burnish inspect` shows where a model stands",
+        )
+
+
+def import_onnx(
+    model: ModelSource,
+    dims: Mapping[str, Binding] | None = None,
+    *,
+    allow_unbound: bool = False,
+) -> Module:
+    """Read an ONNX model (path, bytes or ``ModelProto``) into a module of the graph IR.
+
+    ``dims`` binds dynamic dimensions, see :mod:`.bindings`; with ``allow_unbound`` what it leaves
+    out stays symbolic, without a range.
+
+    Raises:
+        ModelError: the model is broken.
+        UnsupportedError: it uses what burnish cannot compile; everything is listed at once.
+        DimensionError: a dynamic dimension is unbound or wrongly bound.
+        TypeInferenceError: operands of a node do not fit its operator.
+    """
+    session = _Session(load_model(model))
+    try:
+        module = session.run(dims, allow_unbound)
+        if session.findings:
+            raise UnsupportedModelError(session.unsupported())
+    except Error as error:
+        raise error.located(session.place) from None
+    return module
+
+
+def check(
+    model: ModelSource, dims: Mapping[str, Binding] | None = None
+) -> list[Unsupported]:
+    """What of the model cannot be compiled, empty when all can; unbound dimensions are allowed.
+
+    Raises:
+        ModelError: the model is broken.
+        DimensionError: a dynamic dimension is wrongly bound.
+        TypeInferenceError: operands of a node do not fit its operator.
+    """
+    session = _Session(load_model(model))
+    try:
+        session.run(dims, allow_unbound=True)
+    except Error as error:
+        raise error.located(session.place) from None
+    return session.unsupported()
+
+
+class _SkippedError(Exception):
+    """A node cannot be converted because of something that has been reported already."""
+
+
+@dataclass
+class _Session:
+    """State of one import."""
+
+    model: LoadedModel
+    findings: dict[tuple[str, str, int, str], list[str]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> NameSupply:
+        return self.model.names
+
+    @property
+    def place(self) -> str:
+        return clip(str(self.model.path)) if self.model.path is not None else "model"
+
+    def run(self, dims: Mapping[str, Binding] | None, allow_unbound: bool) -> Module:
+        """The module, as far as nothing is unsupported."""
+        model, graph = self.model, self.model.graph
+        signature = bind_inputs(graph.inputs, dims, allow_unbound=allow_unbound)
+        metadata = {**model.metadata, **({"producer": model.producer} if model.producer else {})}
+        module = Module(
+            model.path.stem if model.path is not None else model.name,
+            symbols=signature.symbols,
+            metadata=metadata,
+        )
+        block = Block(list(signature.types.values()), list(signature.types))
+        knowledge = Knowledge(Ranges(signature.ranges))
+        importer = GraphImporter(self, graph, Emitter(block, knowledge))
+        importer.define(signature.types, block.args)
+        importer.convert()
+        if self.findings:
+            return module
+        results = importer.results()
+        _check_outputs(graph.outputs, results)
+        importer.emit.location = Location()
+        importer.emit.create("core.return", results, {})
+        _erase_unused(block)
+        module.add(Function("main", block, [output.name for output in graph.outputs]))
+        return module
+
+    def refuse(self, node: Node, reason: str) -> None:
+        """Note that ``node`` cannot be compiled."""
+        key = (node.op_type, node.domain, node.version, reason)
+        nodes = self.findings.setdefault(key, [])
+        if node.name not in nodes[-1:]:
+            nodes.append(node.name)
+
+    def refuse_unknown(self, nodes: Iterable[Node]) -> None:
+        """Note those of ``nodes``, bodies included, whose operator is not known at all."""
+        for node in nodes:
+            if (
+                convert.find_converter(node.domain, node.op_type, node.version) is None
+                and schema_function_body(node, NameSupply()) is None
+            ):
+                self.refuse(node, NO_CONVERTER)
+            for _, body in node.subgraphs():
+                self.refuse_unknown(body.nodes)
+
+    def unsupported(self) -> list[Unsupported]:
+        """Everything noted, most frequent first."""
+        rows = [Unsupported(*key, tuple(nodes)) for key, nodes in self.findings.items()]
+        return sorted(rows, key=lambda row: (-row.count, row.op_type))
+
+
+NO_CONVERTER = "burnish does not have this operator"
+
+
+class GraphImporter:
+    """Converts the nodes of one graph, appending to one block."""
+
+    def __init__(
+        self,
+        session: _Session,
+        graph: Graph,
+        emit: Emitter,
+        outer: GraphImporter | None = None,
+    ) -> None:
+        self._session = session
+        self._graph = graph
+        self._outer = outer
+        self._values: dict[str, Value | None] = {}
+        self._used: set[str] | None = None
+        self.emit = emit
+
+    def define(self, names: Iterable[str], values: Sequence[Value | None]) -> None:
+        """Say what names stand for; None for what could not be converted."""
+        self._values.update(zip(names, values, strict=True))
+
+    def convert(self) -> None:
+        """Convert all nodes; what cannot be converted is noted in the session."""
+        for node in self._graph.nodes:
+            self._convert_node(node)
+
+    def results(self) -> list[Value]:
+        """Values of the graph's outputs.
+
+        Raises:
+            _SkippedError: one of them could not be converted.
+        """
+        return [self._needed(output.name) for output in self._graph.outputs]
+
+    def is_used(self, name: str) -> bool:
+        """Whether a node or an output of this graph reads ``name``."""
+        if self._used is None:
+            self._used = {output.name for output in self._graph.outputs}
+            for node in self._graph.nodes:
+                self._used.update(node.inputs)
+                for _, body in node.subgraphs():
+                    self._used.update(body.captures)
+            self._used.discard("")
+        return name in self._used
+
+    # Names ---------------------------------------------------------------------------
+
+    def resolve(self, name: str) -> Value | None:
+        """The value called ``name``; None when it could not be converted.
+
+        Raises:
+            UnsupportedError: it is a constant of strings.
+        """
+        if name in self._values:
+            return self._values[name]
+        tensor = self._graph.initializers.get(name)
+        if tensor is not None:
+            if tensor.dtype is None:
+                raise UnsupportedError(f'"{clip(name)}" is a tensor of strings')
+            handle = Constant.deferred(tensor.dtype, tensor.shape, lambda: tensor.array)
+            value: Value | None = self.emit.constant(handle, name)
+        elif self._outer is not None:
+            value = self._from_outside(self._outer.resolve(name), name)
+        else:
+            raise InternalError(f"the loader let an undefined name through: {name!r}")
+        self._values[name] = value
+        return value
+
+    def _from_outside(self, value: Value | None, name: str) -> Value | None:
+        """A value of a graph around this one: constants are repeated in isolated regions."""
+        if value is None or value.block is self.emit.block:
+            return value
+        if value.op is None or value.constant is None:
+            raise InternalError(f"{name!r} is not passed into the region that reads it")
+        copy = self.emit.create("core.constant", (), value.op.attributes)
+        copy.result.name = name
+        return copy.result
+
+    def _needed(self, name: str) -> Value:
+        value = self.resolve(name)
+        if value is None:
+            raise _SkippedError
+        return value
+
+    # Nodes ---------------------------------------------------------------------------
+
+    def _convert_node(self, node: Node) -> None:
+        location = Location.node(node.name, node.op_type)
+        self.emit.location = location
+        try:
+            operands = [self._needed(name) if name else None for name in node.inputs]
+            for _, body in node.subgraphs():
+                for name in body.captures:
+                    self._needed(name)
+            values = self._results_of(node, operands)
+        except _SkippedError:
+            self._session.refuse_unknown([node])
+            values = [None] * len(node.outputs)
+        except (UnsupportedError, DimensionError) as error:
+            self._session.refuse(node, error.message)
+            values = [None] * len(node.outputs)
+        except Error as error:
+            raise error.located(str(location)) from None
+        for name, value in zip(node.outputs, values, strict=False):
+            if name:
+                self._values[name] = value
+                if value is not None and value.name is None:
+                    value.name = name
+
+    def _results_of(self, node: Node, operands: Sequence[Value | None]) -> Sequence[Value | None]:
+        """The node's outputs.
+
+        Raises:
+            UnsupportedError: the operator is not known, or not in this form.
+        """
+        found = convert.find_converter(node.domain, node.op_type, node.version)
+        if found is None:
+            return self._by_schema(node, operands)
+        results = found(NodeContext(node, operands, self.emit, self))
+        values = [results] if isinstance(results, Value) else list(results)
+        for index, name in enumerate(node.outputs):
+            if name and (index >= len(values) or values[index] is None) and self.is_used(name):
+                raise UnsupportedError(f"its output {index} is used")
+        return values
+
+    def _by_schema(self, node: Node, operands: Sequence[Value | None]) -> list[Value | None]:
+        """Convert the nodes that the operator's schema defines it by."""
+        types = [DeclaredType() if v is None else _declared(v.type) for v in operands]
+        nodes = schema_function_body(node, self._session.names, types)
+        if nodes is None:
+            raise UnsupportedError(NO_CONVERTER)
+        wanted = [name for name in node.outputs if name]
+        outputs = tuple(ValueInfo(name, DeclaredType()) for name in wanted)
+        inner = GraphImporter(
+            self._session, Graph(node.name, (), outputs, {}, tuple(nodes)), self.emit, self
+        )
+        inner.convert()
+        return [inner.resolve(name) if name else None for name in node.outputs]
+
+    # Bodies --------------------------------------------------------------------------
+
+    def inline(self, body: Graph, arguments: Sequence[Value] = ()) -> list[Value]:
+        """Convert ``body`` into this block; returns its results."""
+        location = self.emit.location
+        inner = GraphImporter(self._session, body, self.emit, self)
+        inner.define([value.name for value in body.inputs], arguments)
+        inner.convert()
+        self.emit.location = location
+        return inner.results()
+
+    def captured(self, bodies: Sequence[Graph]) -> dict[str, Value]:
+        """Run-time values that ``bodies`` read from around them, by name."""
+        values: dict[str, Value] = {}
+        for body in bodies:
+            for name in body.captures:
+                value = self._needed(name)
+                if value.constant is None:
+                    values[name] = value
+        return values
+
+    def region(
+        self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
+    ) -> Block:
+        """``body`` as an isolated block: arguments are its own, then the captured values."""
+        names = [value.name for value in body.inputs]
+        types = [*argument_types, *(value.type for value in captured.values())]
+        block = Block(types, [*names, *captured])
+        emit = Emitter(block, self.emit.knowledge, self.emit.location)
+        inner = GraphImporter(self._session, body, emit, self)
+        inner.define([*captured, *names], [*block.args[len(names) :], *block.args[: len(names)]])
+        for value, argument in zip(captured.values(), block.args[len(names) :], strict=True):
+            emit.knowledge.learn(argument, emit.knowledge.learned(value))
+        inner.convert()
+        results = inner.results()
+        emit.location = self.emit.location
+        emit.create("core.yield", results, {})
+        _erase_unused(block)
+        return block
+
+
+def _declared(type_: TensorType) -> DeclaredType:
+    element = ELEMENT_TYPES[ELEMENT_CODES[type_.dtype]].name
+    shape = tuple(dim if isinstance(dim, int) else None for dim in type_.shape)
+    return DeclaredType("tensor", element, type_.dtype, shape)
+
+
+def _check_outputs(outputs: Sequence[ValueInfo], results: Sequence[Value]) -> None:
+    """Refuse outputs whose declared element type is not the one that was computed."""
+    for output, value in zip(outputs, results, strict=True):
+        declared = output.type.dtype
+        if declared is not None and declared is not value.type.dtype:
+            raise TypeInferenceError(
+                f'output "{clip(output.name)}" is declared as {declared}, '
+                f"but the graph computes {value.type.dtype}",
+                at=str(value.op.location) if value.op is not None else "",
+            )
+
+
+def _erase_unused(block: Block) -> None:
+    """Drop ops nobody reads: constants that were only folded, shape arithmetic, dead nodes."""
+    rewriter = Rewriter()
+    for op in reversed(block):
+        if not op.is_terminator and Trait.IMPURE not in op.opdef.traits and not any(
+            result.use_count for result in op.results
+        ):
+            rewriter.erase(op)
+
