@@ -2,7 +2,8 @@
 
 A model is untrusted input, and ``external_data`` lets it name files.  Only regular files below
 the model's own folder are opened, component by component without following symbolic links, and
-what was opened is checked on its descriptor, so that nothing can be swapped in between.  Hard
+what was opened is checked on its descriptor, so that nothing can be swapped in between.  The
+folder is that of the path the user gave, also where that path is itself a link.  Hard
 links are refused because they reach files outside the folder without looking like it.  This
 closes the classes of CVE-2022-25882 and CVE-2024-27318 (``..`` and absolute paths),
 CVE-2025-51480 (paths rewritten after the check), CVE-2026-27489 (links) and CVE-2026-34445
