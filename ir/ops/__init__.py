@@ -1,5 +1,33 @@
 """The op set.  Importing this package registers every op; one file per family."""
 
-from . import core
+from . import (
+    control,
+    conv,
+    core,
+    indexing,
+    math,
+    matmul,
+    normalization,
+    pool,
+    quant,
+    recurrent,
+    reduce,
+    softmax,
+    tensor,
+)
 
-__all__ = ["core"]
+__all__ = [
+    "control",
+    "conv",
+    "core",
+    "indexing",
+    "math",
+    "matmul",
+    "normalization",
+    "pool",
+    "quant",
+    "recurrent",
+    "reduce",
+    "softmax",
+    "tensor",
+]

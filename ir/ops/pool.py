@@ -1,0 +1,110 @@
+"""Pooling: the maximum or the mean of sliding windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..attributes import BOOL, INTS, Attributes
+from ..constants import Array
+from ..dims import Dim
+from ..dtypes import DType
+from ..opdef import FLOATS, Cost, OpDef, OperandTypes, attribute, operand, register, traffic
+from ..types import TensorType
+from .checks import moved, narrow, widen
+from .math import NUMERIC
+from .windows import check_windows, pad_spatial, taps, window_counts
+
+_LISTS = ("kernel", "strides", "pads", "dilations", "overhang")
+
+
+class _Pool(OpDef):
+    kernel = attribute(INTS, "size of a window, per spatial axis")
+    strides = attribute(INTS, "step between windows, per spatial axis")
+    pads = attribute(INTS, "padding: all begins, then all ends")
+    dilations = attribute(INTS, "distance between elements of a window, per spatial axis")
+    overhang = attribute(
+        INTS, "further padding at the end that rounding the result up needs, per spatial axis"
+    )
+
+    def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
+        flops = results[0].elements * math.prod(a.kernel)
+        return Cost(flops=flops, **traffic(operands, results))
+
+
+def _counts(a: Attributes, extents: Sequence[Dim]) -> list[Dim]:
+    return window_counts(extents, a.kernel, a.strides, a.pads, a.dilations, a.overhang)
+
+
+@register
+class MaxPool(_Pool):
+    """The largest element of each window of x [N, C, ...].  ONNX MaxPool, first result.
+
+    Padding never wins: it counts as -inf, or the type's smallest integer.  NaN propagates.
+    """
+
+    name = "nn.max_pool"
+    x = operand("input [N, C, spatial...], at least one spatial axis", dtypes=NUMERIC)
+
+    def infer(self, a: Attributes, x: TensorType) -> TensorType:
+        spatial = check_windows(a, x, _LISTS)
+        shape = [*x.shape[:2], *_counts(a, x.shape[2:])]
+        return moved(x, shape, [0, 1, *[None] * spatial])
+
+    def evaluate(self, a: Attributes, x: Array) -> Array:
+        counts = [int(count) for count in _counts(a, x.shape[2:])]
+        wide = widen(x)
+        dtype = DType.from_numpy(wide.dtype)
+        lowest = -math.inf if dtype.is_float else dtype.integer_range[0]
+        padded = pad_spatial(wide, a.pads, a.overhang, lowest)
+        y = np.full((*x.shape[:2], *counts), lowest, wide.dtype)
+        for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
+            np.maximum(y, seen, out=y)
+        return narrow(y, x.dtype)
+
+
+@register
+class AveragePool(_Pool):
+    """The mean of each window of x [N, C, ...].  ONNX AveragePool.
+
+    Elements outside x count as 0.  The divisor is the number of elements of the window inside
+    x; with ``count_include_pad`` those in the padding count too, those in the overhang never.
+    A window wholly outside gives NaN.
+    """
+
+    name = "nn.average_pool"
+    x = operand("input [N, C, spatial...], at least one spatial axis", dtypes=FLOATS)
+    count_include_pad = attribute(BOOL, "whether padding counts in the divisor", False)
+
+    def infer(self, a: Attributes, x: TensorType) -> TensorType:
+        check_windows(a, x, _LISTS)
+        return TensorType((*x.shape[:2], *_counts(a, x.shape[2:])), x.dtype)
+
+    def evaluate(self, a: Attributes, x: Array) -> Array:
+        counts = [int(count) for count in _counts(a, x.shape[2:])]
+        padded = pad_spatial(widen(x), a.pads, a.overhang, 0)
+        y = np.zeros((*x.shape[:2], *counts), padded.dtype)
+        with np.errstate(all="ignore"):
+            for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
+                y += seen
+            for axis, divisor in enumerate(average_divisors(a, x.shape[2:])):
+                y /= divisor.astype(y.dtype).reshape([-1 if i == axis else 1 for i in range(len(counts))])
+        return narrow(y, x.dtype)
+
+
+def average_divisors(a: Attributes, extents: Sequence[int]) -> list[Array]:
+    """Per spatial axis, how many elements of each window count; divisors are their products.
+
+    Backends tabulate them, so that a window's divisor is not counted at run time.
+    """
+    divisors = []
+    for axis, count in enumerate(map(int, _counts(a, extents))):
+        first = np.arange(count)[:, np.newaxis] * a.strides[axis] - a.pads[axis]
+        position = first + np.arange(a.kernel[axis]) * a.dilations[axis]
+        low, high = 0, extents[axis]
+        if a.count_include_pad:
+            low, high = -a.pads[axis], high + a.pads[axis + len(extents)]
+        divisors.append(((position >= low) & (position < high)).sum(axis=1))
+    return divisors

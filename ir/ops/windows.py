@@ -1,0 +1,103 @@
+"""Sliding windows over spatial axes: the shape rules and views convolutions and pools share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..attributes import Attributes
+from ..constants import Array
+from ..dims import Dim
+from ..errors import TypeInferenceError
+from ..types import TensorType
+from .checks import require_length, require_minimum, show
+
+
+def check_windows(a: Attributes, x: TensorType, names: Sequence[str]) -> int:
+    """The number of spatial axes of ``x`` [N, C, ...], after checking the lists in ``names``.
+
+    Raises:
+        TypeInferenceError: no spatial axis, or an attribute does not have one entry per spatial
+            axis (``pads`` two).
+    """
+    spatial = x.rank - 2
+    if spatial < 1:
+        raise TypeInferenceError(
+            f"x of shape {show(x.shape)} has no spatial axes; it must be [N, C, ...]"
+        )
+    for name in names:
+        require_length(a[name], spatial * (2 if name == "pads" else 1), name)  # type: ignore[arg-type]
+        low = 0 if name in ("pads", "overhang", "output_padding") else 1
+        require_minimum(a[name], low, name)  # type: ignore[arg-type]
+    return spatial
+
+
+def window_counts(
+    extents: Sequence[Dim],
+    kernel: Sequence[Dim],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    dilations: Sequence[int],
+    overhang: Sequence[int] | None = None,
+) -> list[Dim]:
+    """How many windows fit per spatial axis: ``(padded - reach) // stride + 1``.
+
+    Raises:
+        TypeInferenceError: the window is larger than the padded input.
+    """
+    spatial = len(extents)
+    counts: list[Dim] = []
+    for axis, extent in enumerate(extents):
+        padded = extent + pads[axis] + pads[axis + spatial] + (overhang[axis] if overhang else 0)
+        reach = (kernel[axis] - 1) * dilations[axis] + 1
+        count = (padded - reach) // strides[axis] + 1
+        if isinstance(count, int) and count < 0:
+            raise TypeInferenceError(
+                f"a window of {reach} does not fit spatial axis {axis}, "
+                f"which has {padded} elements with padding"
+            )
+        counts.append(count)
+    return counts
+
+
+def pad_spatial(
+    x: Array, pads: Sequence[int], overhang: Sequence[int] | None, value: object
+) -> Array:
+    """``x`` [N, C, ...] with spatial axes padded by ``value``."""
+    spatial = x.ndim - 2
+    widths = [
+        (pads[i], pads[i + spatial] + (overhang[i] if overhang else 0)) for i in range(spatial)
+    ]
+    if not any(map(any, widths)):
+        return x
+    return np.pad(x, [(0, 0), (0, 0), *widths], constant_values=value)
+
+
+def taps(
+    x: Array,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    counts: Sequence[int],
+) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """For each position in the kernel, the padded elements that all windows see there.
+
+    Yields ``(position, view of shape [N, C, *counts])`` in row-major order of positions.
+    """
+    for position in itertools.product(*map(range, kernel)):
+        yield position, x[(..., *_strided(position, strides, dilations, counts))]
+
+
+def _strided(
+    position: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    counts: Sequence[int],
+) -> list[slice]:
+    starts = [p * d for p, d in zip(position, dilations)]
+    return [
+        slice(start, start + (count - 1) * stride + 1, stride) if count else slice(0, 0)
+        for start, stride, count in zip(starts, strides, counts)
+    ]
