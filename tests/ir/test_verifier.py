@@ -84,9 +84,9 @@ def test_all_findings_are_collected_up_to_a_cap():
     for _ in range(50):
         value = builder("math.neg", value)
     builder.ret(value)
-    for op in module.main.body:
+    for index, op in enumerate(module.main.body):
         for result in op.results:
-            result.type = ir.tensor("f32", 9)
+            result.type = ir.tensor("f32", 5 + index)
     with pytest.raises(VerifyError) as caught:
         ir.verify(module)
     assert len(caught.value.findings) == 20
