@@ -167,14 +167,13 @@ class _Frame:
         self, op: Op, attributes: Attributes, operands: Sequence[Array | None]
     ) -> Sequence[Array]:
         if op.regions:
-            present = [array for array in operands if array is not None]
             regions: list[RegionFunction] = [self._region(region) for region in op.regions]
-            return op.opdef.evaluate_regions(attributes, present, regions)
+            return op.opdef.evaluate_regions(attributes, operands, regions)
         fixed = len(op.opdef.operands)
         padded = [*operands, *[None] * (fixed - len(operands))]
         if len(padded) > len(operands) and _is_variadic(op):
             padded = padded[: max(len(operands), fixed - 1)]
-        result = op.opdef.evaluate(attributes, *padded)
+        result = op.opdef.evaluate_typed(attributes, op.operand_types, padded)
         return [result] if isinstance(result, (np.ndarray, np.generic)) else result
 
     def _region(self, region: Block) -> RegionFunction:

@@ -161,10 +161,19 @@ class OpDef:
         """The meaning of the op on NumPy arrays; attributes hold no symbols."""
         raise NotImplementedError(f"{self.name} has no reference implementation")
 
+    def evaluate_typed(
+        self, a: Attributes, types: OperandTypes, operands: Sequence[Any]
+    ) -> Array | Sequence[Array]:
+        """:meth:`evaluate` for callers that know the operands' types; call this one.
+
+        Only an op whose meaning depends on more than the arrays show (an encoding) overrides it.
+        """
+        return self.evaluate(a, *operands)
+
     def evaluate_regions(
-        self, a: Attributes, operands: Sequence[Array], regions: Sequence[RegionFunction]
+        self, a: Attributes, operands: Sequence[Any], regions: Sequence[RegionFunction]
     ) -> Sequence[Array]:
-        """Like :meth:`evaluate`, for ops with regions."""
+        """Like :meth:`evaluate`, for ops with regions; absent operands at the end may be left out."""
         raise NotImplementedError(f"{self.name} has no reference implementation")
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:

@@ -12,6 +12,7 @@ from . import (
     quant,
     recurrent,
     reduce,
+    resize,
     softmax,
     tensor,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "quant",
     "recurrent",
     "reduce",
+    "resize",
     "softmax",
     "tensor",
 ]

@@ -84,8 +84,9 @@ class Loop(OpDef):
     regions = ("body",)
     trip_count = operand("most iterations", dtypes={DType.I64}, rank=0, optional=True)
     cond = operand("whether to start", dtypes=BOOLS, rank=0, optional=True)
-    values = operand("initial carried values, then what the body reads", optional=True,
-                     variadic=True)
+    values = operand(
+        "initial carried values, then what the body reads", optional=True, variadic=True
+    )
     carried = attribute(INT, "how many of the values are carried from iteration to iteration")
     iterations = attribute(
         DIM, "iterations there will be, size of scan results; needed only with scans", -1
@@ -108,8 +109,8 @@ class Loop(OpDef):
 
     def _stacked(self, a: Attributes, scan: TensorType) -> TensorType:
         length: Dim = a.iterations
-        if isinstance(length, int) and length < 0:
-            raise TypeInferenceError("scan results need the attribute iterations")
+        if isinstance(length, int) and length < 1:
+            raise TypeInferenceError("scan results need the attribute iterations, 1 at least")
         return TensorType((length, *scan.shape), scan.dtype)
 
     def evaluate_regions(
@@ -128,7 +129,7 @@ class Loop(OpDef):
             scans.append(outputs[a.carried :])
             going = bool(again)
             iteration += 1
-        if a.iterations == -1:
+        if a.iterations == -1:  # no scans
             return state
         if iteration != a.iterations:
             raise InputError(

@@ -16,7 +16,7 @@ from ..opdef import Cost, OpDef, OperandTypes, attribute, operand, register, tra
 from ..types import TensorType
 from .checks import narrow, require_equal, require_shape, show, widen
 from .math import NUMERIC
-from .windows import check_windows, pad_spatial, taps, window_counts
+from .windows import check_windows, pad_spatial, static, taps, trailing, window_counts
 
 _BLOCK = 1 << 26
 """Elements of unfolded input to hold at a time."""
@@ -54,7 +54,7 @@ class Conv(OpDef):
     def evaluate(self, a: Attributes, x: Array, w: Array, b: Array | None) -> Array:
         kernel = w.shape[2:]
         counts = window_counts(x.shape[2:], kernel, a.strides, a.pads, a.dilations)
-        out = [int(count) for count in counts]
+        out = static(counts)
         padded = pad_spatial(widen(x), a.pads, None, 0)
         with np.errstate(all="ignore"):
             y = np.zeros((x.shape[0], w.shape[0], *out), padded.dtype)
@@ -94,7 +94,7 @@ def _by_taps(a: Attributes, x: Array, w: Array, y: Array) -> None:
     plane = [1] * (y.ndim - 2)
     weights = w.reshape(a.groups, -1, *w.shape[2:])
     for position, seen in taps(x, w.shape[2:], a.strides, a.dilations, y.shape[2:]):
-        factor = weights[(..., *position)].reshape(*weights.shape[:2], *plane)
+        factor = weights[trailing(position)].reshape(*weights.shape[:2], *plane)
         grouped += factor * seen[:, :, np.newaxis]
 
 
@@ -153,7 +153,7 @@ class ConvTranspose(OpDef):
 
     def evaluate(self, a: Attributes, x: Array, w: Array, b: Array | None) -> Array:
         kernel, wide = w.shape[2:], widen(x)
-        spatial = [int(d) for d in _transposed_extents(a, x.shape[2:], kernel)]
+        spatial = static(_transposed_extents(a, x.shape[2:], kernel))
         n, groups, outer = x.shape[0], a.groups, w.shape[1]
         half = len(spatial)
         full = [s + a.pads[i] + a.pads[i + half] for i, s in enumerate(spatial)]
@@ -163,9 +163,9 @@ class ConvTranspose(OpDef):
         with np.errstate(all="ignore"):
             if x.size and w.size:
                 for position, target in taps(y, kernel, a.strides, a.dilations, x.shape[2:]):
-                    factor = weights[(..., *position)].swapaxes(1, 2)
-                    target += np.matmul(factor, columns).reshape(target.shape)
-            y = y[(..., *(slice(p, p + s) for p, s in zip(a.pads, spatial)))]
+                    factor = weights[trailing(position)].swapaxes(1, 2)
+                    np.add(target, np.matmul(factor, columns).reshape(target.shape), out=target)
+            y = y[trailing(slice(p, p + s) for p, s in zip(a.pads, spatial))]
             if b is not None:
                 y = y + widen(b).reshape(-1, *[1] * half)
         return narrow(y, x.dtype)

@@ -54,9 +54,7 @@ class Gather(OpDef):
         require_axis(a.axis, x.rank)
         shape = [*x.shape[: a.axis], *indices.shape, *x.shape[a.axis + 1 :]]
         shift = indices.rank - 1
-        axes = [
-            i if i < a.axis else i + shift if i > a.axis else None for i in range(x.rank)
-        ]
+        axes = [i if i < a.axis else i + shift if i > a.axis else None for i in range(x.rank)]
         return moved(x, shape, axes)
 
     def evaluate(self, a: Attributes, x: Array, indices: Array) -> Array:
@@ -168,9 +166,7 @@ class _Scatter(OpDef):
             raise TypeInferenceError(f"reduction {a.reduction} is not defined for {x.dtype}")
         return x.with_encoding(x.quantized)
 
-    def _written(
-        self, a: Attributes, x: Array, where: tuple[Array, ...], updates: Array
-    ) -> Array:
+    def _written(self, a: Attributes, x: Array, where: tuple[Array, ...], updates: Array) -> Array:
         if a.reduction == "none":
             y = x.copy()
             _update(y, where, updates, a.reduction)

@@ -206,7 +206,9 @@ elementwise(
 )
 elementwise("math.bit_not", "~x", "Bitwise complement.  ONNX BitwiseNot.", dtypes=INTEGERS)
 elementwise("math.logical_not", "not x", "Logical complement.  ONNX Not.", dtypes=BOOLS)
-elementwise("math.is_nan", "is_nan(x)", "Whether x is NaN.  ONNX IsNaN.", dtypes=FLOATS, result=BOOL)
+elementwise(
+    "math.is_nan", "is_nan(x)", "Whether x is NaN.  ONNX IsNaN.", dtypes=FLOATS, result=BOOL
+)
 
 # Functions with parameters -------------------------------------------------------------
 

@@ -28,8 +28,9 @@ class MatMul(OpDef):
     name = "nn.matmul"
     a = operand("left matrices [..., M, K], rank >= 2", dtypes=NUMERIC, group="T")
     b = operand("right matrices [..., K, N], rank >= 2", dtypes=NUMERIC, group="T")
-    c = operand("added to the product; broadcasts onto it", dtypes=NUMERIC, optional=True,
-                group="T")
+    c = operand(
+        "added to the product; broadcasts onto it", dtypes=NUMERIC, optional=True, group="T"
+    )
     transpose_a = attribute(BOOL, "a is stored as [..., K, M]", False)
     transpose_b = attribute(BOOL, "b is stored as [..., N, K]", False)
 
@@ -62,9 +63,7 @@ class MatMul(OpDef):
                 y = y + widen(c)
         return narrow(y, a.dtype)
 
-    def cost(
-        self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]
-    ) -> Cost:
+    def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         left = operands[0]
         assert left is not None
         _, depth = _matrix(left, a.transpose_a)

@@ -90,7 +90,9 @@ class AveragePool(_Pool):
             for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
                 y += seen
             for axis, divisor in enumerate(average_divisors(a, x.shape[2:])):
-                y /= divisor.astype(y.dtype).reshape([-1 if i == axis else 1 for i in range(len(counts))])
+                y /= divisor.astype(y.dtype).reshape(
+                    [-1 if i == axis else 1 for i in range(len(counts))]
+                )
         return narrow(y, x.dtype)
 
 

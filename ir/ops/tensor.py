@@ -108,9 +108,7 @@ class Broadcast(OpDef):
         if broadcast_shapes(x.shape, a.shape) != a.shape:
             raise TypeInferenceError(f"{show(x.shape)} does not broadcast to {show(a.shape)}")
         added = len(a.shape) - x.rank
-        survives = [
-            i + added if x.shape[i] == a.shape[i + added] else None for i in range(x.rank)
-        ]
+        survives = [i + added if x.shape[i] == a.shape[i + added] else None for i in range(x.rank)]
         return moved(x, a.shape, survives)
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
@@ -154,7 +152,9 @@ class Slice(OpDef):
             if size > 0 and not (0 <= start < extent and 0 <= last < extent):
                 raise InputError(f"elements {start} to {last} of an axis of size {extent}")
             stop = last + (1 if step > 0 else -1)
-            ranges.append(slice(0, 0) if size == 0 else slice(start, stop if stop >= 0 else None, step))
+            ranges.append(
+                slice(0, 0) if size == 0 else slice(start, stop if stop >= 0 else None, step)
+            )
         return x[tuple(ranges)]
 
 
@@ -207,8 +207,9 @@ class Pad(OpDef):
 
     name = "tensor.pad"
     x = operand("the data", group="T")
-    value = operand("what to add in mode constant, rank 0; 0 when absent", rank=0, optional=True,
-                    group="T")
+    value = operand(
+        "what to add in mode constant, rank 0; 0 when absent", rank=0, optional=True, group="T"
+    )
     before = attribute(INTS, "elements to add in front, per axis, >= 0")
     after = attribute(INTS, "elements to add behind, per axis, >= 0")
     mode = attribute(choice("constant", "reflect", "edge", "wrap"), "what is added", "constant")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,17 @@ def taps(
     Yields ``(position, view of shape [N, C, *counts])`` in row-major order of positions.
     """
     for position in itertools.product(*map(range, kernel)):
-        yield position, x[(..., *_strided(position, strides, dilations, counts))]
+        yield position, x[trailing(_strided(position, strides, dilations, counts))]
+
+
+def trailing(index: Iterable[int | slice]) -> tuple[Any, ...]:
+    """``index`` applied to the last axes: ``x[..., i, j]``."""
+    return (..., *index)
+
+
+def static(dimensions: Iterable[Dim]) -> list[int]:
+    """Dimensions of arrays, which are integers."""
+    return [dim for dim in dimensions if isinstance(dim, int)]
 
 
 def _strided(
