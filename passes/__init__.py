@@ -1,1 +1,56 @@
-"""Passes: graph to graph rewrites on burnish.ir."""
+"""Passes: graph to graph rewrites on burnish.ir.
+
+This is the public door of the package; other packages import from here.
+"""
+
+from . import canonicalize, cse, dce, fold, fold_affine, fuse, shape_cleanup
+from .base import (
+    FunctionPass,
+    Pass,
+    PassContext,
+    make_pass,
+    option_name,
+    passes,
+    register_pass,
+)
+from .instruments import Instrument, PrintAfter, VerifyEach
+from .manager import PassManager, PassRecord, PassReport, count_ops, run_pipeline
+from .pattern import Match, Outcome, Pattern, PatternPass, PatternSet, Refusal
+from .pipeline import parse_pipeline, pipeline_text
+from .pipelines import STAGES, standard_pipeline, standard_stages
+
+__all__ = [
+    "STAGES",
+    "FunctionPass",
+    "Instrument",
+    "Match",
+    "Outcome",
+    "Pass",
+    "PassContext",
+    "PassManager",
+    "PassRecord",
+    "PassReport",
+    "Pattern",
+    "PatternPass",
+    "PatternSet",
+    "PrintAfter",
+    "Refusal",
+    "VerifyEach",
+    "canonicalize",
+    "count_ops",
+    "cse",
+    "dce",
+    "fold",
+    "fold_affine",
+    "fuse",
+    "make_pass",
+    "option_name",
+    "parse_pipeline",
+    "passes",
+    "pipeline_text",
+    "register_pass",
+    "run_pipeline",
+    "shape_cleanup",
+    "standard_pipeline",
+    "standard_stages",
+]

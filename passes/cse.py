@@ -1,0 +1,61 @@
+"""Common-subexpression elimination."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from burnish.ir import Block, Function, Op, Trait, Value
+
+from .base import FunctionPass, PassContext, register_pass
+from .regions import blocks_inside_out, is_pure
+
+
+@register_pass
+@dataclass(frozen=True)
+class CommonSubexpressionElimination(FunctionPass):
+    """Compute equal things once: ops with equal operands, attributes and regions are merged.
+
+    Constants are equal when their data is.  Operands of commutative ops may be swapped.  Every
+    region is searched for itself; impure ops are left alone.
+    """
+
+    name = "cse"
+
+    def run_function(self, function: Function, context: PassContext) -> bool:
+        """Number the values of every block in one forward sweep each."""
+        rewriter = context.rewriter()
+        for block in blocks_inside_out(function):
+            seen: dict[Hashable, Op] = {}
+            for op in block:
+                if op.is_terminator or not is_pure(op):
+                    continue
+                first = seen.setdefault(_key(op), op)
+                if first is not op:
+                    rewriter.replace(op, first.results)
+                    context.count("common-subexpression")
+        return rewriter.changes > 0
+
+
+def _key(op: Op) -> Hashable:
+    """Equal for ops of one block that compute the same."""
+    operands: list[Hashable] = list(op.operands)
+    if Trait.COMMUTATIVE in op.opdef.traits:
+        operands[:2] = sorted(operands[:2], key=id)
+    regions = tuple(map(_region_key, op.regions))
+    return (op.name, op.attributes, tuple(operands), tuple(op.result_types), regions)
+
+
+def _region_key(block: Block) -> Hashable:
+    """Equal for regions that do the same: values are numbered in order of definition."""
+    numbers: dict[Value, int] = {}
+    for arg in block.args:
+        numbers[arg] = len(numbers)
+    keys: list[Hashable] = [tuple(arg.type for arg in block.args)]
+    for op in block:
+        operands = tuple(None if v is None else numbers[v] for v in op.operands)
+        regions = tuple(map(_region_key, op.regions))
+        keys.append((op.name, op.attributes, operands, tuple(op.result_types), regions))
+        for result in op.results:
+            numbers[result] = len(numbers)
+    return tuple(keys)

@@ -1,0 +1,92 @@
+"""Constant folding: ops on constants are evaluated at compile time, within bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from burnish.ir import Array, AttributeValue, DimExpr, Function, Op, Rewriter, Trait, Value
+from burnish.ir.errors import Error
+from burnish.ir.interpreter import evaluate_op
+
+from .base import FunctionPass, PassContext, register_pass
+from .regions import blocks_inside_out, is_pure
+
+
+@register_pass
+@dataclass(frozen=True)
+class Fold(FunctionPass):
+    """Evaluate ops whose operands are all constant, by the reference interpreter.
+
+    A fold may not blow a model up: the results together may have ``limit`` bytes, or
+    ``growth`` times the bytes of the operands if that is more.  So a small ``tensor.broadcast``
+    to a huge shape stays, and a transposed weight is folded.  Impure ops, ops with symbolic
+    dimensions, and ops whose evaluation is an error (an index out of range) stay as they are.
+
+    Options:
+        limit: bytes that the results of one op may always have.
+        growth: how many times larger than its operands a result may be.
+    """
+
+    name = "fold"
+    limit: int = 1 << 16
+    growth: float = 1.0
+
+    def run_function(self, function: Function, context: PassContext) -> bool:
+        """One forward sweep per block: a folded op's users are folded after it."""
+        rewriter = context.rewriter()
+        for block in blocks_inside_out(function):
+            for op in block:
+                if self._is_foldable(op):
+                    self._fold(op, rewriter, context)
+        return rewriter.changes > 0
+
+    def _is_foldable(self, op: Op) -> bool:
+        return (
+            not op.is_terminator
+            and Trait.CONSTANT not in op.opdef.traits
+            and all(value.constant is not None for value in op.inputs)
+            and _is_static(op)
+            and is_pure(op)
+        )
+
+    def _fold(self, op: Op, rewriter: Rewriter, context: PassContext) -> None:
+        result_bytes = sum(math.prod(t.static_shape) * t.dtype.bytes for t in op.result_types)
+        operand_bytes = sum(v.constant.nbytes for v in set(op.inputs) if v.constant is not None)
+        if result_bytes > max(self.limit, self.growth * operand_bytes):
+            context.refusals["fold", "the result is too large"] += 1
+            return
+        operands = [None if v is None else _data(v) for v in op.operands]
+        try:
+            with np.errstate(all="ignore"):
+                arrays = evaluate_op(op, operands)
+        except Error:
+            # Running the op is an error; whether it runs at all is not known here.
+            context.refusals["fold", "evaluation fails"] += 1
+            return
+        builder = rewriter.before(op)
+        constants = [
+            builder.constant(np.asarray(array, order="C"), encoding=value.type.encoding)
+            for array, value in zip(arrays, op.results)
+        ]
+        rewriter.replace(op, constants)
+        context.count(f"fold {op.name}")
+
+
+def _data(value: Value) -> Array:
+    assert value.constant is not None
+    return value.constant.array
+
+
+def _is_static(op: Op) -> bool:
+    return all(t.is_static for t in op.result_types) and not any(
+        map(_has_symbol, op.attributes.values())
+    )
+
+
+def _has_symbol(value: AttributeValue) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_has_symbol, value))
+    return isinstance(value, DimExpr)

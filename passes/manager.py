@@ -1,0 +1,176 @@
+"""Running pipelines: passes in order, watched by instruments, with a report.
+
+    report = run_pipeline(module, "canonicalize,fold,fuse{max-inputs=8}", verify="each")
+    print(report)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+from burnish.ir import Block, Module, Trait
+from burnish.ir.errors import Error, UsageError
+
+from .base import Pass, PassContext
+from .instruments import Instrument, VerifyEach
+from .pipeline import parse_pipeline, pipeline_text
+
+Pipeline = Union[str, Sequence[Pass]]
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one pass did.
+
+    Attributes:
+        pass_: the pass as pipeline text.
+        seconds: its running time, without instruments.
+        ops_before, ops_after: see :func:`count_ops`.
+        rewrites: applications per pattern.
+        refusals: how often a pattern gave up, per ``(pattern, reason)``.
+    """
+
+    pass_: str
+    seconds: float
+    changed: bool
+    ops_before: int
+    ops_after: int
+    rewrites: dict[str, int]
+    refusals: dict[tuple[str, str], int]
+
+
+@dataclass
+class PassReport:
+    """What a pipeline did, pass by pass."""
+
+    records: list[PassRecord] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Running time of all passes together."""
+        return sum(record.seconds for record in self.records)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any pass changed the module."""
+        return any(record.changed for record in self.records)
+
+    @property
+    def rewrites(self) -> dict[str, int]:
+        """Applications per pattern over all passes, most frequent first."""
+        total: dict[str, int] = {}
+        for record in self.records:
+            for name, count in record.rewrites.items():
+                total[name] = total.get(name, 0) + count
+        return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+    def __str__(self) -> str:
+        """A table: pass, time, op counts, rewrites."""
+        lines = [f"{'pass':<36} {'ms':>9} {'ops':>7} {'after':>7}  rewrites"]
+        for r in self.records:
+            rewrites = ", ".join(f"{name} {count}" for name, count in sorted(r.rewrites.items()))
+            lines.append(
+                f"{r.pass_:<36} {r.seconds * 1e3:9.1f} {r.ops_before:7} {r.ops_after:7}  {rewrites}"
+            )
+        return "\n".join(lines)
+
+
+def count_ops(module: Module) -> int:
+    """Number of ops that compute: no constants and terminators; a fused group counts as one."""
+
+    def count(block: Block) -> int:
+        total = 0
+        for op in block:
+            if Trait.CONSTANT in op.opdef.traits or op.is_terminator:
+                continue
+            total += 1
+            if op.name != "core.group":
+                total += sum(map(count, op.regions))
+        return total
+
+    return sum(count(function.body) for function in module.functions.values())
+
+
+class PassManager:
+    """A pipeline ready to run, any number of times.
+
+    Args:
+        pipeline: text or passes.
+        verify: ``"off"``, or ``"each"`` to verify the module after every pass.
+        instruments: what watches, outermost first.
+
+    Raises:
+        ParseError, PassError: the pipeline is malformed.
+        UsageError: unknown ``verify``.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, verify: str = "off", instruments: Sequence[Instrument] = ()
+    ) -> None:
+        if verify not in ("off", "each"):
+            raise UsageError(f'verify is {verify!r}, but must be "off" or "each"')
+        self.passes = parse_pipeline(pipeline) if isinstance(pipeline, str) else list(pipeline)
+        self._verify = verify
+        self._instruments = tuple(instruments)
+
+    def __str__(self) -> str:
+        return pipeline_text(self.passes)
+
+    def run(self, module: Module) -> PassReport:
+        """Run all passes on ``module``, in place.
+
+        Raises:
+            Error: whatever a pass or a check raises, located at the pass.
+        """
+        checks = (VerifyEach(),) if self._verify == "each" else ()
+        instruments = (*self._instruments, *checks)
+        report = PassReport()
+        ops = count_ops(module)
+        for pass_ in self.passes:
+            record = self._run_one(pass_, module, ops, instruments)
+            report.records.append(record)
+            ops = record.ops_after
+        return report
+
+    @staticmethod
+    def _run_one(
+        pass_: Pass, module: Module, ops: int, instruments: Sequence[Instrument]
+    ) -> PassRecord:
+        context = PassContext()
+        try:
+            for instrument in instruments:
+                instrument.before(pass_, module)
+            start = time.perf_counter()
+            changed = pass_.run(module, context)
+            seconds = time.perf_counter() - start
+            for instrument in reversed(instruments):
+                instrument.after(pass_, module, changed=changed)
+        except Exception as error:
+            for instrument in reversed(instruments):
+                instrument.failed(pass_, module, error)
+            if isinstance(error, Error):
+                error.located(f"pass {pass_}")
+            raise
+        return PassRecord(
+            str(pass_),
+            seconds,
+            changed,
+            ops,
+            count_ops(module) if changed else ops,
+            dict(context.rewrites),
+            dict(context.refusals),
+        )
+
+
+def run_pipeline(
+    module: Module,
+    pipeline: Pipeline,
+    *,
+    verify: str = "off",
+    instruments: Sequence[Instrument] = (),
+) -> PassReport:
+    """Run a pipeline (text or passes) on ``module``, in place; see :class:`PassManager`."""
+    return PassManager(pipeline, verify, instruments).run(module)

@@ -1,0 +1,39 @@
+"""The standard pipelines, as data: named stages of pipeline text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CLEANUP = "canonicalize,fold,cse,dce"
+"""Exact simplifications; cheap enough to run between the others."""
+
+STAGES: Mapping[str, str] = {
+    "simplify": f"{CLEANUP},canonicalize,fold",
+    "dequantize": "fold{growth=4.0}",
+    "shapes": f"shape-cleanup,fold,{CLEANUP}",
+    "affine": f"fold-batch-norm,fold-pad,{CLEANUP}",
+    "fuse": "fuse,dce",
+}
+"""The stages of the full pipeline, in order; golden tests look at the IR after each."""
+
+BACKENDS: Mapping[str, tuple[str, ...]] = {
+    "c": ("simplify", "dequantize", "shapes", "affine", "fuse"),
+    "tvm": ("simplify", "shapes", "affine"),
+    "relay": ("simplify", "shapes", "affine"),
+    "onnx": ("simplify", "shapes", "affine"),
+}
+"""Stages per backend: TVM fuses by itself, ONNX has no groups.
+
+The C backend computes quantized models in floats, so 8-bit weights become floats there.
+"""
+
+
+def standard_stages(backend: str) -> dict[str, str]:
+    """The stages of a backend's standard pipeline by name, in order; all of them if unknown."""
+    names = BACKENDS.get(backend, tuple(STAGES))
+    return {name: STAGES[name] for name in names}
+
+
+def standard_pipeline(backend: str) -> str:
+    """The standard pipeline of a backend (``c``, ``tvm``, ``relay``, ``onnx``) as text."""
+    return ",".join(standard_stages(backend).values())

@@ -1,0 +1,1 @@
+"""Rewrites, by subject; each module adds patterns to the sets in :mod:`.sets`."""

@@ -1,0 +1,231 @@
+"""Per-channel scales and shifts, batch norms among them, into weights and biases.
+
+A convolution or matmul is linear: (w·x + b)·s + t = (w·s)·x + (b·s + t).  New weights are
+computed in f64 and rounded once.  This changes rounding, not more; where a new weight would
+overflow nothing is done.  Weights that others use too, and results that others need unscaled,
+are left alone.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from burnish.ir import Array, Op, Value
+
+from ..pattern import Match, Outcome
+from ..pattern.table import ROUNDING
+from .sets import AFFINE
+
+LINEAR = ("nn.conv", "nn.conv_transpose", "nn.matmul")
+
+
+def _vector(m: Match, value: Value, axis: int, rank: int, channels: int) -> Array:
+    """The f64 vector [channels] that the constant ``value`` is, varying along ``axis`` only.
+
+    ``value`` broadcasts to a tensor of ``rank`` axes, of which ``axis`` has size ``channels``.
+    """
+    data = m.constant(value)
+    m.require(data.dtype.kind == "f", "not floating", value)
+    m.require(data.ndim <= rank, "the constant has a higher rank", value)
+    shape = (1,) * (rank - data.ndim) + data.shape
+    others = shape[:axis] + shape[axis + 1 :]
+    m.require(all(dim == 1 for dim in others), "the constant varies along other axes", value)
+    return np.broadcast_to(data.reshape(-1).astype(np.float64), channels)
+
+
+class Linear:
+    """A convolution or matmul with constant weights, as a map whose channels can be scaled.
+
+    Attributes:
+        op: the convolution or matmul.
+        axis: the axis of its result that holds channels.
+        channels: how many there are.
+    """
+
+    def __init__(self, m: Match, op: Op) -> None:
+        self.op = op
+        self._value = m.needed(op.operands[1])
+        m.require(self._value.has_one_use, "the weights are used elsewhere too", self._value)
+        data = m.constant(self._value)
+        m.require(data.dtype.kind == "f", "the weights are not floating", self._value)
+        self._data = data
+        result = op.result.type
+        self.axis = result.rank - 1 if op.name == "nn.matmul" else 1
+        (self.channels,) = m.static([result.shape[self.axis]])
+
+    @cached_property
+    def weights(self) -> Array:
+        """The constant weights, in f64."""
+        return self._data.astype(np.float64)
+
+    @property
+    def _groups(self) -> int:
+        return 1 if self.op.name == "nn.matmul" else int(self.op.attributes.groups)
+
+    def scaled(self, by: Array) -> Array:
+        """Weights that give the result scaled by ``by`` [channels]."""
+        if self.op.name == "nn.matmul":
+            column = self.op.attributes.transpose_b
+            return self.weights * (by[:, np.newaxis] if column else by)
+        spatial = [1] * (self.weights.ndim - 2)
+        if self.op.name == "nn.conv":
+            return self.weights * by.reshape(-1, 1, *spatial)
+        return self._split_inputs() * by.reshape(self._groups, 1, -1, *spatial)
+
+    def with_scaled_input(self, by: Array) -> Array:
+        """Weights that give the same for an input whose channels are divided by ``by``."""
+        if self.op.name == "nn.matmul":
+            row = self.op.attributes.transpose_b
+            return self.weights * (by if row else by[:, np.newaxis])
+        spatial = [1] * (self.weights.ndim - 2)
+        if self.op.name == "nn.conv_transpose":
+            return self.weights * by.reshape(-1, 1, *spatial)
+        return self._split_outputs() * by.reshape(self._groups, 1, -1, *spatial)
+
+    def response(self, shift: Array) -> Array:
+        """What a constant input (one number per channel, no padding) adds to the result."""
+        scaled = self.with_scaled_input(shift)
+        if self.op.name == "nn.matmul":
+            return np.asarray(scaled.sum(axis=-1 if self.op.attributes.transpose_b else -2))
+        return np.asarray(scaled.reshape(self.channels, -1).sum(axis=1))
+
+    def _split_inputs(self) -> Array:
+        """conv_transpose weights [C, M/g, k...] as [g, C/g, M/g, k...]."""
+        return self.weights.reshape(self._groups, -1, *self.weights.shape[1:])
+
+    def _split_outputs(self) -> Array:
+        """Convolution weights [M, C/g, k...] as [g, M/g, C/g, k...]."""
+        return self.weights.reshape(self._groups, -1, *self.weights.shape[1:])
+
+    def bias(self, m: Match) -> Array:
+        """The bias [channels] in f64; 0 where there is none."""
+        if len(self.op.operands) < 3 or self.op.operands[2] is None:
+            return np.zeros(self.channels)
+        value = self.op.operands[2]
+        rank = 1 if self.op.name != "nn.matmul" else self.op.result.type.rank
+        return _vector(m, value, rank - 1, rank, self.channels)
+
+    def rebuilt(self, m: Match, x: Value | None, weights: Array | None, bias: Array) -> Value:
+        """The op with new weights (None: the old ones) and bias.
+
+        Refuses, before anything is built, where a number overflows.
+        """
+        dtype = self.op.result.type.dtype.numpy
+        with np.errstate(over="ignore"):
+            new_bias = bias.astype(dtype)
+            shape = self._data.shape
+            new_weights = None if weights is None else weights.reshape(shape).astype(dtype)
+        finite = np.isfinite(new_bias).all() and (
+            new_weights is None or np.isfinite(new_weights).all()
+        )
+        m.require(bool(finite), "a new weight or bias is not finite")
+        w = self._value
+        if new_weights is not None:
+            w = m.build_constant(new_weights, self._value.name)
+        b = m.build_constant(new_bias) if bias.any() else None
+        return m.rebuild(self.op, [x, w, b])
+
+
+def _normalization(m: Match, op: Op) -> tuple[Array, Array]:
+    """(scale, shift) [C] in f64 of a batch norm with constant parameters."""
+    scale, bias, mean, variance = (m.constant(v).astype(np.float64) for v in op.operands[1:5])
+    with np.errstate(all="ignore"):
+        factor = scale / np.sqrt(variance + op.attributes.epsilon)
+        shift = bias - mean * factor
+    m.require(bool(np.isfinite(factor).all() and np.isfinite(shift).all()), "not finite")
+    return factor, shift
+
+
+@AFFINE.pattern("batch-norm-into-weights", "nn.batch_norm", benefit=3, promise=ROUNDING)
+def batch_norm_into_weights(m: Match) -> Outcome:
+    """A batch norm after a convolution or matmul."""
+    op = m.producer(m.operand(0), *LINEAR, one_use=True)
+    linear = Linear(m, op)
+    m.require(linear.axis == 1, "the batch norm's channels are not those of the matmul")
+    scale, shift = _normalization(m, m.op)
+    bias = linear.bias(m) * scale + shift
+    return linear.rebuilt(m, op.operands[0], linear.scaled(scale), bias)
+
+
+@AFFINE.pattern("batch-norm-to-scale", "nn.batch_norm", promise=ROUNDING)
+def batch_norm_to_scale(m: Match) -> Outcome:
+    """A batch norm elsewhere is a multiplication and an addition, which fuse."""
+    x = m.operand(0)
+    scale, shift = _normalization(m, m.op)
+    dtype = x.type.dtype.numpy
+    shape = (-1, *[1] * (x.type.rank - 2))
+    with np.errstate(over="ignore"):
+        factors, shifts = (v.astype(dtype).reshape(shape) for v in (scale, shift))
+    m.require(bool(np.isfinite(factors).all() and np.isfinite(shifts).all()), "not finite")
+    scaled = m.build("math.mul", x, m.build_constant(factors))
+    return m.build("math.add", scaled, m.build_constant(shifts))
+
+
+def _constant_operand(m: Match, linear: Linear) -> Array:
+    """The root's right operand as a vector per channel of ``linear``; the root keeps the shape."""
+    result = linear.op.result.type
+    m.require(m.op.result.type.shape == result.shape, "the constant broadcasts")
+    return _vector(m, m.operand(1), linear.axis, result.rank, linear.channels)
+
+
+@AFFINE.pattern("scale-into-weights", "math.mul", "math.div", promise=ROUNDING)
+def scale_into_weights(m: Match) -> Outcome:
+    """A per-channel factor or divisor after a convolution or matmul."""
+    op = m.producer(m.operand(0), *LINEAR, one_use=True)
+    linear = Linear(m, op)
+    factor = _constant_operand(m, linear)
+    if m.op.name == "math.div":
+        with np.errstate(all="ignore"):
+            factor = 1 / factor
+    m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
+    bias = linear.bias(m) * factor
+    return linear.rebuilt(m, op.operands[0], linear.scaled(factor), bias)
+
+
+@AFFINE.pattern("shift-into-bias", "math.add", "math.sub", promise=ROUNDING)
+def shift_into_bias(m: Match) -> Outcome:
+    """A per-channel addend after a convolution or matmul."""
+    op = m.producer(m.operand(0), *LINEAR, one_use=True)
+    linear = Linear(m, op)
+    shift = _constant_operand(m, linear)
+    bias = linear.bias(m) + (shift if m.op.name == "math.add" else -shift)
+    return linear.rebuilt(m, op.operands[0], None, bias)
+
+
+def _input_constant(m: Match, linear: Linear, before: Op) -> Array:
+    """The right operand of ``before``, which makes ``linear``'s input, per input channel."""
+    x = m.needed(before.operands[0])
+    m.require(before.result.type.shape == x.type.shape, "the constant broadcasts")
+    if linear.op.name == "nn.matmul":
+        m.require(not linear.op.attributes.transpose_a, "channels are not the last axis")
+    axis = x.type.rank - 1 if linear.op.name == "nn.matmul" else 1
+    (channels,) = m.static([x.type.shape[axis]])
+    return _vector(m, m.needed(before.operands[1]), axis, x.type.rank, channels)
+
+
+@AFFINE.pattern("input-scale-into-weights", *LINEAR, promise=ROUNDING)
+def input_scale_into_weights(m: Match) -> Outcome:
+    """A per-channel factor before a convolution or matmul; padding stays 0 either way."""
+    multiplication = m.producer(m.operand(0), "math.mul", one_use=True)
+    linear = Linear(m, m.op)
+    factor = _input_constant(m, linear, multiplication)
+    m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
+    weights = linear.with_scaled_input(factor)
+    return linear.rebuilt(m, multiplication.operands[0], weights, linear.bias(m))
+
+
+@AFFINE.pattern("input-shift-into-bias", "nn.conv", "nn.matmul", promise=ROUNDING)
+def input_shift_into_bias(m: Match) -> Outcome:
+    """A per-channel addend before a convolution without padding, or before a matmul."""
+    addition = m.producer(m.operand(0), "math.add", "math.sub", one_use=True)
+    linear = Linear(m, m.op)
+    m.require(m.needed(m.op.operands[1]).type.rank == 2 or m.op.name == "nn.conv", "a batch of matrices")
+    padded = m.op.name == "nn.conv" and any(m.op.attributes.pads)
+    m.require(not padded, "padding would not be shifted")
+    shift = _input_constant(m, linear, addition)
+    m.require(bool(np.isfinite(shift).all()), "the addend is not finite")
+    change = linear.response(shift)
+    bias = linear.bias(m) + (change if addition.name == "math.add" else -change)
+    return linear.rebuilt(m, addition.operands[0], None, bias)
