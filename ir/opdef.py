@@ -173,7 +173,7 @@ class OpDef:
     def evaluate_regions(
         self, a: Attributes, operands: Sequence[Any], regions: Sequence[RegionFunction]
     ) -> Sequence[Array]:
-        """Like :meth:`evaluate`, for ops with regions; absent operands at the end may be left out."""
+        """Like :meth:`evaluate`, for ops with regions; absent last operands may be left out."""
         raise NotImplementedError(f"{self.name} has no reference implementation")
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:

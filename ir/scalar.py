@@ -22,6 +22,7 @@ import numpy as np
 
 from .constants import Array
 from .dtypes import DType
+from .erf import erf
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,6 @@ def _truncated_mod(x: Array, y: Array) -> Array:
     return np.where(y == 0, np.zeros_like(x), np.fmod(x, safe))
 
 
-def _erf(x: Array) -> Array:
-    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64))).astype(x.dtype)
-
-
 def _power(x: Array, y: Array) -> Array:
     """x ** y; a negative exponent of integers gives 0, or ±1 for a base of ±1."""
     if np.issubdtype(x.dtype, np.floating):
@@ -158,7 +155,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "asinh": Primitive(1, np.arcsinh, cost=30),
     "acosh": Primitive(1, np.arccosh, cost=30),
     "atanh": Primitive(1, np.arctanh, cost=30),
-    "erf": Primitive(1, _erf, cost=25),
+    "erf": Primitive(1, erf, cost=25),
     "floor": Primitive(1, np.floor),
     "ceil": Primitive(1, np.ceil),
     "trunc": Primitive(1, np.trunc),

@@ -96,6 +96,11 @@ def unchanged_axes(x: TensorType, shape: Sequence[Dim]) -> list[int | None]:
     return [i if x.shape[i] == shape[i] else None for i in range(x.rank)]
 
 
+def along(values: Array, axis: int, rank: int) -> Array:
+    """1-D ``values`` reshaped to broadcast along ``axis`` of a tensor of ``rank``."""
+    return values.reshape([-1 if i == axis else 1 for i in range(rank)])
+
+
 def widen(x: Array) -> Array:
     """``x`` in the type arithmetic happens in: narrow floats as f32, sub-byte integers as i32."""
     dtype = DType.from_numpy(x.dtype)

@@ -116,7 +116,8 @@ class Loop(OpDef):
     def evaluate_regions(
         self, a: Attributes, operands: Sequence[Array | None], regions: Sequence[RegionFunction]
     ) -> Sequence[Array]:
-        trip_count, cond, *values = [*operands, *[None] * (2 - len(operands))]
+        padded: list[Array | None] = [*operands, *[None] * (2 - len(operands))]
+        (trip_count, cond), values = padded[:2], padded[2:]
         state = [value for value in values[: a.carried] if value is not None]
         captured = values[a.carried :]
         going = True if cond is None else bool(cond)

@@ -13,6 +13,7 @@ from ..errors import InputError, TypeInferenceError
 from ..opdef import INDICES, OpDef, attribute, operand, register
 from ..types import TensorType
 from .checks import (
+    along,
     moved,
     narrow,
     require_axis,
@@ -21,6 +22,7 @@ from .checks import (
     show,
     widen,
 )
+from .math import NUMERIC
 
 REDUCTION = choice("none", "add", "mul", "min", "max")
 
@@ -76,7 +78,7 @@ class GatherElements(OpDef):
         return moved(x, indices.shape, [None] * x.rank)
 
     def evaluate(self, a: Attributes, x: Array, indices: Array) -> Array:
-        return x[_element_positions(x, indices, a.axis)]
+        return np.asarray(x[_element_positions(x, indices, a.axis)])
 
 
 def _require_inside(indices: TensorType, x: TensorType, axis: int) -> None:
@@ -90,7 +92,7 @@ def _require_inside(indices: TensorType, x: TensorType, axis: int) -> None:
 
 
 def _element_positions(x: Array, indices: Array, axis: int) -> tuple[Array, ...]:
-    grid = list(np.indices(indices.shape, sparse=True))
+    grid: list[Array] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = _positions(indices, x.shape[axis])
     return tuple(grid)
 
@@ -119,16 +121,13 @@ class GatherND(OpDef):
     def evaluate(self, a: Attributes, x: Array, indices: Array) -> Array:
         batch: int = a.batch_dims
         lead = indices.ndim - 1
-        grid = [
-            np.arange(n).reshape([-1 if i == axis else 1 for i in range(lead)])
-            for axis, n in enumerate(indices.shape[:batch])
-        ]
+        grid = [along(np.arange(n), axis, lead) for axis, n in enumerate(indices.shape[:batch])]
         width = indices.shape[-1]
         tuples = [_positions(indices[..., i], x.shape[batch + i]) for i in range(width)]
         if not grid and not tuples:
             return np.broadcast_to(x, (*indices.shape[:-1], *x.shape))
         if width == 0:  # whole batch entries, repeated over the remaining axes of indices
-            grid = list(np.broadcast_arrays(*grid, np.empty(indices.shape[:-1], bool)))[:-1]
+            grid = [np.broadcast_to(i, indices.shape[:-1]) for i in grid]
         return x[tuple(grid + tuples)]
 
 
@@ -162,19 +161,16 @@ class _Scatter(OpDef):
     reduction = attribute(REDUCTION, "how an update combines with what is there", "none")
 
     def _result(self, a: Attributes, x: TensorType) -> TensorType:
-        if a.reduction != "none" and (x.dtype.kind.value in ("bool", "complex")):
+        if a.reduction != "none" and x.dtype not in NUMERIC:
             raise TypeInferenceError(f"reduction {a.reduction} is not defined for {x.dtype}")
         return x.with_encoding(x.quantized)
 
     def _written(self, a: Attributes, x: Array, where: tuple[Array, ...], updates: Array) -> Array:
-        if a.reduction == "none":
-            y = x.copy()
-            _update(y, where, updates, a.reduction)
-            return y
+        combine = a.reduction != "none"
+        y: Array = (widen(x) if combine else x).copy()
         with np.errstate(all="ignore"):
-            y = widen(x).copy()
-            _update(y, where, widen(updates), a.reduction)
-            return narrow(y, x.dtype)
+            _update(y, where, widen(updates) if combine else updates, a.reduction)
+        return narrow(y, x.dtype)
 
 
 @register
@@ -225,5 +221,5 @@ class ScatterND(_Scatter):
         if width == 0:  # each update is of the whole tensor
             stacked = x[np.newaxis]
             zeros = np.zeros(indices.shape[:-1], np.intp)
-            return self._written(a, stacked, (zeros,), updates)[0]
+            return np.asarray(self._written(a, stacked, (zeros,), updates)[0])
         return self._written(a, x, where, updates)

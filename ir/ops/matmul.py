@@ -35,33 +35,34 @@ class MatMul(OpDef):
     transpose_b = attribute(BOOL, "b is stored as [..., N, K]", False)
 
     def infer(
-        self, attributes: Attributes, a: TensorType, b: TensorType, c: TensorType | None
+        self, a: Attributes, left: TensorType, right: TensorType, c: TensorType | None
     ) -> TensorType:
-        if a.rank < 2 or b.rank < 2:
+        if left.rank < 2 or right.rank < 2:
             raise TypeInferenceError(
-                f"operands {show(a.shape)} and {show(b.shape)} need rank 2 at least"
+                f"operands {show(left.shape)} and {show(right.shape)} need rank 2 at least"
             )
-        m, k = _matrix(a, attributes.transpose_a)
-        inner, n = _matrix(b, attributes.transpose_b)
+        m, k = _matrix(left, a.transpose_a)
+        inner, n = _matrix(right, a.transpose_b)
         if k != inner:
             raise TypeInferenceError(
-                f"a {show(a.shape)} has {k} columns, but b {show(b.shape)} has {inner} rows"
+                f"a {show(left.shape)} has {k} columns, but b {show(right.shape)} has {inner} rows"
             )
-        shape = (*broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)
+        shape = (*broadcast_shapes(left.shape[:-2], right.shape[:-2]), m, n)
         require_broadcast(c, shape, "c")
-        return TensorType(shape, a.dtype)
+        return TensorType(shape, left.dtype)
 
-    def evaluate(self, attributes: Attributes, a: Array, b: Array, c: Array | None) -> Array:
-        left, right = widen(a), widen(b)
-        if attributes.transpose_a:
+    def evaluate(self, a: Attributes, left: Array, right: Array, c: Array | None) -> Array:
+        dtype = left.dtype
+        left, right = widen(left), widen(right)
+        if a.transpose_a:
             left = left.swapaxes(-1, -2)
-        if attributes.transpose_b:
+        if a.transpose_b:
             right = right.swapaxes(-1, -2)
         with np.errstate(all="ignore"):
             y = np.matmul(left, right)
             if c is not None:
                 y = y + widen(c)
-        return narrow(y, a.dtype)
+        return narrow(y, dtype)
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         left = operands[0]

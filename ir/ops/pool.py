@@ -13,9 +13,9 @@ from ..dims import Dim
 from ..dtypes import DType
 from ..opdef import FLOATS, Cost, OpDef, OperandTypes, attribute, operand, register, traffic
 from ..types import TensorType
-from .checks import moved, narrow, widen
+from .checks import along, moved, narrow, widen
 from .math import NUMERIC
-from .windows import check_windows, pad_spatial, taps, window_counts
+from .windows import check_windows, pad_spatial, static, taps, window_counts
 
 _LISTS = ("kernel", "strides", "pads", "dilations", "overhang")
 
@@ -54,7 +54,7 @@ class MaxPool(_Pool):
         return moved(x, shape, [0, 1, *[None] * spatial])
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
-        counts = [int(count) for count in _counts(a, x.shape[2:])]
+        counts = static(_counts(a, x.shape[2:]))
         wide = widen(x)
         dtype = DType.from_numpy(wide.dtype)
         lowest = -math.inf if dtype.is_float else dtype.integer_range[0]
@@ -83,16 +83,14 @@ class AveragePool(_Pool):
         return TensorType((*x.shape[:2], *_counts(a, x.shape[2:])), x.dtype)
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
-        counts = [int(count) for count in _counts(a, x.shape[2:])]
+        counts = static(_counts(a, x.shape[2:]))
         padded = pad_spatial(widen(x), a.pads, a.overhang, 0)
         y = np.zeros((*x.shape[:2], *counts), padded.dtype)
         with np.errstate(all="ignore"):
             for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
                 y += seen
             for axis, divisor in enumerate(average_divisors(a, x.shape[2:])):
-                y /= divisor.astype(y.dtype).reshape(
-                    [-1 if i == axis else 1 for i in range(len(counts))]
-                )
+                y /= along(divisor.astype(y.dtype), axis, len(counts))
         return narrow(y, x.dtype)
 
 
@@ -102,7 +100,7 @@ def average_divisors(a: Attributes, extents: Sequence[int]) -> list[Array]:
     Backends tabulate them, so that a window's divisor is not counted at run time.
     """
     divisors = []
-    for axis, count in enumerate(map(int, _counts(a, extents))):
+    for axis, count in enumerate(static(_counts(a, extents))):
         first = np.arange(count)[:, np.newaxis] * a.strides[axis] - a.pads[axis]
         position = first + np.arange(a.kernel[axis]) * a.dilations[axis]
         low, high = 0, extents[axis]

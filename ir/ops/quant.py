@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -65,7 +66,8 @@ class Quantize(OpDef):
         with np.errstate(all="ignore"):
             ratio = wide / _spread(q.scale, q, x.shape, work)
             if storage.is_float:
-                limit = float(ml_dtypes.finfo(storage.numpy).max)
+                finfo: Any = ml_dtypes.finfo
+                limit = float(finfo(storage.numpy).max)
                 return scalar.convert(np.clip(ratio, -limit, limit), storage)
             # f64 holds the sum exactly: rounded ratios and zero points are integers.
             rounded = np.rint(np.where(np.isnan(ratio), 0, ratio)).astype(np.float64)

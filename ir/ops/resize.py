@@ -22,7 +22,7 @@ from ..dtypes import DType
 from ..errors import TypeInferenceError
 from ..opdef import Cost, OpDef, OperandTypes, attribute, operand, register, traffic
 from ..types import TensorType
-from .checks import moved, require_length, require_minimum, unchanged_axes, widen
+from .checks import along, moved, require_length, require_minimum, unchanged_axes, widen
 from .math import NUMERIC
 
 COORDINATES = (
@@ -112,7 +112,7 @@ class Resize(OpDef):
         if any(plan.outside.any() for plan in plans):
             beyond = np.zeros(a.shape, bool)
             for axis, plan in enumerate(plans):
-                beyond |= plan.outside.reshape([-1 if i == axis else 1 for i in range(y.ndim)])
+                beyond |= along(plan.outside, axis, y.ndim)
             filler = scalar.convert(
                 np.asarray(a.extrapolation_value, np.float32), DType.from_numpy(x.dtype)
             )
@@ -131,12 +131,11 @@ def _real(x: Array) -> Array:
 
 def _resample(x: Array, plan: Taps, axis: int, nearest: bool) -> Array:
     if nearest:
-        return np.take(x, plan.indices[:, 0], axis)
+        return np.asarray(np.take(x, plan.indices[:, 0], axis))
     weights = plan.weights.astype(x.dtype)
-    shape = [-1 if i == axis else 1 for i in range(x.ndim)]
-    total = np.take(x, plan.indices[:, 0], axis) * weights[:, 0].reshape(shape)
+    total: Array = np.take(x, plan.indices[:, 0], axis) * along(weights[:, 0], axis, x.ndim)
     for tap in range(1, weights.shape[1]):
-        total += np.take(x, plan.indices[:, tap], axis) * weights[:, tap].reshape(shape)
+        total += np.take(x, plan.indices[:, tap], axis) * along(weights[:, tap], axis, x.ndim)
     return total
 
 
@@ -164,33 +163,37 @@ def _coordinates(a: Attributes, axis: int, old: int) -> Array:
     f = np.float32
     new: int = a.shape[axis]
     scale = f(a.scales[axis])
-    position = np.arange(new, dtype=f)
-    if a.coordinates == "asymmetric" or (scale == 1 and a.coordinates == "half_pixel"):
-        return position / scale
-    if a.coordinates == "align_corners":
-        return position * f(0) if new == 1 else position * f(old - 1) / f(new - 1)
-    if a.coordinates == "pytorch_half_pixel" and new <= 1:
-        return position * f(0)
-    if a.coordinates == "half_pixel_symmetric":
+    position: Array = np.arange(new, dtype=f)
+    source: Array = (position + f(0.5)) / scale - f(0.5)
+    if a.coordinates == "asymmetric":
+        source = position / scale
+    elif a.coordinates == "align_corners":
+        source = position * f(old - 1) / f(max(new - 1, 1))
+    elif a.coordinates == "pytorch_half_pixel" and new == 1:
+        source = np.zeros_like(position)
+    elif a.coordinates == "half_pixel_symmetric":
         center = f(old / 2)
         offset = center * (f(1) - f(new) / (scale * f(old)))
-        return offset + (position + f(0.5)) / scale - f(0.5)
-    if a.coordinates == "tf_crop_and_resize":
+        source = offset + (position + f(0.5)) / scale - f(0.5)
+    elif a.coordinates == "tf_crop_and_resize":
         start, end = f(a.roi[axis]), f(a.roi[axis + len(a.shape)])
-        if new <= 1:
-            return position * f(0) + f(0.5) * (start + end) * f(old - 1)
-        return start * f(old - 1) + position * (end - start) * f(old - 1) / f(new - 1)
-    return (position + f(0.5)) / scale - f(0.5)
+        if new == 1:
+            source = np.full(1, f(0.5) * (start + end) * f(old - 1))
+        else:
+            source = start * f(old - 1) + position * (end - start) * f(old - 1) / f(new - 1)
+    return source
 
 
 def _rounded(source: Array, rounding: str) -> Array:
-    if rounding == "floor":
-        return np.floor(source)
-    if rounding == "ceil":
-        return np.ceil(source)
-    if rounding == "round_prefer_floor":
-        return np.ceil(source - np.float32(0.5))
-    return np.floor(source + np.float32(0.5))
+    below = np.floor(source)
+    rest = source - below
+    up = {
+        "floor": np.zeros_like(rest, bool),
+        "ceil": rest > 0,
+        "round_prefer_floor": rest > 0.5,
+        "round_prefer_ceil": rest >= 0.5,
+    }[rounding]
+    return np.asarray(below + up)
 
 
 def _filter(a: Attributes, source: Array, scale: float) -> tuple[Array, Array]:
@@ -206,7 +209,7 @@ def _filter(a: Attributes, source: Array, scale: float) -> tuple[Array, Array]:
 
 
 def _triangle(distance: Array) -> Array:
-    return np.maximum(0, 1 - np.abs(distance))
+    return np.asarray(np.maximum(0, 1 - np.abs(distance)))
 
 
 def _cubic(distance: Array, a: float) -> Array:

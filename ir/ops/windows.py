@@ -64,7 +64,7 @@ def window_counts(
 
 
 def pad_spatial(
-    x: Array, pads: Sequence[int], overhang: Sequence[int] | None, value: object
+    x: Array, pads: Sequence[int], overhang: Sequence[int] | None, value: float
 ) -> Array:
     """``x`` [N, C, ...] with spatial axes padded by ``value``."""
     spatial = x.ndim - 2
@@ -73,7 +73,8 @@ def pad_spatial(
     ]
     if not any(map(any, widths)):
         return x
-    return np.pad(x, [(0, 0), (0, 0), *widths], constant_values=value)
+    padded: Array = np.pad(x, [(0, 0), (0, 0), *widths], constant_values=value)
+    return padded
 
 
 def taps(
