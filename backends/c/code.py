@@ -87,6 +87,12 @@ class Expr:
     def __repr__(self) -> str:
         return f"Expr({self.text})"
 
+    @property
+    def is_number(self) -> bool:
+        """Whether this is a numeric literal (infinity included, NaN not)."""
+        digits = self.text.lstrip("-")
+        return digits[:1].isdigit() or digits in ("INFINITY", "HUGE_VAL")
+
     def within(self, precedence: int) -> str:
         """The text as an operand of an operator: in parentheses when it binds less."""
         return f"({self.text})" if self.precedence < precedence else self.text
@@ -105,8 +111,8 @@ class Expr:
             return (self + other.base) + other.offset
         if self.base is not None:
             return (self.base + other) + self.offset
-        if other.text.startswith("-"):
-            return binary("-", self, Expr(other.text[1:], other.precedence))
+        if other.precedence == UNARY and other.text.startswith("-"):
+            return binary("-", self, Expr(other.text[1:], UNARY))
         # Sums are associative for integers: the left side needs no parentheses, nor the right.
         return Expr(f"{self.within(ADDITIVE)} + {other.within(ADDITIVE)}", ADDITIVE)
 
@@ -315,8 +321,20 @@ class CodeWriter:
         return chosen
 
     def line(self, text: str = "") -> None:
-        """One line at the current depth."""
-        self._blocks[-1].append(f"{INDENT * self._depth}{text}" if text else "")
+        """One line at the current depth, broken at spaces where it is too long."""
+        if not text:
+            self._blocks[-1].append("")
+            return
+        pad = INDENT * self._depth
+        # Function bodies are indented once more when they are put between their braces.
+        width = max(48, MAX_LINE - len(INDENT) - len(pad))
+        while len(text) > width:
+            cut = text.rfind(" ", 24, width)
+            if cut < 0:
+                break
+            self._blocks[-1].append(pad + text[:cut])
+            text = f"{INDENT}{text[cut + 1 :]}"
+        self._blocks[-1].append(pad + text)
 
     def comment(self, text: str) -> None:
         """A comment, wrapped to the line length."""
@@ -326,7 +344,8 @@ class CodeWriter:
         lines = textwrap.wrap(comment_text(text), width, break_long_words=True) or [""]
         for i, part in enumerate(lines):
             opening = "/* " if i == 0 else " * "
-            self.line(f"{opening}{part}{' */' if i == len(lines) - 1 else ''}")
+            closing = " */" if i == len(lines) - 1 else ""
+            self._blocks[-1].append(f"{INDENT * self._depth}{opening}{part}{closing}")
 
     @property
     def text(self) -> str:
@@ -349,6 +368,13 @@ class CodeWriter:
             self.line(f"{header} {{")
             self._blocks[-1].extend(inner)
             self.line("}")
+
+    @contextmanager
+    def indented(self) -> Iterator[None]:
+        """One level deeper, without braces."""
+        self._depth += 1
+        yield
+        self._depth -= 1
 
     @contextmanager
     def loop(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from burnish.ir.dtypes import DType, Kind
 from burnish.ir.errors import InternalError
 
-from .elements import storage_type
+from .elements import is_narrow_float, storage_type
 
 _INTEGERS = [dtype for dtype in DType if dtype.is_integer]
 _TABLE: dict[str, str] = {}
@@ -143,9 +144,202 @@ def _define_float_arithmetic(name: str, c_type: str, f: str) -> None:
             "Remainder with the sign of the divisor.")
 
 
+for _name, _operator, _doc in (
+    ("at_least", "<", "max(x, limit) for a limit that is a number; NaN stays NaN."),
+    ("at_most", ">", "min(x, limit) for a limit that is a number; NaN stays NaN."),
+):
+    for _type, _c_type in (("f32", "float"), ("f64", "double")):
+        _define(f"{_name}_{_type}", _c_type, f"{_c_type} x, {_c_type} limit",
+                f"return x {_operator} limit ? limit : x;", _doc)
+
 _define_float_arithmetic("f32", "float", "f")
 _define_float_arithmetic("f64", "double", "")
 
+
+# Narrow floats ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FloatFormat:
+    """Bits of a float type: sign, ``exponent`` and ``mantissa`` fields.
+
+    ``bias`` is the exponent's; ``largest`` the code of the largest finite magnitude; a larger
+    one becomes ``overflow``; ``infinity`` is its code where there is one; ``nan`` the code of
+    NaN, None where there is none; ``has_negative_zero`` is false where that code means NaN.
+    """
+
+    mantissa: int
+    bias: int
+    largest: int
+    overflow: int
+    nan: int | None
+    sign: int
+    infinity: int | None = None
+    has_negative_zero: bool = True
+
+
+FORMATS = {
+    DType.F16: FloatFormat(10, 15, 0x7BFF, 0x7C00, 0x7E00, 0x8000, 0x7C00),
+    DType.BF16: FloatFormat(7, 127, 0x7F7F, 0x7F80, 0x7FC0, 0x8000, 0x7F80),
+    DType.F8E4M3FN: FloatFormat(3, 7, 0x7E, 0x7F, 0x7F, 0x80),
+    DType.F8E4M3FNUZ: FloatFormat(3, 8, 0x7F, 0x80, 0x80, 0x80, None, False),
+    DType.F8E5M2: FloatFormat(2, 15, 0x7B, 0x7C, 0x7E, 0x80, 0x7C),
+    DType.F8E5M2FNUZ: FloatFormat(2, 16, 0x7F, 0x80, 0x80, 0x80, None, False),
+    DType.F4E2M1: FloatFormat(1, 1, 0x07, 0x07, None, 0x08),
+}
+
+
+def _define_rounding(source: str, c_type: str, bits: int, mantissa: int, bias: int) -> None:
+    """The code of a magnitude in a narrower format, to nearest, ties to even."""
+    unsigned = f"uint{bits}_t"
+    _define(
+        f"round_{source}", "uint32_t", f"{c_type} x, int mantissa, int bias",
+        f"{unsigned} code;\n"
+        "int exponent, shift, above;\n"
+        "memcpy(&code, &x, sizeof code);\n"
+        f"exponent = (int)((code >> {mantissa}) & {(1 << (bits - mantissa - 1)) - 1}) - {bias};\n"
+        f"above = exponent + bias - 1;\n"
+        f"shift = {mantissa} - mantissa + (above < 0 ? -above : 0);\n"
+        f"if (shift > {mantissa + 1}) {{\n    return 0;\n}}\n"
+        f"code = (code & (((({unsigned})1) << {mantissa}) - 1))"
+        f" | (exponent > -{bias} ? (({unsigned})1) << {mantissa} : 0);\n"
+        f"code += (({unsigned})1 << (shift - 1)) - 1 + ((code >> shift) & 1);\n"
+        "return (uint32_t)(code >> shift) + (above > 0 ? (uint32_t)above << mantissa : 0);",
+        "Code of |x| with that many mantissa bits, rounded to nearest, ties to even.",
+    )
+
+
+_define_rounding("f32", "float", 32, 23, 127)
+_define_rounding("f64", "double", 64, 52, 1023)
+_define(
+    "scale_f32", "float", "uint32_t code, int mantissa, int bias",
+    "const uint32_t fraction = code & ((1u << mantissa) - 1);\n"
+    "const int exponent = (int)(code >> mantissa);\n"
+    "return exponent == 0 ? ldexpf((float)fraction, 1 - bias - mantissa)\n"
+    "    : ldexpf((float)(fraction + (1u << mantissa)), exponent - bias - mantissa);",
+    "Value of a positive finite code.",
+)
+
+
+def _define_narrow_float(dtype: DType, f: FloatFormat) -> None:
+    c_type = storage_type(dtype)
+    magnitude = f.sign - 1
+    for source, c_source in (("f32", "float"), ("f64", "double")):
+        nan = "" if f.nan is None else f"if (isnan(x)) {{\n    return {f.nan:#x};\n}}\n"
+        if f.nan is None:
+            nan = f"if (isnan(x)) {{\n    return {f.sign:#x};\n}}\n"
+        negative = (
+            f"signbit(x) ? {f.sign:#x}u : 0"
+            if f.has_negative_zero
+            else f"signbit(x) && code != 0 && code <= {f.largest:#x} ? {f.sign:#x}u : 0"
+        )
+        _define(
+            f"{source}_to_{dtype}", c_type, f"{c_source} x",
+            f"{nan}"
+            f"uint32_t code = isinf(x) ? {f.largest + 1:#x}"
+            f" : @_round_{source}(x, {f.mantissa}, {f.bias});\n"
+            f"if (code > {f.largest:#x}) {{\n    code = {f.overflow:#x};\n}}\n"
+            f"return ({c_type})(code | ({negative}));",
+        )
+    checks = ""
+    if f.infinity is not None:
+        checks = (
+            f"if ((x & {magnitude:#x}) > {f.infinity:#x}) {{\n    return NAN;\n}}\n"
+            f"if ((x & {magnitude:#x}) == {f.infinity:#x}) {{\n"
+            f"    return x & {f.sign:#x} ? -INFINITY : INFINITY;\n}}\n"
+        )
+    elif not f.has_negative_zero:
+        checks = f"if (x == {f.nan:#x}) {{\n    return NAN;\n}}\n"
+    elif f.nan is not None:
+        checks = f"if ((x & {magnitude:#x}) == {f.nan:#x}) {{\n    return NAN;\n}}\n"
+    _define(
+        f"{dtype}_to_f32", "float", f"{c_type} x",
+        f"{checks}const float value = @_scale_f32(x & {magnitude:#x}u, {f.mantissa}, {f.bias});\n"
+        f"return x & {f.sign:#x} ? -value : value;",
+    )
+
+
+for _dtype, _format in FORMATS.items():
+    _define_narrow_float(_dtype, _format)
+
+_define(
+    "f8e8m0_to_f32", "float", "uint8_t x",
+    "return x == 0xff ? NAN : ldexpf(1.0f, (int)x - 127);", "A power of two.",
+)
+for _source, _c_source in (("f32", "float"), ("f64", "double")):
+    _define(
+        f"{_source}_to_f8e8m0", "uint8_t", f"{_c_source} x",
+        "uint32_t code;\n"
+        "if (isnan(x) || isinf(x) || signbit(x) || x == 0) {\n    return 0xff;\n}\n"
+        f"code = @_round_{_source}(x, 0, 128);\n"
+        "return (uint8_t)(code > 0xff ? 0xff : code == 0 ? 0 : code - 1);",
+        "The nearest power of two.",
+    )
+
+# Indices, order, quantization --------------------------------------------------------------
+
+_define(
+    "position", "ptrdiff_t", "int64_t index, ptrdiff_t size",
+    "const int64_t position = index < 0 ? index + size : index;\n"
+    "return position < 0 || position >= size ? -1 : (ptrdiff_t)position;",
+    "Where an index points; negative ones count from the end, and -1 means out of range.",
+)
+for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
+    _define(
+        f"round_within_{_type}", "int32_t", f"{_c_type} x, int32_t low, int32_t high",
+        f"const {_c_type} r = isnan(x) ? 0 : rint{_f}(x);\n"
+        f"return r <= ({_c_type})low ? low : r >= ({_c_type})high ? high : (int32_t)r;",
+        "The nearest integer, ties to even, within a range; 0 for NaN.",
+    )
+
+
+def _define_order(dtype: DType) -> None:
+    """A total order of elements with their positions, and a heap of positions in that order."""
+    c_type, value = storage_type(dtype), storage_type(dtype.compute)
+    element = f"@_{dtype}_to_f32(x[{{}}])" if is_narrow_float(dtype) else "x[{}]"
+    for order, operator in (("descending", "<"), ("ascending", ">")):
+        compare = f"if (p != q) {{\n    return p {operator} q;\n}}\nreturn i > j;"
+        if dtype.is_float:
+            alone = "isnan(q)" if order == "descending" else "isnan(p)"
+            compare = (
+                f"if (!isnan(p) != !isnan(q)) {{\n    return {alone} != 0;\n}}\n"
+                f"if (!isnan(p) && p != q) {{\n    return p {operator} q;\n}}\nreturn i > j;"
+            )
+        end = " (NaN is largest)" if dtype.is_float else ""
+        if dtype.compute is dtype:
+            _define(
+                f"after_{order}_{dtype}", "int",
+                f"{value} p, int64_t i, {value} q, int64_t j", compare,
+                f"Whether p at position i follows q at j in {order} order{end}.",
+            )
+        after = f"@_after_{order}_{dtype.compute}"
+        _define(
+            f"sift_{order}_{dtype}", "void",
+            f"const {c_type} *x, int64_t *heap, ptrdiff_t stride, ptrdiff_t root, ptrdiff_t size",
+            "const int64_t moved = heap[root * stride];\n"
+            f"const {value} p = {element.format('moved * stride')};\n"
+            "ptrdiff_t child;\n"
+            "while ((child = 2 * root + 1) < size) {\n"
+            "    int64_t j = heap[child * stride];\n"
+            f"    {value} q = {element.format('j * stride')};\n"
+            "    if (child + 1 < size) {\n"
+            "        const int64_t i = heap[(child + 1) * stride];\n"
+            f"        const {value} r = {element.format('i * stride')};\n"
+            f"        if ({after}(r, i, q, j)) {{\n"
+            "            child++;\n            j = i;\n            q = r;\n        }\n"
+            "    }\n"
+            f"    if ({after}(p, moved, q, j)) {{\n        break;\n    }}\n"
+            "    heap[root * stride] = j;\n"
+            "    root = child;\n"
+            "}\n"
+            "heap[root * stride] = moved;",
+            "Restores a heap of positions in x, the last one in order at its root, from root on.",
+        )
+
+
+for _dtype in DType:
+    if _dtype.is_integer or _dtype.is_float:
+        _define_order(_dtype)
 
 _CALL = re.compile(r"@_(\w+)\(")
 

@@ -22,6 +22,7 @@ Helper = Callable[[str], str]
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _LOGIC = {"logical_and": "&&", "logical_or": "||", "logical_xor": "!="}
+_LIMITS = {"max": "at_least", "min": "at_most"}
 _BITS = {"bit_and": "&", "bit_or": "|", "bit_xor": "^"}
 
 _MATH_FUNCTIONS = {
@@ -82,6 +83,11 @@ def _float_primitive(function: str, args: list[Expr], dtype: DType, helper: Help
     if function in _MATH_FUNCTIONS:
         suffix = "" if dtype is DType.F64 else "f"
         return call(_MATH_FUNCTIONS[function] + suffix, *args)
+    if function in _LIMITS:
+        # One comparison, one instruction: enough where one side is known to be a number.
+        for value, limit in (args, reversed(args)):
+            if limit.is_number:
+                return call(helper(f"{_LIMITS[function]}_{dtype}"), value, limit)
     return call(helper(f"{function}_{dtype}"), *args)
 
 

@@ -35,7 +35,7 @@ from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
 
 from .. import scalar as c_scalar
-from ..code import PRIMARY, CodeWriter, Expr, Index, call, index
+from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, call, index
 from ..elements import literal, storage_type, value_type
 from .unit import Unit
 
@@ -266,6 +266,10 @@ class KernelBuilder:
             f"const {value_type(dtype)}", name, self._as_value(value, dtype)
         )
 
+    def let_stored(self, name: str, dtype: DType, value: Expr) -> Expr:
+        """Declare a const local that holds an element as it is stored (to be moved, not used)."""
+        return self._declare(f"const {storage_type(dtype)}", name, value)
+
     def index_variable(self, name: str, value: Index) -> Expr:
         """Declare a mutable local for positions (``ptrdiff_t``)."""
         return self._declare("ptrdiff_t", name, index(value))
@@ -284,6 +288,27 @@ class KernelBuilder:
         name = self._writer.name(hint)
         self._writer.line(f"{c_type} {name} = {value};")
         return Expr(name)
+
+    def local(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
+        """Declare a small array of values of ``dtype`` on the stack, not initialized."""
+        buffer = Buffer(self._writer.name(name), tuple(shape), dtype.compute)
+        self._writer.line(f"{value_type(dtype)} {buffer.pointer}[{buffer.elements}];")
+        return buffer
+
+    def view(
+        self, name: str, buffer: Buffer, offset: Index, shape: Sequence[Dim], *, mutable: bool = False
+    ) -> Buffer:
+        """The part of ``buffer`` that starts at element ``offset``, as a pointer of its own."""
+        offset = index(offset)
+        if offset.value == 0:
+            return buffer.reshaped(shape)
+        qualifier = "" if mutable else "const "
+        pointer = self._declare(
+            f"{qualifier}{storage_type(buffer.dtype)} *const",
+            name,
+            Expr(f"{buffer.pointer} + {offset.within(ADDITIVE)}", ADDITIVE),
+        )
+        return Buffer(pointer.text, tuple(shape), buffer.dtype)
 
     def assign(self, target: Expr, value: Index) -> None:
         """``target = value``, written ``target += …`` where that is the same."""
@@ -309,12 +334,10 @@ class KernelBuilder:
 
         Emits the check that makes the model fail with ``ERROR_INDEX`` when it is out of range.
         """
-        raw = self.let(name, DType.I64, Expr(f"(int64_t){buffer.at(indices)}", 14))
-        found = self._declare(
-            "const int64_t", f"{name}_index", Expr(f"{raw} < 0 ? {raw} + {size} : {raw}", 3)
-        ) if buffer.dtype.is_signed else raw
-        self.fail_when(Expr(f"{found} < 0 || {found} >= {size}", 4))
-        return self.let_index(f"{name}_position", Expr(f"(ptrdiff_t){found}", 14))
+        found = Expr(f"{self.helper('position')}({buffer.at(indices)}, {size})")
+        position = self._declare("const ptrdiff_t", name, found)
+        self.fail_when(position < 0)
+        return position
 
     def write(self, buffer: Buffer, indices: Sequence[Index], value: Expr) -> None:
         """Write a value into a buffer as it is (scratch; results of families not fusable)."""

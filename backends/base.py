@@ -1,0 +1,62 @@
+"""What every backend returns: the files of a compiled module and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from burnish.ir import Array, Function, TensorType
+
+
+class Runner(Protocol):
+    """A compiled module that can be called."""
+
+    def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Outputs for ``inputs``, both by name.
+
+        Raises:
+            InputError: a name, shape or element type does not fit the signature.
+        """
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a backend made of a module.
+
+    ``files`` by name (text or bytes), ``manifest`` what tools need to know in plain JSON types
+    (signature, sizes, flags, options), ``stages`` printable data of the stages in between.
+    """
+
+    files: dict[str, str | bytes]
+    manifest: dict[str, Any]
+    stages: dict[str, object] = field(default_factory=dict)
+
+    def write(self, folder: str | Path) -> None:
+        """Write the files into ``folder``, which is made if need be."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            data = content if isinstance(content, bytes) else content.encode("utf-8")
+            (path / name).write_bytes(data)
+
+
+def signature(function: Function) -> dict[str, Any]:
+    """Inputs and outputs of a function in plain JSON types."""
+    outputs = [
+        function.result_names[i] if i < len(function.result_names) else f"result{i}"
+        for i in range(len(function.results))
+    ]
+    return {
+        "inputs": [
+            _entry(name, arg.type) for name, arg in zip(function.arg_names, function.args)
+        ],
+        "outputs": [
+            _entry(name, value.type) for name, value in zip(outputs, function.results)
+        ],
+    }
+
+
+def _entry(name: str, type_: TensorType) -> dict[str, Any]:
+    shape = [dim if isinstance(dim, int) else str(dim) for dim in type_.shape]
+    return {"name": name, "shape": shape, "dtype": str(type_.dtype)}

@@ -1,0 +1,89 @@
+"""The C backend's door: a module in, C files out, and the way to run them here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from burnish.ir import Module
+from burnish.ir.errors import ModelError
+
+from ..base import Artifact, signature
+from ..target import Target, complete_options, find_target
+from .emit import Program, emit, weight_layout
+from .host import CRunner, SanitizedRunner, build
+from .names import identifier
+from .plan import plan
+from .select import select
+
+MANIFEST_VERSION = 1
+
+
+def compile_module(
+    module: Module,
+    target: str | Target = "c",
+    options: Mapping[str, object] | None = None,
+    name: str | None = None,
+) -> Artifact:
+    """Compile the entry function of ``module`` into C.
+
+    ``name`` (by default the module's) becomes the prefix of all files and symbols, after it has
+    been made a C identifier.  ``stages`` of the result holds the selection and the plan.
+
+    Raises:
+        UnsupportedError: ops, types or unbound dimensions the backend cannot compile, all named.
+        TargetError: unknown target or option.
+    """
+    chosen = find_target(target)
+    settings = complete_options(chosen, options)
+    prefix = identifier(module.name if name is None else name, "model")
+    function = module.main
+    selection = select(function, prefix)
+    planned = plan(function, selection, chosen.alignment)
+    layout = weight_layout(function, planned, chosen.alignment)
+    program = Program(prefix, function, chosen, settings, selection, planned, layout)
+    files = emit(program)
+    manifest: dict[str, Any] = {
+        "version": MANIFEST_VERSION,
+        "name": prefix,
+        "target": chosen.name,
+        "options": dict(settings),
+        "flags": list(chosen.flags),
+        "alignment": chosen.alignment,
+        **signature(function),
+        "arena_bytes": planned.arena_bytes,
+        "arena_bound": planned.bound,
+        "weights_bytes": layout.size,
+        "files": sorted(files),
+    }
+    return Artifact(files, manifest, {"select": selection, "plan": planned})
+
+
+def runner(artifact: Artifact, *, sanitize: bool = False) -> CRunner | SanitizedRunner:
+    """Build ``artifact`` for this machine, to call it; with ``sanitize``, under sanitizers.
+
+    Raises:
+        ToolchainError: no compiler, it fails, or the target does not run here.
+    """
+    target = find_target(artifact.manifest["target"])
+    return build(artifact.files, artifact.manifest, target, sanitize=sanitize)
+
+
+def runner_from_files(
+    folder: str | Path, manifest: Mapping[str, Any], *, sanitize: bool = False
+) -> CRunner | SanitizedRunner:
+    """The same for files that were saved.
+
+    Raises:
+        ModelError: a file of the manifest is missing.
+        ToolchainError: as for :func:`runner`.
+    """
+    files: dict[str, str | bytes] = {}
+    for name in manifest["files"]:
+        path = Path(folder) / Path(name).name
+        if not path.is_file():
+            raise ModelError(f"the saved model lacks {name}", at=str(folder))
+        content = path.read_bytes()
+        files[name] = content if name.endswith(".bin") else content.decode("utf-8")
+    return build(files, manifest, find_target(manifest["target"]), sanitize=sanitize)

@@ -1,0 +1,422 @@
+"""Emission: the C files of a planned module.
+
+``NAME.h`` declares the model, ``NAME.c`` holds kernels and ``NAME_run``, ``NAME_weights.c`` (or
+``NAME_weights.bin`` with ``NAME_weights.S``) the weights.  Text depends on the module, the
+target and the options alone: never on hashes, addresses or the time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from burnish.ir import Function
+
+from ..target import OptionValue, Target
+from . import helpers
+from .code import INDENT, MAX_LINE, CodeWriter, comment_text
+from .header import header_text
+from .plan import ARENA, INPUT, OUTPUT, BranchStep, CallStep, CopyStep, Plan, Step, Storage
+from .select import Kernel, Selection
+from .weights import (
+    WeightLayout,
+    assertions_text,
+    blob,
+    initializer_text,
+    lay_out,
+    struct_text,
+)
+
+STEPS_PER_FUNCTION = 500
+"""Compilers take more than linear time on long functions: run is split into parts this long."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """All that emission needs."""
+
+    name: str
+    function: Function
+    target: Target
+    options: Mapping[str, OptionValue]
+    selection: Selection
+    plan: Plan
+    layout: WeightLayout
+
+
+def weight_layout(function: Function, plan: Plan, alignment: int) -> WeightLayout:
+    """A place for each constant that some step reads, in the order of first use."""
+    read: list[Storage] = []
+    for step in plan.walk():
+        if isinstance(step, CallStep):
+            read += [s.root for s in step.operands if s is not None]
+        else:
+            read.append(step.source.root if isinstance(step, CopyStep) else step.condition.root)
+    return lay_out(
+        ((s.constant, s.name) for s in read if s.constant is not None), alignment
+    )
+
+
+def emit(program: Program) -> dict[str, str | bytes]:
+    """The files of the model, by name."""
+    name = program.name
+    files: dict[str, str | bytes] = {
+        f"{name}.h": header_text(program.function, program.plan, program.layout, name,
+                                 program.target, program.options),
+        f"{name}.c": _Source(program).text(),
+    }
+    if not program.layout.members:
+        return files
+    mode = program.options["weights"]
+    if mode == "array":
+        files[f"{name}_weights.c"] = _weights_source(program)
+    else:
+        files[f"{name}_weights.bin"] = blob(program.layout)
+        if mode == "blob":
+            files[f"{name}_weights.S"] = _weights_assembly(program)
+    return files
+
+
+def _weights_source(program: Program) -> str:
+    name = program.name
+    return (
+        f"/* Weights of the model {name}. */\n\n"
+        f'#include <math.h>\n#include "{name}.h"\n\n'
+        f"{name.upper()}_WEIGHTS_ATTRIBUTE const struct {name}_weights {name}_weights = {{\n"
+        f"{initializer_text(program.layout)}}};\n"
+    )
+
+
+def _weights_assembly(program: Program) -> str:
+    name, alignment = program.name, program.layout.alignment
+    return f"""/* Weights of the model {name}, included as they are from {name}_weights.bin. */
+
+#if defined(__APPLE__)
+    .const_data
+    .globl _{name}_weights
+    .p2align {alignment.bit_length() - 1}
+_{name}_weights:
+#else
+    .section .rodata
+    .globl {name}_weights
+    .p2align {alignment.bit_length() - 1}
+{name}_weights:
+#endif
+    .incbin "{name}_weights.bin"
+#if defined(__ELF__)
+    .section .note.GNU-stack,"",%progbits
+#endif
+"""
+
+
+class _Source:
+    """Text of ``NAME.c``."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.name = program.name
+        self.macro = program.name.upper()
+        self.kernel_names: dict[Kernel, str] = {}
+        counts: dict[str, int] = {}
+        for kernel in program.selection.kernels:
+            number = counts.get(kernel.family, 0)
+            counts[kernel.family] = number + 1
+            self.kernel_names[kernel] = f"{self.name}_{kernel.family}_{number}"
+        self.members = {m.constant: m.name for m in program.layout.members}
+        self.shared = self.overlapping_kernels()
+        self.has_weights = bool(program.layout.members)
+
+    def overlapping_kernels(self) -> set[tuple[Kernel, str, int]]:
+        """Parameters that share memory with another in some call: these are not ``restrict``."""
+        found: set[tuple[Kernel, str, int]] = set()
+        for step in self.program.plan.walk():
+            if isinstance(step, CallStep) and step.choice.kernel is not None:
+                kernel = step.choice.kernel
+                for operand, source in enumerate(step.operands):
+                    for result, target in enumerate(step.results):
+                        if source is not None and source.root is target.root:
+                            found.add((kernel, "operand", operand))
+                            found.add((kernel, "result", result))
+        return found
+
+    def text(self) -> str:
+        name, program = self.name, self.program
+        used = {helper for kernel in self.kernel_names for helper in kernel.helpers}
+        parts = [
+            f"/* The model {name}: kernels, and {name}_run. */\n",
+            f'#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n'
+            f'#include "{name}.h"\n',
+            self.attributes(),
+        ]
+        if self.has_weights:
+            parts.append(
+                "/* The layout of the weights is as planned. */\n"
+                + assertions_text(program.layout, name)
+            )
+        if program.options["arena"] == "static" and program.plan.arena_bytes:
+            parts.append(
+                f"static {self.macro}_ALIGNED unsigned char "
+                f"{name}_static_arena[{self.macro}_ARENA_BYTES];\n"
+            )
+        if self.has_weights and program.options["weights"] == "load":
+            parts.append(self.weights_loading())
+        parts += [helpers.text_of(helper, name) for helper in helpers.closure(used)]
+        parts += [self.kernel(kernel) for kernel in self.called_kernels()]
+        parts += self.run()
+        return "\n".join(parts)
+
+    def attributes(self) -> str:
+        return (
+            "/* Kernels stay functions of their own: inlined into one caller they would compete\n"
+            " * for its registers. */\n"
+            "#if defined(__GNUC__)\n"
+            f"#define {self.macro}_KERNEL static __attribute__((noinline))\n"
+            "#else\n"
+            f"#define {self.macro}_KERNEL static\n"
+            "#endif\n"
+        )
+
+    def weights_loading(self) -> str:
+        name, macro = self.name, self.macro
+        return (
+            f"static const struct {name}_weights *{name}_loaded_weights;\n\n"
+            f"int {name}_load_weights(const void *data, size_t bytes)\n{{\n"
+            f"    if (data == NULL || bytes != {macro}_WEIGHTS_BYTES\n"
+            f"        || (uintptr_t)data % {macro}_WEIGHTS_ALIGNMENT != 0) {{\n"
+            f"        return {macro}_ERROR_WEIGHTS;\n    }}\n"
+            f"    {name}_loaded_weights = data;\n    return {macro}_OK;\n}}\n"
+        )
+
+    # Kernels -----------------------------------------------------------------------------
+
+    def called_kernels(self) -> list[Kernel]:
+        """Kernels in order, without those of which no call is left."""
+        called = {
+            step.choice.kernel for step in self.program.plan.walk() if isinstance(step, CallStep)
+        }
+        return [kernel for kernel in self.kernel_names if kernel in called]
+
+    def kernel(self, kernel: Kernel) -> str:
+        parameters = [self.parameter(kernel, p) for p in kernel.parameters]
+        result = "int" if kernel.can_fail else "void"
+        head = f"{self.macro}_KERNEL {result} {self.kernel_names[kernel]}("
+        unused = [
+            f"{INDENT}(void){p.name};\n"
+            for p in kernel.parameters
+            if not re.search(rf"\b{p.name}\b", kernel.body)
+        ]
+        end = f"{INDENT}return {self.macro}_OK;\n" if kernel.can_fail else ""
+        comment = CodeWriter()
+        comment.comment(self.describe(kernel))
+        return (
+            f"{comment.text}{_wrapped(head, parameters)})\n{{\n"
+            f"{''.join(unused)}{kernel.body}{end}}}\n"
+        )
+
+    def parameter(self, kernel: Kernel, parameter: object) -> str:
+        from .kernels.base import Parameter
+
+        assert isinstance(parameter, Parameter)
+        const = "const " if parameter.kind == "operand" else ""
+        alone = (kernel, parameter.kind, parameter.index) not in self.shared
+        restrict = "restrict " if alone else ""
+        return f"{const}{parameter.c_type} *{restrict}{parameter.name}"
+
+    def describe(self, kernel: Kernel) -> str:
+        from .select import _describe
+
+        op = kernel.origin
+        operands = ", ".join(_short(t) for t in op.operand_types if t is not None)
+        results = ", ".join(_short(t) for t in op.result_types)
+        attributes = ", ".join(
+            f"{key} = {_attribute(value)}" for key, value in _main(op).attributes.items()
+        )
+        settings = f" {{{attributes}}}" if attributes else ""
+        where = f". First used for {op.location}" if op.location else ""
+        return f"{_describe(op)}{settings}: ({operands}) -> {results}{where}."
+
+    # run ---------------------------------------------------------------------------------
+
+    def run(self) -> list[str]:
+        name = self.name
+        writer = CodeWriter()
+        steps = self.program.plan.steps
+        parts: list[str] = []
+        signature = "(const void *const *inputs, void *const *outputs, void *arena)"
+        if len(steps) > STEPS_PER_FUNCTION:
+            chunks = [
+                steps[i : i + STEPS_PER_FUNCTION] for i in range(0, len(steps), STEPS_PER_FUNCTION)
+            ]
+            for i, chunk in enumerate(chunks):
+                part = CodeWriter()
+                self.body(part, chunk, whole=False)
+                text = _indented(part.text)
+                parts.append(
+                    f"{self.macro}_KERNEL int {name}_part_{i}{signature}\n{{\n{text}}}\n"
+                )
+            self.prologue(writer, parts=len(chunks))
+        else:
+            self.body(writer, steps, whole=True)
+        parts.append(f"int {name}_run{signature}\n{{\n{_indented(writer.text)}}}\n")
+        single = self.single_tensor()
+        return [*parts, single] if single else parts
+
+    def single_tensor(self) -> str:
+        function = self.program.function
+        if len(function.args) != 1 or len(function.results) != 1:
+            return ""
+        macro = self.macro
+        return (
+            f"int {self.name}_predict(const {macro}_INPUT_0_TYPE *input, "
+            f"{macro}_OUTPUT_0_TYPE *output, void *arena)\n{{\n"
+            f"    const void *const inputs[1] = {{input}};\n"
+            f"    void *const outputs[1] = {{output}};\n"
+            f"    return {self.name}_run(inputs, outputs, arena);\n}}\n"
+        )
+
+    def prologue(self, writer: CodeWriter, parts: int) -> None:
+        self.checks(writer)
+        writer.line("int status;")
+        for i in range(parts):
+            writer.line(f"status = {self.name}_part_{i}(inputs, outputs, arena);")
+            with writer.block(f"if (status != {self.macro}_OK)"):
+                writer.line("return status;")
+        writer.line(f"return {self.macro}_OK;")
+
+    def checks(self, writer: CodeWriter) -> None:
+        options = self.program.options
+        if options["weights"] == "load" and self.has_weights:
+            with writer.block(f"if ({self.name}_loaded_weights == NULL)"):
+                writer.line(f"return {self.macro}_ERROR_WEIGHTS;")
+        if options["arena"] == "static" and self.program.plan.arena_bytes:
+            with writer.block("if (arena == NULL)"):
+                writer.line(f"arena = {self.name}_static_arena;")
+
+    def body(self, writer: CodeWriter, steps: Sequence[Step], *, whole: bool) -> None:
+        inner = CodeWriter()
+        self.steps(inner, steps)
+        text = inner.text
+        if whole:
+            self.checks(writer)
+        if re.search(r"\ba \+ ", text):
+            writer.line("unsigned char *const a = arena;")
+        if re.search(r"\bw->", text):
+            source = (
+                f"{self.name}_loaded_weights"
+                if self.program.options["weights"] == "load"
+                else f"&{self.name}_weights"
+            )
+            writer.line(f"const struct {self.name}_weights *const w = {source};")
+        if "status =" in text:
+            writer.line("int status;")
+        for parameter, pattern in (
+            ("inputs", r"\binputs\["), ("outputs", r"\boutputs\["), ("arena", r"\ba \+ "),
+        ):
+            if not re.search(pattern, text):
+                writer.line(f"(void){parameter};")
+        for line in text.splitlines():
+            writer.line(line)
+        writer.line(f"return {self.macro}_OK;")
+
+    def steps(self, writer: CodeWriter, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, CallStep):
+                self.call(writer, step)
+            elif isinstance(step, CopyStep):
+                source, to = self.pointer(step.source, ""), self.pointer(step.to, "")
+                if step.to.bytes:
+                    writer.line(f"memcpy({to}, {source}, {step.to.bytes});")
+            else:
+                self.branch(writer, step)
+
+    def branch(self, writer: CodeWriter, step: BranchStep) -> None:
+        condition = self.pointer(step.condition, "const uint8_t")
+        writer.comment(str(step.op.location) if step.op.location else "conditional")
+        writer.line(f"if (*{_postfix(condition)} != 0) {{")
+        yes, no = step.regions
+        with writer.indented():
+            self.steps(writer, yes)
+        if no:
+            writer.line("} else {")
+            with writer.indented():
+                self.steps(writer, no)
+        writer.line("}")
+
+    def call(self, writer: CodeWriter, step: CallStep) -> None:
+        kernel = step.choice.kernel
+        assert kernel is not None
+        arguments = []
+        for parameter in kernel.parameters:
+            if parameter.kind == "operand":
+                storage = step.operands[parameter.index]
+            elif parameter.kind == "result":
+                storage = step.results[parameter.index]
+            else:
+                storage = step.scratch
+            assert storage is not None
+            const = "const " if parameter.kind == "operand" else ""
+            arguments.append(self.pointer(storage, const + parameter.c_type))
+        if step.choice.op.location:
+            writer.comment(str(step.choice.op.location))
+        head = f"{self.kernel_names[kernel]}("
+        if not kernel.can_fail:
+            for line in _wrapped(head, arguments).splitlines()[:-1]:
+                writer.line(line)
+            writer.line(_wrapped(head, arguments).splitlines()[-1] + ");")
+            return
+        lines = _wrapped(f"status = {head}", arguments).splitlines()
+        for line in lines[:-1]:
+            writer.line(line)
+        writer.line(lines[-1] + ");")
+        with writer.block(f"if (status != {self.macro}_OK)"):
+            writer.line("return status;")
+
+    def pointer(self, storage: Storage, c_type: str) -> str:
+        """A C expression that points to ``storage``, as a pointer to ``c_type``."""
+        root = storage.root
+        cast = f"({c_type} *)" if c_type else ""
+        if root.kind == INPUT:
+            return f"{cast}inputs[{root.index}]"
+        if root.kind == OUTPUT:
+            return f"{cast}outputs[{root.index}]"
+        if root.kind == ARENA:
+            return f"{cast}(a + {root.offset})"
+        assert root.constant is not None
+        return f"w->{self.members[root.constant]}"
+
+
+def _main(op: object) -> object:
+    from .kernels.unit import Unit
+
+    return Unit.of(op).main  # type: ignore[arg-type]
+
+
+def _postfix(text: str) -> str:
+    return text
+
+
+def _short(type_: object) -> str:
+    return comment_text(str(type_).removeprefix("tensor<").removesuffix(">"))
+
+
+def _attribute(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_attribute, value))}]"
+    return str(value)
+
+
+def _indented(text: str) -> str:
+    return "".join(f"{INDENT}{line}\n" if line else "\n" for line in text.splitlines())
+
+
+def _wrapped(head: str, items: Sequence[str]) -> str:
+    """``head`` and comma-separated items, broken into lines of at most the usual length."""
+    lines = [head]
+    for i, item in enumerate(items):
+        piece = item + ("," if i + 1 < len(items) else "")
+        if len(lines[-1]) + len(piece) + 1 > MAX_LINE - len(INDENT) and i:
+            lines.append(INDENT + piece)
+        else:
+            lines[-1] += piece if i == 0 else f" {piece}"
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""The public header of an emitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from burnish.ir import Function, TensorType
+
+from ..base import signature
+from ..target import OptionValue, Target
+from .code import comment_text
+from .elements import storage_type
+from .names import string_literal
+from .plan import Plan
+from .weights import WeightLayout, struct_text
+
+
+def header_text(
+    function: Function,
+    plan: Plan,
+    layout: WeightLayout,
+    name: str,
+    target: Target,
+    options: Mapping[str, OptionValue],
+) -> str:
+    """Text of ``NAME.h``."""
+    macro = name.upper()
+    names = signature(function)
+    parts = [
+        _introduction(name, plan, options),
+        f"#ifndef {macro}_H\n#define {macro}_H\n",
+        "#include <stddef.h>\n#include <stdint.h>\n",
+        '#ifdef __cplusplus\nextern "C" {\n#endif\n',
+        f"/* What {name}_run returns. */\n"
+        f"#define {macro}_OK 0\n"
+        f"#define {macro}_ERROR_INDEX 1 /* an index tensor points out of range */\n"
+        f"#define {macro}_ERROR_WEIGHTS 2 /* weights are not loaded, or do not fit */\n",
+        "/* Activation memory. */\n"
+        f"#define {macro}_ARENA_BYTES {plan.arena_bytes}\n"
+        f"#define {macro}_ARENA_ALIGNMENT {plan.alignment}\n",
+        _aligned(macro, plan.alignment),
+    ]
+    for kind, values in (("input", function.args), ("output", function.results)):
+        entries = names[f"{kind}s"]
+        parts.append(f"#define {macro}_{kind.upper()}_COUNT {len(entries)}\n")
+        for i, (entry, value) in enumerate(zip(entries, values)):
+            parts.append(_tensor(f"{macro}_{kind.upper()}_{i}", entry["name"], value.type))
+    if layout.members:
+        parts += _weights(layout, name, macro, options)
+    parts.append(_functions(function, name, macro, options))
+    parts.append("#ifdef __cplusplus\n}\n#endif\n")
+    parts.append(f"#endif /* {macro}_H */\n")
+    return "\n".join(parts)
+
+
+def _introduction(name: str, plan: Plan, options: Mapping[str, OptionValue]) -> str:
+    return (
+        f"/* The neural network {name}, compiled by burnish.\n"
+        " *\n"
+        " * C99 without allocation or global state. Sizes, shapes and element types of inputs and\n"
+        " * outputs are given by the macros below. */\n"
+    )
+
+
+def _aligned(macro: str, alignment: int) -> str:
+    return (
+        "#if defined(__GNUC__)\n"
+        f"#define {macro}_ALIGNED __attribute__((aligned({alignment})))\n"
+        "#else\n"
+        f"#define {macro}_ALIGNED\n"
+        "#endif\n"
+    )
+
+
+def _tensor(macro: str, name: str, type_: TensorType) -> str:
+    shape = type_.static_shape
+    elements = type_.elements
+    return (
+        f"/* {comment_text(str(type_))} */\n"
+        f"#define {macro}_NAME {string_literal(name)}\n"
+        f"#define {macro}_TYPE {storage_type(type_.dtype)}\n"
+        f'#define {macro}_DTYPE "{type_.dtype}"\n'
+        f"#define {macro}_RANK {len(shape)}\n"
+        f"#define {macro}_SHAPE {{{', '.join(map(str, shape)) or '0'}}}\n"
+        f"#define {macro}_ELEMENTS {elements}\n"
+        f"#define {macro}_BYTES {type_.bytes}\n"
+    )
+
+
+def _weights(
+    layout: WeightLayout, name: str, macro: str, options: Mapping[str, OptionValue]
+) -> list[str]:
+    parts = [
+        f"#define {macro}_WEIGHTS_BYTES {layout.size}\n"
+        f"#define {macro}_WEIGHTS_ALIGNMENT {layout.alignment}\n",
+        f"/* Weights; {'' if layout.size else 'none'}each member is one tensor. */\n"
+        + struct_text(layout, name),
+    ]
+    if options["weights"] == "load":
+        parts.append(
+            f"/* Use the contents of {name}_weights.bin, which must stay in memory, aligned to\n"
+            f" * {macro}_WEIGHTS_ALIGNMENT, as long as the model runs. Call it once before\n"
+            f" * {name}_run. Returns {macro}_OK or {macro}_ERROR_WEIGHTS. */\n"
+            f"int {name}_load_weights(const void *data, size_t bytes);\n"
+        )
+    else:
+        parts.append(
+            "/* Define this to place the weights, such as __attribute__((section(\".flash\"))). */\n"
+            f"#ifndef {macro}_WEIGHTS_ATTRIBUTE\n#define {macro}_WEIGHTS_ATTRIBUTE "
+            f"{macro}_ALIGNED\n#endif\n"
+            f"extern const struct {name}_weights {name}_weights;\n"
+        )
+    return parts
+
+
+def _functions(
+    function: Function, name: str, macro: str, options: Mapping[str, OptionValue]
+) -> str:
+    arena = (
+        "or NULL to use the model's own (then two calls must not run at the same time)"
+        if options["arena"] == "static"
+        else "aligned to " + f"{macro}_ARENA_ALIGNMENT"
+    )
+    text = (
+        "/* Run the model. Reentrant: all state is in the arguments.\n"
+        " *\n"
+        f" * inputs: {macro}_INPUT_COUNT pointers to dense row-major tensors, only read.\n"
+        f" * outputs: {macro}_OUTPUT_COUNT pointers to memory for the results; they must not\n"
+        " *   overlap each other, the inputs, or the arena.\n"
+        f" * arena: {macro}_ARENA_BYTES bytes of working memory, {arena}.\n"
+        " *   Its contents need not be kept between calls.\n"
+        f" * Returns {macro}_OK, or an error code; outputs are then undefined. */\n"
+        f"int {name}_run(const void *const *inputs, void *const *outputs, void *arena);\n"
+    )
+    if len(function.args) == 1 and len(function.results) == 1:
+        text += (
+            "\n/* The same for the only input and the only output. */\n"
+            f"int {name}_predict(const {macro}_INPUT_0_TYPE *input, "
+            f"{macro}_OUTPUT_0_TYPE *output, void *arena);\n"
+        )
+    return text

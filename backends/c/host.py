@@ -1,0 +1,418 @@
+"""Building emitted C with the system's compiler and calling it from Python.
+
+Builds are cached by content: sources, flags, compiler and processor make the key.  A build goes
+into a temporary folder first and is moved into place, so that concurrent builds do not disturb
+each other; an unreadable cache entry is built anew.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from burnish.ir import Array, DType
+from burnish.ir.errors import Error, InputError, ToolchainError, clip
+
+from ..target import Target
+
+SHOWN_LINES = 12
+"""Lines of the compiler's message that an error repeats."""
+
+RUN_ERRORS = {
+    1: "an index tensor points out of range",
+    2: "the weights are not loaded, or do not fit",
+}
+
+
+def find_compiler(target: Target) -> list[str]:
+    """The command of a C compiler for ``target``; ``CC`` decides for host targets.
+
+    Raises:
+        ToolchainError: none is installed.
+    """
+    chosen = os.environ.get("CC", "").split() if target.host else []
+    for command in ([chosen] if chosen else [[name] for name in target.compilers]):
+        path = shutil.which(command[0])
+        if path is not None:
+            return [path, *command[1:]]
+    wanted = chosen[0] if chosen else " or ".join(target.compilers)
+    package = {"arm-none-eabi-gcc": "gcc-arm-none-eabi"}.get(target.compilers[0], "gcc")
+    raise ToolchainError(
+        f"target {target.name} needs a C compiler, but {wanted} is not installed",
+        help=f"install one (on Debian and Ubuntu: apt-get install {package}), "
+        + ("or set CC to its command" if target.host else "and put it on the PATH"),
+    )
+
+
+@lru_cache(maxsize=16)
+def compiler_version(command: tuple[str, ...]) -> str:
+    """What the compiler says of itself."""
+    answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    return answer.stdout or answer.stderr
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """What ``-march=native`` depends on, so that a cache in a shared home stays correct."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    facts = ("flags", "Features", "model name", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(facts)}))
+
+
+def cache_folder() -> Path:
+    """Where builds are kept: ``BURNISH_CACHE``, else the platform's folder for caches."""
+    if chosen := os.environ.get("BURNISH_CACHE"):
+        return Path(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "burnish"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "burnish"
+
+
+def compile_files(
+    files: Mapping[str, str | bytes],
+    target: Target,
+    output: str,
+    flags: Sequence[str],
+) -> Path:
+    """Compile the C and assembly sources among ``files`` into ``output``, cached.
+
+    ``flags`` follow the target's.  Returns the path of the result.
+
+    Raises:
+        ToolchainError: there is no compiler, or it refuses the sources.
+    """
+    compiler = find_compiler(target)
+    sources = sorted(name for name in files if name.endswith((".c", ".S")))
+    arguments = [*target.flags, *flags, *sources, "-o", output, "-lm"]
+    key = hashlib.sha256()
+    for part in (*compiler, compiler_version(tuple(compiler)), processor(), *arguments):
+        key.update(part.encode() + b"\0")
+    for name in sorted(files):
+        content = files[name]
+        data = content.encode() if isinstance(content, str) else content
+        key.update(f"{name}\0{len(data)}\0".encode())
+        key.update(data)
+    folder = cache_folder() / "c" / key.hexdigest()[:32]
+    if not (folder / output).is_file():
+        _build(files, [*compiler, *arguments], output, folder)
+    return folder / output
+
+
+def _build(
+    files: Mapping[str, str | bytes], command: Sequence[str], output: str, folder: Path
+) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
+    except OSError as error:
+        raise ToolchainError(
+            f"the cache folder {folder.parent} cannot be written: {error.strerror}",
+            help="set BURNISH_CACHE to a folder that can",
+        ) from None
+    for name, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        (work / name).write_bytes(data)
+    answer = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        lines = answer.stderr.strip().splitlines()
+        shown = "\n    ".join(lines[:SHOWN_LINES])
+        raise ToolchainError(
+            f"{Path(command[0]).name} failed with status {answer.returncode}:\n    {shown}",
+            at=f"the sources are in {work}",
+            help=f"the command was: {' '.join(command)}",
+        )
+    # The result alone is kept: what it was made of is known by the key.
+    kept = Path(tempfile.mkdtemp(prefix="done-", dir=folder.parent))
+    shutil.move(str(work / output), str(kept / output))
+    shutil.rmtree(work, ignore_errors=True)
+    _publish(kept, folder, output)
+
+
+def _publish(kept: Path, folder: Path, output: str) -> None:
+    """Move a finished folder into place; another process may have been first."""
+    try:
+        kept.rename(folder)
+        return
+    except OSError:
+        if (folder / output).is_file():
+            shutil.rmtree(kept, ignore_errors=True)
+            return
+    shutil.rmtree(folder, ignore_errors=True)  # a broken entry
+    kept.rename(folder)
+
+
+class CRunner:
+    """A compiled model in this process, called through ctypes.
+
+    ``run`` may be called from several threads at once: each call has an arena of its own.
+    """
+
+    def __init__(self, library: Path, manifest: Mapping[str, Any], weights: bytes | None) -> None:
+        self.manifest = manifest
+        try:
+            self._library = ctypes.CDLL(str(library))
+            self._run = getattr(self._library, f"{manifest['name']}_run")
+        except (OSError, AttributeError) as error:
+            raise ToolchainError(f"the built library cannot be loaded: {error}") from None
+        pointers = ctypes.POINTER(ctypes.c_void_p)
+        self._run.argtypes = (pointers, pointers, ctypes.c_void_p)
+        self._run.restype = ctypes.c_int
+        self._weights: Array | None = None
+        if manifest["options"]["weights"] == "load" and weights:
+            self._load_weights(weights)
+
+    def _load_weights(self, data: bytes) -> None:
+        self._weights = _aligned(len(data), self.manifest["alignment"])
+        self._weights[:] = np.frombuffer(data, np.uint8)
+        load = getattr(self._library, f"{self.manifest['name']}_load_weights")
+        load.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+        status = load(self._weights.ctypes.data, len(data))
+        if status != 0:
+            raise ToolchainError(f"the model refused its weights with status {status}")
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs for ``inputs``, both by name.
+
+        Raises:
+            InputError: a name, shape or element type does not fit; or an index is out of range.
+        """
+        arrays = check_inputs(self.manifest["inputs"], inputs)
+        outputs = [
+            np.empty(entry["shape"], DType.parse(entry["dtype"]).numpy)
+            for entry in self.manifest["outputs"]
+        ]
+        arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
+        status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data)
+        check_status(status)
+        return {entry["name"]: y for entry, y in zip(self.manifest["outputs"], outputs)}
+
+
+class SanitizedRunner:
+    """A compiled model as a program of its own, built with sanitizers: for tests.
+
+    Address errors and undefined behaviour end the program, which raises here.
+    """
+
+    def __init__(
+        self, program: Path, manifest: Mapping[str, Any], weights: bytes | None
+    ) -> None:
+        self.program, self.manifest, self.weights = program, manifest, weights
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs for ``inputs``, both by name.
+
+        Raises:
+            InputError: inputs do not fit the signature.
+            ToolchainError: a sanitizer found something; its report is the message.
+        """
+        arrays = check_inputs(self.manifest["inputs"], inputs)
+        with tempfile.TemporaryDirectory() as folder:
+            names = []
+            for i, array in enumerate(arrays):
+                array.tofile(Path(folder) / f"input{i}")
+                names.append(f"input{i}")
+            if self.weights is not None:
+                (Path(folder) / "weights").write_bytes(self.weights)
+                names.append("weights")
+            names += [f"output{i}" for i in range(len(self.manifest["outputs"]))]
+            answer = subprocess.run(
+                [str(self.program), *names],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # the driver frees nothing
+            )
+            if "ERROR: " in answer.stderr or "runtime error" in answer.stderr:
+                raise ToolchainError(f"sanitizer: {answer.stderr.strip()[:4000]}")
+            check_status(answer.returncode)
+            return {
+                entry["name"]: np.fromfile(
+                    Path(folder) / f"output{i}", DType.parse(entry["dtype"]).numpy
+                ).reshape(entry["shape"])
+                for i, entry in enumerate(self.manifest["outputs"])
+            }
+
+
+def check_status(status: int) -> None:
+    """Raise what a status of the run function means.
+
+    Raises:
+        InputError: it is not 0.
+    """
+    if status != 0:
+        raise InputError(f"the model stopped: {RUN_ERRORS.get(status, f'status {status}')}")
+
+
+def check_inputs(
+    signature: Sequence[Mapping[str, Any]], inputs: Mapping[str, Array]
+) -> list[Array]:
+    """The arrays of ``inputs`` in the order of the signature, contiguous.
+
+    Raises:
+        InputError: a name is missing or unknown, or a shape or element type does not fit.
+    """
+    wanted = [entry["name"] for entry in signature]
+    problems: list[str] = []
+    problems += [f'"{clip(name)}" is missing' for name in wanted if name not in inputs]
+    problems += [f'there is no "{clip(name)}"' for name in inputs if name not in wanted]
+    arrays: list[Array] = []
+    for entry in signature:
+        if entry["name"] in inputs:
+            problems += _check_input(entry, inputs[entry["name"]], arrays)
+    if problems:
+        raise InputError(
+            f"inputs do not fit: {'; '.join(problems)}",
+            help="the inputs are " + ", ".join(map(_describe, signature)),
+        )
+    return arrays
+
+
+def _check_input(entry: Mapping[str, Any], value: Array, arrays: list[Array]) -> Iterable[str]:
+    array = np.asarray(value)
+    dtype = DType.parse(entry["dtype"])
+    if array.dtype != dtype.numpy:
+        return [f'"{clip(entry["name"])}" is {array.dtype}, not {dtype.numpy}']
+    if list(array.shape) != list(entry["shape"]):
+        return [f'"{clip(entry["name"])}" has shape {list(array.shape)}, not {entry["shape"]}']
+    arrays.append(np.ascontiguousarray(array).reshape(array.shape))
+    return []
+
+
+def _describe(entry: Mapping[str, Any]) -> str:
+    return f'"{clip(entry["name"])}" {entry["dtype"]}{entry["shape"]}'
+
+
+def _pointers(arrays: Sequence[Array]) -> Any:
+    return (ctypes.c_void_p * max(1, len(arrays)))(*(array.ctypes.data for array in arrays))
+
+
+def _aligned(size: int, alignment: int) -> Array:
+    memory = np.empty(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + size]
+
+
+SHARED = ("-shared", "-fPIC")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+
+
+def build(
+    files: Mapping[str, str | bytes],
+    manifest: Mapping[str, Any],
+    target: Target,
+    *,
+    sanitize: bool = False,
+) -> CRunner | SanitizedRunner:
+    """Build emitted files for this machine and make them callable.
+
+    Raises:
+        ToolchainError: no compiler, or it fails.
+    """
+    if not target.host:
+        raise ToolchainError(
+            f"code for {target.name} does not run on this machine",
+            help="compile for c or c:generic to run here",
+        )
+    name = manifest["name"]
+    content = files.get(f"{name}_weights.bin")
+    weights = content if isinstance(content, bytes) else None
+    if manifest["options"]["weights"] != "load":
+        weights = None
+    relevant = {k: v for k, v in files.items() if k.startswith(name)}
+    try:
+        if sanitize:
+            relevant["driver_main.c"] = driver_text(manifest)
+            program = compile_files(relevant, target, "driver", SANITIZERS)
+            return SanitizedRunner(program, manifest, weights)
+        library = compile_files(relevant, target, f"{name}.so", SHARED)
+    except Error as error:
+        raise error.located(f"building {name} for {target.name}") from None
+    return CRunner(library, manifest, weights)
+
+
+def driver_text(manifest: Mapping[str, Any]) -> str:
+    """C text of a program that runs the model once on files.
+
+    Its arguments are one file per input, the weights where they are loaded at run time, and one
+    file per output.
+    """
+    name, macro = manifest["name"], manifest["name"].upper()
+    load = manifest["options"]["weights"] == "load" and manifest["weights_bytes"] > 0
+    sizes = {
+        kind: ", ".join(f"{macro}_{kind}_{i}_BYTES" for i in range(len(manifest[f"{key}s"])))
+        for kind, key in (("INPUT", "input"), ("OUTPUT", "output"))
+    }
+    counts = {kind: f"{macro}_{kind}_COUNT" for kind in sizes}
+    loading = f"""
+    unsigned char *weights = memory({macro}_WEIGHTS_BYTES, {macro}_WEIGHTS_ALIGNMENT);
+    transfer(argv[next++], "rb", weights, {macro}_WEIGHTS_BYTES);
+    if ({name}_load_weights(weights, {macro}_WEIGHTS_BYTES) != {macro}_OK) {{
+        return {macro}_ERROR_WEIGHTS;
+    }}""" if load else ""
+    return f"""#include <stdio.h>
+#include <stdlib.h>
+#include "{name}.h"
+
+/* Aligned memory for the time of the program. */
+static void *memory(size_t bytes, size_t alignment)
+{{
+    unsigned char *block = malloc(bytes + alignment);
+    if (block == NULL) {{
+        exit(100);
+    }}
+    return block + (alignment - (size_t)block % alignment) % alignment;
+}}
+
+static void transfer(const char *path, const char *mode, void *data, size_t bytes)
+{{
+    FILE *file = fopen(path, mode);
+    size_t done;
+    if (file == NULL) {{
+        exit(101);
+    }}
+    done = mode[0] == 'r' ? fread(data, 1, bytes, file) : fwrite(data, 1, bytes, file);
+    fclose(file);
+    if (done != bytes) {{
+        exit(102);
+    }}
+}}
+
+int main(int argc, char **argv)
+{{
+    static const size_t input_bytes[{counts["INPUT"]} + 1] = {{{sizes["INPUT"] or "0"}}};
+    static const size_t output_bytes[{counts["OUTPUT"]} + 1] = {{{sizes["OUTPUT"] or "0"}}};
+    const void *inputs[{counts["INPUT"]} + 1];
+    void *outputs[{counts["OUTPUT"]} + 1];
+    int next = 1, status, i;
+    (void)argc;
+    for (i = 0; i < {counts["INPUT"]}; i++) {{
+        void *data = malloc(input_bytes[i] + (input_bytes[i] == 0));
+        transfer(argv[next++], "rb", data, input_bytes[i]);
+        inputs[i] = data;
+    }}{loading}
+    for (i = 0; i < {counts["OUTPUT"]}; i++) {{
+        outputs[i] = malloc(output_bytes[i] + (output_bytes[i] == 0));
+    }}
+    status = {name}_run(inputs, outputs, memory({macro}_ARENA_BYTES, {macro}_ARENA_ALIGNMENT));
+    for (i = 0; i < {counts["OUTPUT"]}; i++) {{
+        transfer(argv[next++], "wb", outputs[i], output_bytes[i]);
+    }}
+    return status;
+}}
+"""

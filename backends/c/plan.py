@@ -1,0 +1,355 @@
+"""Planning: where each value lies, and the steps that compute them.
+
+Values live in the caller's inputs and outputs, in the weights, or in the arena.  A producer of
+an output writes it there directly; views share their operand's memory; an elementwise kernel may
+overwrite an operand that nobody reads later.  The branches of a conditional share memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from burnish.ir import Block, Constant, Function, Op, Trait, Value
+from burnish.ir.errors import InternalError
+
+from .arena import Lifetime, lower_bound, place
+from .select import Choice, Selection
+
+INPUT, OUTPUT, WEIGHT, ARENA = "input", "output", "weight", "arena"
+
+
+@dataclass(eq=False, slots=True)
+class Storage:
+    """A piece of memory that holds one value after another.
+
+    ``kind`` says where; ``index`` which input or output; ``first`` and ``last`` the steps
+    between which it holds data; ``offset`` its place in the arena once planned.
+    """
+
+    kind: str
+    bytes: int
+    name: str
+    index: int = 0
+    constant: Constant | None = None
+    first: int = 0
+    last: int = 0
+    offset: int = 0
+    merged: Storage | None = None
+    also: list[str] = field(default_factory=list)
+
+    @property
+    def root(self) -> Storage:
+        """The storage this one was merged into, or itself."""
+        storage = self
+        while storage.merged is not None:
+            storage = storage.merged
+        if self is not storage:
+            self.merged = storage
+        return storage
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CallStep:
+    """Call the choice's kernel; one storage per operand (None: absent) and per result."""
+
+    number: int
+    choice: Choice
+    operands: tuple[Storage | None, ...]
+    results: tuple[Storage, ...]
+    scratch: Storage | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CopyStep:
+    """Copy bytes: for outputs that are inputs, constants, or outputs already."""
+
+    number: int
+    source: Storage
+    to: Storage
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class BranchStep:
+    """Run the first region when the condition holds, else the second."""
+
+    op: Op
+    condition: Storage
+    regions: tuple[tuple[Step, ...], ...]
+
+
+Step = CallStep | CopyStep | BranchStep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order, and where everything lies.
+
+    ``arena_bytes`` is the size of the arena; ``bound`` the largest number of bytes live at one
+    step, below which no placement can go.
+    """
+
+    steps: tuple[Step, ...]
+    buffers: tuple[Storage, ...]
+    arena_bytes: int
+    bound: int
+    alignment: int
+
+    def walk(self) -> Iterator[Step]:
+        """All steps, each before those in its regions."""
+        yield from _walk(self.steps)
+
+    def live_at(self, step: int) -> list[Storage]:
+        """The buffers that hold data during a step."""
+        return [buffer for buffer in self.buffers if buffer.first <= step <= buffer.last]
+
+    def __str__(self) -> str:
+        lines = [
+            f"arena {self.arena_bytes} bytes (lower bound {self.bound}), "
+            f"aligned to {self.alignment}"
+        ]
+        for buffer in self.buffers:
+            also = f" = {' = '.join(buffer.also)}" if buffer.also else ""
+            lines.append(
+                f"  [{buffer.offset}, {buffer.offset + buffer.bytes}) "
+                f"steps {buffer.first}..{buffer.last}  {buffer.name}{also}"
+            )
+        _show(self.steps, lines, "")
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _show(steps: Sequence[Step], lines: list[str], indent: str) -> None:
+    for step in steps:
+        if isinstance(step, CallStep):
+            kernel = step.choice.kernel
+            assert kernel is not None
+            reads = ", ".join(place_of(s) for s in step.operands if s is not None)
+            writes = ", ".join(map(place_of, step.results))
+            extra = f" scratch {place_of(step.scratch)}" if step.scratch else ""
+            lines.append(
+                f"{indent}{step.number}: {kernel.family} {step.choice.op.name} "
+                f"({reads}) -> ({writes}){extra}"
+            )
+        elif isinstance(step, CopyStep):
+            lines.append(
+                f"{indent}{step.number}: copy {place_of(step.source)} -> {place_of(step.to)}"
+            )
+        else:
+            lines.append(f"{indent}if {place_of(step.condition)}")
+            for name, region in zip(("then", "else"), step.regions):
+                lines.append(f"{indent}{name}")
+                _show(region, lines, indent + "  ")
+
+
+def place_of(storage: Storage) -> str:
+    """A storage in printed plans."""
+    root = storage.root
+    if root.kind == ARENA:
+        return f"@{root.offset}"
+    return f"{root.kind} {root.name}" if root.kind == WEIGHT else f"{root.kind}[{root.index}]"
+
+
+def _walk(steps: Sequence[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        if isinstance(step, BranchStep):
+            for region in step.regions:
+                yield from _walk(region)
+
+
+def plan(function: Function, selection: Selection, alignment: int) -> Plan:
+    """Place every value of ``function`` for the kernels of ``selection``."""
+    planner = _Planner({choice.op: choice for choice in selection.walk()})
+    for i, arg in enumerate(function.args):
+        planner.storage[arg] = Storage(INPUT, _bytes(arg), arg.name or f"arg{i}", i)
+    steps = planner.block(function.body)
+    steps += planner.outputs(function)
+    planner.share_in_place(steps)
+    buffers = planner.buffers()
+    sizes = [Lifetime(_align(b.bytes, alignment), b.first, b.last) for b in buffers]
+    for buffer, offset in zip(buffers, place(sizes)):
+        buffer.offset = offset
+    height = max((b.offset + s.size for b, s in zip(buffers, sizes)), default=0)
+    buffers.sort(key=lambda b: (b.first, b.offset, b.last))
+    return Plan(tuple(steps), tuple(buffers), height, lower_bound(sizes), alignment)
+
+
+def verify_plan(plan: Plan) -> None:
+    """Check that no two buffers that hold data at one step overlap, and that all are in place.
+
+    Raises:
+        InternalError: they do.
+    """
+    active: list[Storage] = []
+    for buffer in plan.buffers:  # sorted by first step
+        active = [other for other in active if other.last >= buffer.first]
+        for other in active:
+            if (
+                buffer.offset < other.offset + other.bytes
+                and other.offset < buffer.offset + buffer.bytes
+            ):
+                raise InternalError(f"buffers {buffer.name} and {other.name} overlap")
+        if buffer.offset % plan.alignment or buffer.offset + buffer.bytes > plan.arena_bytes:
+            raise InternalError(f"buffer {buffer.name} is misplaced")
+        active.append(buffer)
+
+
+def _bytes(value: Value) -> int:
+    size = value.type.bytes
+    assert isinstance(size, int)
+    return size
+
+
+def _align(size: int, alignment: int) -> int:
+    return -(-size // alignment) * alignment
+
+
+def _merge(one: Storage, into: Storage) -> None:
+    """Let ``one`` live in the memory of ``into``."""
+    one, into = one.root, into.root
+    if one is into:
+        return
+    one.merged = into
+    into.first, into.last = min(one.first, into.first), max(one.last, into.last)
+    into.also += [one.name, *one.also]
+    one.also = []
+
+
+class _Planner:
+    def __init__(self, choices: dict[Op, Choice]) -> None:
+        self.choices = choices
+        self.storage: dict[Value, Storage] = {}
+        self.arena: list[Storage] = []
+        self.step = 0
+        self.unnamed = 0
+
+    def of(self, value: Value) -> Storage:
+        return self.storage[value].root
+
+    def new(self, value: Value) -> Storage:
+        name = value.name
+        if name is None:
+            name = f"#{self.unnamed}"
+            self.unnamed += 1
+        storage = Storage(ARENA, _bytes(value), name, first=self.step, last=self.step)
+        self.storage[value] = storage
+        self.arena.append(storage)
+        return storage
+
+    def use(self, value: Value) -> Storage:
+        storage = self.of(value)
+        storage.last = max(storage.last, self.step)
+        return storage
+
+    def block(self, block: Block) -> list[Step]:
+        steps: list[Step] = []
+        for op in block:
+            if op.is_terminator:
+                break
+            if (constant := op.results[0].constant if op.results else None) is not None:
+                value = op.results[0]
+                self.storage[value] = Storage(
+                    WEIGHT, _bytes(value), value.name or "constant", constant=constant
+                )
+            elif Trait.VIEW in op.opdef.traits:
+                self.storage[op.results[0]] = self.of(op.inputs[0])
+            elif op.regions and op.name != "core.group":
+                steps.append(self.branch(op))
+            else:
+                steps += self.call(op)
+        return steps
+
+    def call(self, op: Op) -> list[Step]:
+        choice = self.choices[op]
+        assert choice.kernel is not None
+        operands = tuple(None if v is None else self.use(v) for v in op.operands)
+        results = tuple(self.new(v) for v in op.results)
+        scratch = None
+        if choice.kernel.scratch:
+            scratch = Storage(
+                ARENA, choice.kernel.scratch, f"scratch of step {self.step}",
+                first=self.step, last=self.step,
+            )
+            self.arena.append(scratch)
+        step = CallStep(self.step, choice, operands, results, scratch)
+        self.step += 1
+        # A kernel whose loops all vanished (empty tensors) has nothing to do.
+        return [step] if choice.kernel.body.strip() else []
+
+    def branch(self, op: Op) -> BranchStep:
+        condition = self.use(op.inputs[0])
+        results = [self.new(v) for v in op.results]
+        regions = []
+        self.step += 1
+        for region in op.regions:
+            for arg, value in zip(region.args, op.inputs[1:]):
+                self.storage[arg] = self.of(value)
+            begin = self.step
+            steps = self.block(region)
+            for value, result in zip(region.results, results):
+                source = self.of(value)
+                if source.kind == ARENA and source.first >= begin and source is not result.root:
+                    # Made in this region for this result: write it there directly.
+                    if not any(source is other.root for other in results):
+                        _merge(source, result)
+                        continue
+                source.last = max(source.last, self.step)
+                steps.append(CopyStep(self.step, source, result))
+                self.step += 1
+            for result in results:
+                result.root.last = max(result.root.last, self.step)
+            regions.append(tuple(steps))
+            self.step += 1
+        for value in op.inputs:  # the regions read them until the very end
+            self.use(value)
+        return BranchStep(op, condition, tuple(regions))
+
+    def outputs(self, function: Function) -> list[Step]:
+        """Turn the memory of results into the caller's outputs, or copy what cannot be."""
+        copies: list[Step] = []
+        for i, value in enumerate(function.results):
+            storage = self.of(value)
+            if storage.kind == ARENA:
+                storage.kind, storage.index = OUTPUT, i
+                storage.last = max(storage.last, self.step)
+                continue
+            output = Storage(OUTPUT, _bytes(value), f"output {i}", i)
+            storage.last = max(storage.last, self.step)
+            copies.append(CopyStep(self.step, storage, output))
+            self.step += 1
+        return copies
+
+    def share_in_place(self, steps: Sequence[Step]) -> None:
+        """Let results overwrite operands that die, where kernels allow it."""
+        for step in _walk(steps):
+            if not isinstance(step, CallStep):
+                continue
+            kernel = step.choice.kernel
+            assert kernel is not None
+            roots = [None if s is None else s.root for s in step.operands]
+            free = {id(s.root): s for s in step.results if s.root.first == step.number}
+            for operand, result in kernel.in_place:
+                source, target = roots[operand], step.results[result]
+                if (
+                    source is not None
+                    and source.kind == ARENA
+                    and source.last == step.number
+                    and source.bytes == target.bytes
+                    and sum(root is source for root in roots) == 1
+                    and free.pop(id(target), None) is not None
+                ):
+                    _merge_in_place(source, target)
+                    roots[operand] = None
+
+    def buffers(self) -> list[Storage]:
+        """The distinct buffers of the arena."""
+        return [s for s in self.arena if s.merged is None and s.kind == ARENA and s.bytes]
+
+
+def _merge_in_place(source: Storage, target: Storage) -> None:
+    root = target.root
+    root.also.append(source.name)
+    names, source.also = source.also, []
+    root.also += names
+    source.merged = root
+    root.first, root.last = min(root.first, source.first), max(root.last, source.last)

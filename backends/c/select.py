@@ -1,0 +1,261 @@
+"""Selection: which kernel family computes each op, and the C it wrote for it.
+
+Ops with equal definitions, attributes and types share one kernel, so that a network of repeated
+blocks is emitted once and called often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+from burnish.ir import Block, Function, Op, Trait, Value
+from burnish.ir.dims import DimExpr, symbols_of
+from burnish.ir.errors import UnsupportedError
+
+from .elements import is_supported, storage_type
+from .kernels.base import KernelBuilder, KernelFamily, Parameter, families_for
+from .kernels.unit import Unit
+
+CONTROL_FLOW = frozenset({"control.if", "control.loop"})
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One C function: its parameters and the text of its body.
+
+    ``in_place`` pairs an operand with a result that may be written over it; ``scratch`` is the
+    working memory it needs in bytes; ``origin`` the op it was first written for.
+    """
+
+    family: str
+    parameters: tuple[Parameter, ...]
+    body: str
+    helpers: tuple[str, ...]
+    can_fail: bool
+    scratch: int
+    in_place: tuple[tuple[int, int], ...]
+    origin: Op
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one op is computed: by a kernel of a family, or by regions (control flow)."""
+
+    op: Op
+    kernel: Kernel | None
+    details: tuple[tuple[str, object], ...] = ()
+    regions: tuple[tuple[Choice, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choice for each op of a function that computes something, in order."""
+
+    choices: tuple[Choice, ...]
+
+    def walk(self) -> Iterator[Choice]:
+        """All choices, each before those in its regions."""
+        yield from _walk(self.choices)
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The distinct kernels, in order of first use."""
+        found = {choice.kernel: None for choice in self.walk() if choice.kernel is not None}
+        return [kernel for kernel in found if kernel is not None]
+
+    def __str__(self) -> str:
+        numbers = {kernel: i for i, kernel in enumerate(self.kernels)}
+        lines: list[str] = []
+
+        def show(choices: Sequence[Choice], indent: str) -> None:
+            for choice in choices:
+                types = ", ".join(str(t) for t in choice.op.result_types)
+                if choice.kernel is None:
+                    lines.append(f"{indent}{choice.op.name} -> branches : {types}")
+                    for region in choice.regions:
+                        lines.append(f"{indent}  region")
+                        show(region, indent + "    ")
+                    continue
+                kernel = choice.kernel
+                details = "".join(f" {name}={value}" for name, value in choice.details)
+                scratch = f" scratch={kernel.scratch}" if kernel.scratch else ""
+                lines.append(
+                    f"{indent}{_describe(choice.op)} -> {kernel.family}#{numbers[kernel]}"
+                    f"{details}{scratch} : {types}"
+                )
+
+        show(self.choices, "")
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _walk(choices: Sequence[Choice]) -> Iterator[Choice]:
+    for choice in choices:
+        yield choice
+        for region in choice.regions:
+            yield from _walk(region)
+
+
+def _describe(op: Op) -> str:
+    if op.name != "core.group":
+        return op.name
+    unit = Unit.of(op)
+    names = [unit.anchor.name] if unit.anchor else []
+    return " + ".join([*names, *(inner.name for inner in unit.epilogue)])
+
+
+def is_free(op: Op) -> bool:
+    """Whether an op needs no code: constants, views, terminators."""
+    return bool(op.opdef.traits & {Trait.CONSTANT, Trait.VIEW, Trait.TERMINATOR})
+
+
+def select(function: Function, prefix: str) -> Selection:
+    """Choose a kernel for each op of ``function``.
+
+    Raises:
+        UnsupportedError: some ops cannot be compiled; it names all of them.
+    """
+    selector = _Selector(prefix)
+    choices = selector.block(function.body)
+    selector.raise_problems()
+    return Selection(choices)
+
+
+class _Selector:
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.problems: dict[str, list[str]] = {}
+        self.unbound: dict[str, None] = {}
+        self.known: dict[Hashable, tuple[Kernel, tuple[tuple[str, object], ...]]] = {}
+        self.by_text: dict[Hashable, Kernel] = {}
+
+    def block(self, block: Block) -> tuple[Choice, ...]:
+        for value in block.args:
+            self.check_type(value, "the input")
+        choices = []
+        for op in block:
+            for value in op.results:
+                self.check_type(value, op.name)
+            if not is_free(op):
+                choice = self.choose(op)
+                if choice is not None:
+                    choices.append(choice)
+        return tuple(choices)
+
+    def check_type(self, value: Value, what: str) -> None:
+        symbols = [s for d in value.type.shape if isinstance(d, DimExpr) for s in symbols_of(d)]
+        self.unbound.update(dict.fromkeys(sorted(symbols)))
+        if value.type.layout is not None:
+            self.report(f"{what} in {value.type.layout}", value.op)
+        if not is_supported(value.type.dtype):
+            self.report(f"{what} of element type {value.type.dtype}", value.op)
+
+    def report(self, what: str, op: Op | None) -> None:
+        where = str(op.location) if op is not None else ""
+        self.problems.setdefault(what, []).append(where)
+
+    def raise_problems(self) -> None:
+        if self.unbound:
+            names = ", ".join(f'"{name}"' for name in self.unbound)
+            flags = " ".join(f"--dim {name}=1" for name in self.unbound)
+            raise UnsupportedError(
+                f"the C backend needs sizes known at compile time, but {names} are not bound",
+                help=f"bind them: {flags}, or compile(..., dims={{...}})",
+            )
+        if self.problems:
+            lines = []
+            for what, places in self.problems.items():
+                listed = [place for place in places if place]
+                shown = "; ".join(listed[:10]) + (" …" if len(listed) > 10 else "")
+                lines.append(f"{what} ({len(places)}x{': ' if shown else ''}{shown})")
+            raise UnsupportedError("the C backend cannot compile " + ", ".join(lines))
+
+    def choose(self, op: Op) -> Choice | None:
+        if op.name in CONTROL_FLOW:
+            if op.name == "control.loop":
+                self.report(op.name, op)
+                return None
+            return Choice(op, None, regions=tuple(map(self.block, op.regions)))
+        key = signature(op)
+        if key not in self.known:
+            if any(isinstance(d, DimExpr) for v in (*op.inputs, *op.results) for d in v.type.shape):
+                return None  # reported by name: check_type has seen the dimensions
+            unit = Unit.of(op)
+            family = self.family_for(unit)
+            if family is None:
+                return None
+            details = tuple(family.parameters(unit).items())
+            self.known[key] = (self.share(self.write(family, unit)), details)
+        kernel, details = self.known[key]
+        return Choice(op, kernel, details)
+
+    def family_for(self, unit: Unit) -> KernelFamily | None:
+        reason = ""
+        for family in families_for(unit):
+            if unit.is_fused and not family.fusable:
+                reason = "as part of a fused group"
+                continue
+            reason = family.refusal(unit)
+            if not reason:
+                return family
+        self.report(f"{unit.main.name}{f': {reason}' if reason else ''}", unit.op)
+        return None
+
+    def write(self, family: KernelFamily, unit: Unit) -> Kernel:
+        k = KernelBuilder(unit, self.prefix)
+        family.emit(k)
+        parameters = tuple(k.parameters)
+        return Kernel(
+            family.name,
+            parameters,
+            k.body,
+            tuple(sorted(k.helpers)),
+            k.can_fail,
+            k.scratch_bytes,
+            in_place_pairs(unit) if family.fusable else (),
+            unit.op,
+        )
+
+    def share(self, kernel: Kernel) -> Kernel:
+        """The kernel of equal text that is known already, else ``kernel``."""
+        return self.by_text.setdefault(
+            (kernel.family, kernel.parameters, kernel.body, kernel.in_place), kernel
+        )
+
+
+def in_place_pairs(unit: Unit) -> tuple[tuple[int, int], ...]:
+    """Operands that a result may overwrite: read only where that result element is stored.
+
+    That holds for what the epilogue reads without broadcasting, if the anchor does not read it
+    too; element types must agree, so that C's aliasing rules are kept.
+    """
+    anchored = set(unit.anchor.inputs) if unit.anchor is not None else set()
+    pairs = []
+    for value, operand in unit.operands.items():
+        if value in anchored or value.type.shape != unit.space.shape:
+            continue
+        for result, stored in enumerate(unit.results):
+            if storage_type(stored.type.dtype) == storage_type(value.type.dtype):
+                pairs.append((operand, result))
+    return tuple(pairs)
+
+
+def signature(op: Op) -> Hashable:
+    """What the kernel of an op depends on; equal for ops that may share one."""
+    numbers: dict[Value, int] = {}
+    operands = tuple(
+        None if v is None else (numbers.setdefault(v, len(numbers)), v.type) for v in op.operands
+    )
+    regions = tuple(_region_signature(region) for region in op.regions)
+    return (op.name, op.attributes.key, operands, tuple(op.result_types), regions)
+
+
+def _region_signature(block: Block) -> Hashable:
+    numbers = {arg: i for i, arg in enumerate(block.args)}
+    ops: list[Hashable] = []
+    for op in block:
+        operands = tuple(None if v is None else numbers[v] for v in op.operands)
+        ops.append((op.name, op.attributes.key, operands, tuple(op.result_types)))
+        for result in op.results:
+            numbers[result] = len(numbers)
+    return tuple(ops)

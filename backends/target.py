@@ -1,0 +1,150 @@
+"""Targets: what a module can be compiled for, and the options each takes.
+
+A :class:`Target` is data; a *backend* (``c``, later ``relay``, ``tvm``, ``onnx``) is the code
+that emits for a family of targets.  Options are declared, too, so that the command line, the
+documentation and the error messages all read one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Union
+
+from burnish.ir.errors import TargetError
+
+OptionValue = Union[str, int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A declared option: what values it takes, what it is by default, what it does."""
+
+    name: str
+    doc: str
+    default: OptionValue
+    choices: tuple[OptionValue, ...] = ()
+
+    def parse(self, value: object) -> OptionValue:
+        """``value``, possibly text from a command line, as a value of this option.
+
+        Raises:
+            TargetError: it is none of the choices, or not of the default's type.
+        """
+        if isinstance(self.default, bool):
+            truth = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+            parsed: object = truth.get(str(value).lower())
+        elif isinstance(self.default, int):
+            digits = isinstance(value, str) and value.lstrip("-").isdigit()
+            number = isinstance(value, int) and not isinstance(value, bool)
+            parsed = int(str(value)) if digits or number else None
+        else:
+            parsed = value if isinstance(value, str) else None
+        if parsed is None or (self.choices and parsed not in self.choices):
+            kinds = {bool: "on or off", int: "a whole number", str: "text"}
+            wanted = " or ".join(map(str, self.choices)) or kinds[type(self.default)]
+            raise TargetError(f"option {self.name} is {value!r}, but must be {wanted}")
+        assert isinstance(parsed, (bool, int, str))
+        return parsed
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is compiled for.
+
+    ``word`` is the size of a pointer in bits, ``alignment`` that of the arena and of weights in
+    bytes.  ``compilers`` are the commands tried in turn, ``flags`` what they are given; ``host``
+    says that the result runs on the machine that compiles.  ``defaults`` overrides defaults of
+    the backend's options.
+    """
+
+    name: str
+    backend: str
+    doc: str
+    compilers: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    word: int = 64
+    alignment: int = 64
+    host: bool = False
+    defaults: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+_TARGETS: dict[str, Target] = {}
+_OPTIONS: dict[str, tuple[Option, ...]] = {}
+
+
+def register_backend(backend: str, options: tuple[Option, ...]) -> None:
+    """Declare the options of a backend."""
+    _OPTIONS[backend] = options
+
+
+def register_target(target: Target) -> Target:
+    """Make a target known under its name.
+
+    Raises:
+        TargetError: the name is taken by another target, or its backend is unknown.
+    """
+    if _TARGETS.get(target.name, target) != target:
+        raise TargetError(f"target {target.name} is registered already")
+    if target.backend not in _OPTIONS:
+        raise TargetError(
+            f"target {target.name} names the unknown backend {target.backend}",
+            help=f"there are {', '.join(_OPTIONS)}",
+        )
+    _TARGETS[target.name] = target
+    return target
+
+
+def targets() -> Mapping[str, Target]:
+    """All targets by name."""
+    return _TARGETS
+
+
+def find_target(target: str | Target) -> Target:
+    """The target of that name.
+
+    Raises:
+        TargetError: there is none.
+    """
+    if isinstance(target, Target):
+        return target
+    found = _TARGETS.get(target)
+    if found is None:
+        close = get_close_matches(target, _TARGETS, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise TargetError(
+            f"there is no target {target!r}", help=f"{hint}there are {', '.join(_TARGETS)}"
+        )
+    return found
+
+
+def options_of(backend: str) -> tuple[Option, ...]:
+    """The options a backend takes."""
+    return _OPTIONS[backend]
+
+
+def complete_options(
+    target: Target, given: Mapping[str, object] | None = None
+) -> dict[str, OptionValue]:
+    """All options of ``target`` with their values, in the order they are declared.
+
+    Raises:
+        TargetError: an unknown option, or a value it does not take.
+    """
+    declared = {option.name: option for option in options_of(target.backend)}
+    for name in given or {}:
+        if name not in declared:
+            close = get_close_matches(name, declared, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise TargetError(
+                f"target {target.name} has no option {name!r}",
+                help=f"{hint}it has {', '.join(declared)}",
+            )
+    chosen = {name: option.default for name, option in declared.items()}
+    chosen.update(target.defaults)
+    chosen.update({name: declared[name].parse(value) for name, value in (given or {}).items()})
+    return chosen
