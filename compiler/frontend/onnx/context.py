@@ -260,6 +260,16 @@ class NodeContext:
         """A rank-0 constant."""
         return self.constant(np.asarray(number).astype(dtype.numpy))
 
+    def arange(self, count: Dim, axis: int, rank: int) -> Value:
+        """0, 1, 2, … along ``axis`` of a tensor of ``rank`` axes, as i64.
+
+        Raises:
+            UnsupportedError: ``count`` is symbolic.
+        """
+        (size,) = self.static([count], f"axis {axis}")
+        shape = [size if i == axis else 1 for i in range(rank)]
+        return self.constant(np.arange(size, dtype=np.int64).reshape(shape))
+
     def cast(self, value: Value, dtype: DType) -> Value:
         """``value`` in the element type ``dtype``."""
         return value if value.type.dtype is dtype else self.op("math.cast", value, to=dtype)

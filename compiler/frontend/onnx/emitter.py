@@ -13,7 +13,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from burnish.ir import Block, Builder, Constant, Dim, DimExpr, Error, Op, TensorType, Value, lookup
+from burnish.ir import (
+    Block,
+    Builder,
+    Constant,
+    Dim,
+    DimExpr,
+    Encoding,
+    Error,
+    Op,
+    TensorType,
+    Value,
+    lookup,
+)
 from burnish.ir.locations import UNKNOWN, Location
 
 from . import shapes
@@ -99,10 +111,13 @@ class Emitter:
         return self._builder.create(name, operands, attributes, regions=regions)
 
     def constant(
-        self, value: Constant | npt.NDArray[Any] | np.generic, name: str | None = None
+        self,
+        value: Constant | npt.NDArray[Any] | np.generic,
+        name: str | None = None,
+        encoding: Encoding | None = None,
     ) -> Value:
         """A constant; arrays are referenced, not copied."""
-        return self._builder.constant(value, name)
+        return self._builder.constant(value, name, encoding=encoding)
 
     def _fold(
         self, name: str, operands: Sequence[Value | None], attributes: Mapping[str, object]
@@ -133,7 +148,7 @@ class Emitter:
                 found = opdef.evaluate(complete, *arrays)
             except Error:
                 return None  # such as an index out of range: an error only if it is executed
-            results = [found] if isinstance(found, np.ndarray) else list(found)
+            results = [found] if isinstance(found, (np.ndarray, np.generic)) else list(found)
             return [self.constant(np.asarray(result)) for result in results]
         contents = [knowledge.content(operand) for operand in present]
         if len(types) != 1 or any(content is None for content in contents):

@@ -71,8 +71,7 @@ def one_hot(node: NodeContext) -> Value:
     wrapped = node.op("math.select", negative, node.op("math.add", indices, extent), indices)
     shape = list(indices.type.shape)
     wrapped = node.reshape(wrapped, [*shape[:axis], 1, *shape[axis:]])
-    places = np.arange(depth, dtype=np.int64).reshape([-1] + [1] * (rank - axis))
-    hot = node.op("math.equal", wrapped, node.constant(places))
+    hot = node.op("math.equal", wrapped, node.arange(depth, axis, rank + 1))
     off, on = (
         node.op("tensor.gather", values, node.scalar(index, DType.I64), axis=0) for index in (0, 1)
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from burnish.ir import Dim, DimExpr, DType, Value
 from burnish.ir import dims as dimension
 from burnish.ir.errors import ModelError, clip
@@ -252,10 +250,12 @@ def _whole_quotient(node: NodeContext, dim: Dim, divisor: int, what: str) -> Dim
 def triangle(node: NodeContext) -> Value:
     """Elements of one triangle of the last two axes, zeros elsewhere."""
     x = node.input(0)
-    rows, columns = node.static(x.type.shape[-2:], "shape")
+    rank = x.type.rank
+    if rank < 2:
+        raise ModelError(f"its input is {x.type}, not matrices")
     offset = node.reshape(node.input(1), ()) if node.has(1) else node.scalar(0, _INDEX)
-    row = node.constant(np.arange(rows, dtype=np.int64).reshape(-1, 1))
-    column = node.constant(np.arange(columns, dtype=np.int64))
+    row = node.arange(x.type.shape[-2], 0, 2)
+    column = node.arange(x.type.shape[-1], 0, 1)
     diagonal = node.op("math.add", row, offset)
     test = "math.greater_equal" if node.flag("upper", True) else "math.less_equal"
     kept = node.op(test, column, diagonal)
@@ -268,11 +268,8 @@ def reverse_sequence(node: NodeContext) -> Value:
     x, lengths = node.input(0), node.cast(node.input(1), _INDEX)
     time = node.axis(node.int("time_axis", 0), x.type.rank)
     batch = node.axis(node.int("batch_axis", 1), x.type.rank)
-    steps = node.static([x.type.shape[time]], "time axis")[0]
     rank = x.type.rank
-    position = node.constant(
-        np.arange(steps, dtype=np.int64).reshape([-1 if a == time else 1 for a in range(rank)])
-    )
+    position = node.arange(x.type.shape[time], time, rank)
     lengths = node.reshape(
         lengths, [x.type.shape[batch] if a == batch else 1 for a in range(rank)]
     )

@@ -1,0 +1,89 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+import math
+
+from burnish.ir import Value
+from burnish.ir.errors import ModelError
+
+from ..context import NodeContext
+from .registry import converter
+from .tensor import pad
+from .windows import Windows, windows
+
+
+def _windows(node: NodeContext) -> Windows:
+    kernel = node.ints("kernel_shape")
+    if kernel is None:
+        raise ModelError("it lacks the attribute kernel_shape")
+    return windows(node, node.input(0).type, kernel)
+
+
+@converter("MaxPool")
+def max_pool(node: NodeContext) -> list[Value | None]:
+    if node.wants(1):
+        node.refuse("the positions of the maxima (its second output) are used")
+    form = _windows(node)
+    return [node.op("nn.max_pool", node.input(0), **vars(form)), None]
+
+
+@converter("AveragePool")
+def average_pool(node: NodeContext) -> Value:
+    return node.op(
+        "nn.average_pool",
+        node.input(0),
+        **vars(_windows(node)),
+        count_include_pad=node.flag("count_include_pad"),
+    )
+
+
+@converter("LpPool")
+def lp_pool(node: NodeContext) -> Value:
+    """The p-norm of a window, as a mean of powers times the number of elements."""
+    x, form, p = node.input(0), _windows(node), node.int("p", 2)
+    spatial = x.type.rank - 2
+    ends = [e + o for e, o in zip(form.pads[spatial:], form.overhang, strict=True)]
+    amounts = [0, 0, *form.pads[:spatial], 0, 0, *ends]
+    powers = pad(node, _power(node, x, p), amounts, None)
+    mean = node.op(
+        "nn.average_pool",
+        powers,
+        kernel=form.kernel,
+        strides=form.strides,
+        dilations=form.dilations,
+        pads=(0,) * (2 * spatial),
+        overhang=(0,) * spatial,
+    )
+    count = node.scalar(math.prod(form.kernel), x.type.dtype)
+    return _root(node, node.op("math.mul", mean, count), p)
+
+
+def _power(node: NodeContext, x: Value, p: int) -> Value:
+    """``|x| ** p``."""
+    if p == 2:
+        return node.op("math.mul", x, x)
+    x = node.op("math.abs", x)
+    return x if p == 1 else node.op("math.pow", x, node.scalar(p, x.type.dtype))
+
+
+def _root(node: NodeContext, x: Value, p: int) -> Value:
+    if p == 2:
+        return node.op("math.sqrt", x)
+    return x if p == 1 else node.op("math.pow", x, node.scalar(1 / p, x.type.dtype))
+
+
+def p_norm(node: NodeContext, x: Value, p: int, axes: range | tuple[int, ...]) -> Value:
+    """The p-norm over ``axes``, which are kept."""
+    if p < 1:
+        raise ModelError(f"attribute p is {p}, needs 1 at least")
+    return _root(node, node.reduce(_power(node, x, p), "sum", axes), p)
+
+
+@converter("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+def global_pool(node: NodeContext) -> Value:
+    x = node.input(0)
+    axes = range(2, x.type.rank)
+    if node.node.op_type == "GlobalLpPool":
+        return p_norm(node, x, node.int("p", 2), axes)
+    return node.reduce(x, "mean" if node.node.op_type == "GlobalAveragePool" else "max", axes)

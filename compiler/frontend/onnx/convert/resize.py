@@ -1,0 +1,170 @@
+"""Resampling: Resize in all its versions, and Upsample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from burnish.ir import Dim, Value
+from burnish.ir import dims as dimension
+from burnish.ir.errors import ModelError, clip
+
+from ..context import NodeContext
+from .registry import converter
+
+_MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic": "cubic"}
+_POLICIES = ("stretch", "not_larger", "not_smaller")
+
+
+@converter("Upsample")
+def upsample_by_attribute(node: NodeContext) -> Value:
+    scales = node.floats("scales")
+    if scales is None:
+        raise ModelError("it lacks the attribute scales")
+    return _by_position(node, scales)
+
+
+@converter("Upsample", since=9)
+def upsample(node: NodeContext) -> Value:
+    return _by_position(node, _floats(node, 1, "scales"))
+
+
+@converter("Resize", since=10)
+def resize_by_position(node: NodeContext) -> Value:
+    return _by_position(node, _floats(node, 1, "scales"))
+
+
+def _by_position(node: NodeContext, scales: Sequence[float]) -> Value:
+    """Until version 10: position times scale; nearest takes the source element at or before
+    it when growing, at or after it when shrinking, as onnxruntime does."""
+    x = node.input(0)
+    rounding = "floor"
+    if min(scales, default=1.0) < 1.0:
+        if max(scales) > 1.0 and _mode(node) == "nearest":
+            node.refuse("nearest resizing that grows one axis and shrinks another")
+        rounding = "ceil"
+    shape = [_scaled(node, dim, scale) for dim, scale in _paired(x, scales)]
+    return _resize(node, shape, scales, {"coordinates": "asymmetric", "rounding": rounding})
+
+
+@converter("Resize", since=11)
+def resize(node: NodeContext) -> Value:
+    x = node.input(0)
+    rank = x.type.rank
+    axes = node.axes(node.ints("axes") or range(rank), rank)
+    coordinates = node.string("coordinate_transformation_mode", "half_pixel")
+    shape: list[Dim] = list(x.type.shape)
+    scales = [1.0] * rank
+    roi = [0.0] * rank + [1.0] * rank
+    if coordinates == "tf_crop_and_resize":
+        given = _floats(node, 1, "region of interest")
+        if len(given) != 2 * len(axes):
+            raise ModelError(f"a region of {len(given)} numbers for {len(axes)} axes")
+        for index, axis in enumerate(axes):
+            roi[axis], roi[axis + rank] = given[index], given[index + len(axes)]
+    if _is_given(node, 3):
+        sizes = node.dims(node.input(3), "sizes")
+        if len(sizes) != len(axes):
+            raise ModelError(f"{len(sizes)} sizes for {len(axes)} axes")
+        _by_sizes(node, axes, sizes, shape, scales)
+    else:
+        factors = _floats(node, 2, "scales")
+        if len(factors) != len(axes):
+            raise ModelError(f"{len(factors)} scales for {len(axes)} axes")
+        for axis, factor in zip(axes, factors, strict=True):
+            scales[axis] = factor
+            shape[axis] = _scaled(node, shape[axis], factor * (roi[axis + rank] - roi[axis]))
+    attributes: dict[str, object] = {
+        "coordinates": coordinates,
+        "rounding": node.string("nearest_mode", "round_prefer_floor"),
+        "cubic_coefficient": node.float("cubic_coeff_a", -0.75),
+        "exclude_outside": node.flag("exclude_outside"),
+        "antialias": node.flag("antialias") and _mode(node) != "nearest",
+        "extrapolation_value": node.float("extrapolation_value", 0.0),
+    }
+    if coordinates == "tf_crop_and_resize":
+        attributes["roi"] = roi
+    return _resize(node, shape, scales, attributes)
+
+
+def _is_given(node: NodeContext, index: int) -> bool:
+    """Whether an input is there; an empty tensor stands for none."""
+    value = node.optional(index)
+    return value is not None and value.type.shape != (0,)
+
+
+def _by_sizes(
+    node: NodeContext,
+    axes: Sequence[int],
+    sizes: Sequence[Dim],
+    shape: list[Dim],
+    scales: list[float],
+) -> None:
+    """Fill in shape and scales from sizes, keeping the aspect ratio where asked to."""
+    policy = node.string("keep_aspect_ratio_policy", "stretch")
+    if policy not in _POLICIES:
+        raise ModelError(f"attribute keep_aspect_ratio_policy is {clip(repr(policy))}")
+    old = [shape[axis] for axis in axes]
+    ratios = [_ratio(node, size, dim) for size, dim in zip(sizes, old, strict=True)]
+    if policy == "stretch":
+        for axis, size, ratio in zip(axes, sizes, ratios, strict=True):
+            shape[axis], scales[axis] = size, ratio
+        return
+    common = min(ratios) if policy == "not_larger" else max(ratios)
+    for axis, dim in zip(axes, node.static(old, "shape"), strict=True):
+        shape[axis] = math.floor(np.float32(common) * np.float32(dim) + 0.5)
+        scales[axis] = common
+
+
+def _ratio(node: NodeContext, size: Dim, dim: Dim) -> float:
+    if size == dim:
+        return 1.0
+    new, old = node.static([size, dim], "sizes")
+    if old == 0:
+        raise ModelError("it resizes an empty axis")
+    return float(np.float32(new) / np.float32(old))
+
+
+def _floats(node: NodeContext, index: int, what: str) -> tuple[float, ...]:
+    array = node.array(node.input(index), what)
+    return tuple(float(number) for number in array.reshape(-1))
+
+
+def _paired(x: Value, scales: Sequence[float]) -> list[tuple[Dim, float]]:
+    if len(scales) != x.type.rank:
+        raise ModelError(f"{len(scales)} scales for a tensor of rank {x.type.rank}")
+    return list(zip(x.type.shape, scales, strict=True))
+
+
+def _scaled(node: NodeContext, dim: Dim, scale: float) -> Dim:
+    """``floor(dim * scale)``, in single precision as onnxruntime computes it."""
+    if not 0 < scale < math.inf:
+        raise ModelError(f"a scale is {scale}")
+    if isinstance(dim, int):
+        return math.floor(np.float32(dim) * np.float32(scale))
+    if scale.is_integer():
+        return dim * int(scale)
+    if (1 / scale).is_integer():
+        return dimension.floordiv(dim, int(1 / scale))
+    node.refuse(f"it scales the dimension {clip(str(dim))} by {scale}; bind it")
+
+
+def _mode(node: NodeContext) -> str:
+    mode = node.string("mode", "nearest")
+    if mode not in _MODES:
+        raise ModelError(f"attribute mode is {clip(repr(mode))}")
+    return _MODES[mode]
+
+
+def _resize(
+    node: NodeContext,
+    shape: Sequence[Dim],
+    scales: Sequence[float],
+    attributes: Mapping[str, object],
+) -> Value:
+    x = node.input(0)
+    if tuple(shape) == x.type.shape and set(scales) == {1.0} and "roi" not in attributes:
+        return x
+    return node.op("nn.resize", x, shape=shape, scales=scales, mode=_mode(node), **attributes)
