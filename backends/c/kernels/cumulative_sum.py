@@ -1,0 +1,37 @@
+"""Running sums."""
+
+from __future__ import annotations
+
+from .base import KernelBuilder, KernelFamily, register
+from .strided import View, fill, split_at
+
+
+@register
+class CumulativeSum(KernelFamily):
+    """One running total per line along the axis; narrow floats add in float."""
+
+    name = "cumulative_sum"
+    ops = ("tensor.cumulative_sum",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        a, dtype = k.attributes, k.operand("x").dtype
+        before, extent, after = split_at(k.operand("x").shape, a.axis)
+        x = View.of(k.operand("x"), (before, extent, after))
+        y = View.of(k.result, (before, extent, after))
+        if extent == 0:
+            return
+        if a.reverse:
+            x, y = x.sliced(1, extent - 1, extent, -1), y.sliced(1, extent - 1, extent, -1)
+        shift = int(a.exclusive)
+        if a.exclusive:
+            fill(k, y.sliced(1, 0, 1), None)
+        if extent == shift:
+            return
+        with k.loops("i j", (before, after)) as (i, j):
+            # Started with the first element, not 0: a sum of -0 alone must stay -0.
+            total = k.variable("total", dtype, k.load(x.flat, [x.place((i, 0, j))]))
+            k.write(y.flat, [y.place((i, shift, j))], total)
+            with k.loop("n", extent, start=shift + 1) as n:
+                term = k.load(x.flat, [x.place((i, n - shift, j))])
+                k.assign(total, k.value("total + term", dtype, total=total, term=term))
+                k.write(y.flat, [y.place((i, n, j))], total)

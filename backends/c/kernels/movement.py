@@ -1,0 +1,76 @@
+"""Ops that move or repeat elements by an affine map of the indices: one copy of views each."""
+
+from __future__ import annotations
+
+from .base import KernelBuilder, KernelFamily, register
+from .strided import View, copy, static
+
+
+@register
+class Transpose(KernelFamily):
+    """In the order of the result; in blocks where the source is contiguous along another axis."""
+
+    name = "transpose"
+    ops = ("tensor.transpose",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        copy(k, View.of(k.result), View.of(k.operand("x")).transposed(k.attributes.permutation))
+
+
+@register
+class Broadcast(KernelFamily):
+    """Each run of the source is written as often as the result repeats it."""
+
+    name = "broadcast"
+    ops = ("tensor.broadcast",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        copy(k, View.of(k.result), View.of(k.operand("x")).broadcast(k.result.shape))
+
+
+@register
+class Slice(KernelFamily):
+    """Copies what is taken, run by run where steps are 1."""
+
+    name = "slice"
+    ops = ("tensor.slice",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        a = k.attributes
+        taken = View.of(k.operand("x"))
+        for axis, (start, size, step) in enumerate(zip(static(a.starts), static(a.sizes), a.steps)):
+            taken = taken.sliced(axis, start, size, step)
+        copy(k, View.of(k.result), taken)
+
+
+@register
+class Concat(KernelFamily):
+    """One operand after the other into its part of the result."""
+
+    name = "concat"
+    ops = ("tensor.concat",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        axis: int = k.attributes.axis
+        start = 0
+        for operand in k.operands:
+            assert operand is not None
+            source = View.of(operand)
+            copy(k, View.of(k.result).sliced(axis, start, source.shape[axis]), source)
+            start += source.shape[axis]
+
+
+@register
+class Tile(KernelFamily):
+    """A broadcast along an axis of copies in front of each axis."""
+
+    name = "tile"
+    ops = ("tensor.tile",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        x = k.operand("x")
+        single = [size for extent in x.shape for size in (1, extent)]
+        repeated = [
+            size for pair in zip(k.attributes.repeats, x.shape) for size in pair
+        ]
+        copy(k, View.of(k.result, repeated), View.of(x, single).broadcast(repeated))

@@ -1,0 +1,170 @@
+"""Between real numbers and quantized storage, one element at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from burnish.ir import DType, Quantized
+from burnish.ir.errors import InternalError
+
+from ..code import Expr, binary, call, cast, conditional, index
+from ..elements import literal, value_type
+from .base import Buffer, KernelBuilder, KernelFamily, register
+from .strided import split_at
+
+LARGEST_FLOAT = {
+    DType.F8E4M3FN: 448.0,
+    DType.F8E4M3FNUZ: 240.0,
+    DType.F8E5M2: 57344.0,
+    DType.F8E5M2FNUZ: 57344.0,
+    DType.F8E8M0: 2.0**127,
+    DType.F4E2M1: 6.0,
+}
+"""Where quantization to float storage saturates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a loop nest over a quantized tensor stands: indices, scale and zero point there."""
+
+    at: tuple[Expr, ...]
+    scale: Expr
+    zero_point: Expr
+
+
+class Grid:
+    """The loop nest over a quantized tensor: before the axis, groups, inside a group, after it.
+
+    A group shares its parameters along the axis: one element for parameters per axis, a block
+    for blocked ones, everything for those of a whole tensor.
+    """
+
+    def __init__(self, k: KernelBuilder, q: Quantized, x: Buffer, work: DType) -> None:
+        self._k, self._q, self._work = k, q, work
+        if q.axis is None:
+            before, extent, after = split_at((1, x.elements, 1), 1)
+            self._group = max(extent, 1)
+        else:
+            before, extent, after = split_at(x.shape, q.axis)
+            self._group = q.block or 1
+        self.shape = (before, extent, after)
+        """What operand and result are indexed by."""
+        self._groups = -(-extent // self._group)
+
+    @contextmanager
+    def loops(self) -> Iterator[Place]:
+        """The loops; the caller writes their body."""
+        k, (before, extent, after) = self._k, self.shape
+        with k.loop("i", before) as i, k.loop("g", self._groups) as group:
+            start = group * self._group
+            end = start + self._group
+            if extent % self._group:
+                end = k.let_index("end", conditional(end < extent, end, index(extent)))
+            if self._q.block:
+                with k.loop("n", end, start=start) as n, k.loop("j", after) as j:
+                    parameters = self._parameters((i * self._groups + group) * after + j)
+                    yield Place((i, n, j), *parameters)
+                return
+            parameters = self._parameters(group)
+            with k.loop("n", end, start=start) as n, k.loop("j", after) as j:
+                yield Place((i, n, j), *parameters)
+
+    def _parameters(self, number: Expr) -> tuple[Expr, Expr]:
+        """Scale and zero point number ``number``, as locals unless they are the same for all."""
+        return (
+            self._parameter("scale", self._work, self._q.scale, number),
+            self._parameter("zero_point", self.zero_type, self._q.zero_point, number),
+        )
+
+    @property
+    def zero_type(self) -> DType:
+        """int32 where all zero points fit, with room for the storage's range."""
+        small = all(abs(zero_point) < 1 << 30 for zero_point in self._q.zero_point)
+        return DType.I32 if small else DType.I64
+
+    def _parameter(
+        self, name: str, dtype: DType, values: Sequence[float] | Sequence[int], number: Expr
+    ) -> Expr:
+        rounded = [np.asarray(value, dtype.numpy).item() for value in values]
+        if len(set(rounded)) == 1:
+            return literal(rounded[0], dtype)
+        listed = [literal(value, dtype) for value in rounded]
+        table = self._k.table(f"{name}s", dtype, listed)
+        return self._k.let(name, dtype, Expr(f"{table}[{number}]"))
+
+
+@register
+class Quantize(KernelFamily):
+    """Divides, rounds half to even, adds the zero point, saturates."""
+
+    name = "quantize"
+    ops = ("quant.quantize",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        q, storage = k.attributes.encoding, k.attributes.dtype
+        x = k.operand("x")
+        work = x.dtype.compute
+        grid = Grid(k, q, x, work)
+        x, y = x.reshaped(grid.shape), k.result.reshaped(grid.shape)
+        with grid.loops() as place:
+            ratio = binary("/", k.load(x, place.at), place.scale)
+            k.write(y, place.at, self._stored(k, ratio, place.zero_point, work, storage))
+
+    def _stored(
+        self, k: KernelBuilder, ratio: Expr, zero_point: Expr, work: DType, storage: DType
+    ) -> Expr:
+        if storage.is_float:
+            limit = LARGEST_FLOAT[storage]
+            ratio = k.let("ratio", work, ratio)
+            bounded = k.value(f"min(max(x, {-limit!r}), {limit!r})", work, x=ratio)
+            return k.convert(bounded, work, storage)
+        if storage.is_integer and storage.bits <= 16:
+            # Saturating before the zero point is added keeps everything within 32 bits.
+            low, high = storage.integer_range
+            within = call(
+                k.helper(f"round_within_{work}"), ratio, low - zero_point, high - zero_point
+            )
+            return cast(value_type(storage), within + zero_point)
+        ratio = k.let("ratio", work, ratio)
+        nearest = k.value("0 if is_nan(x) else round_even(x)", work, x=ratio)
+        shifted = cast("double", nearest)
+        if zero_point.value != 0:
+            shifted = binary("+", shifted, cast("double", zero_point))
+        return k.convert(shifted, DType.F64, storage)
+
+
+@register
+class Dequantize(KernelFamily):
+    """Subtracts the zero point, exactly, and multiplies by the scale."""
+
+    name = "dequantize"
+    ops = ("quant.dequantize",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        value = k.op.operand("x")
+        q = None if value is None else value.type.quantized
+        if q is None:
+            raise InternalError("quant.dequantize of a tensor without quantization")
+        x, work = k.operand("x"), q.dtype.compute
+        grid = Grid(k, q, x, work)
+        x, y = x.reshaped(grid.shape), k.result.reshaped(grid.shape)
+        with grid.loops() as place:
+            difference = self._difference(k, k.load(x, place.at), x.dtype, place.zero_point, work)
+            product = binary("*", difference, place.scale)
+            k.write(y, place.at, k.convert(product, work, q.dtype))
+
+    def _difference(
+        self, k: KernelBuilder, value: Expr, dtype: DType, zero_point: Expr, work: DType
+    ) -> Expr:
+        if dtype.is_float:
+            return k.convert(value, dtype.compute, work)
+        if dtype.bits <= 16:
+            return cast(value_type(work), value - zero_point)
+        wide = k.let("wide", DType.I64, k.convert(value, dtype, DType.I64))
+        if zero_point.value != 0:
+            wide = k.value("x - z", DType.I64, x=wide, z=zero_point)
+        return cast(value_type(work), wide)

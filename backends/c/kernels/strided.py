@@ -1,0 +1,255 @@
+"""Affine views of buffers, and copying one view onto another.
+
+An op that only moves data says where each result element comes from by an affine map of its
+indices.  A :class:`View` is such a map, built like NumPy's views (slice, transpose, broadcast),
+and :func:`copy` writes the loop nest: axes that both sides step through alike become one,
+contiguous runs become ``memcpy``, and a transpose walks blocks that stay in the cache.
+
+Elements are moved as they are stored, so one generator serves every element type.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from burnish.ir.dims import Dim
+from burnish.ir.errors import InternalError
+
+from ..code import Expr, Index, conditional, index
+from ..elements import storage_type
+from .base import Buffer, KernelBuilder
+
+MINIMUM_RUN_BYTES = 16
+"""Shorter contiguous runs are copied by a loop: a call costs more than it saves."""
+
+BLOCK = 16
+"""Edge of a block of a transpose, in elements: a cache line of 4-byte ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Elements of a buffer seen as an array: element ``i`` lies at ``offset + Σ i·strides``.
+
+    Strides count elements; they may be 0 (broadcast) or negative (reversed).
+    """
+
+    buffer: Buffer
+    offset: Index
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @staticmethod
+    def of(buffer: Buffer, shape: Sequence[Dim] | None = None) -> View:
+        """All of ``buffer``, in its shape or another with as many elements."""
+        known = static(buffer.shape if shape is None else shape)
+        return View(buffer, 0, known, contiguous_strides(known))
+
+    def transposed(self, permutation: Sequence[int]) -> View:
+        """Axes in another order: axis ``i`` of the result is axis ``permutation[i]``."""
+        return replace(
+            self,
+            shape=tuple(self.shape[axis] for axis in permutation),
+            strides=tuple(self.strides[axis] for axis in permutation),
+        )
+
+    def sliced(self, axis: int, start: int, size: int, step: int = 1) -> View:
+        """Elements ``start``, ``start + step`` … of one axis, ``size`` of them."""
+        shape, strides = list(self.shape), list(self.strides)
+        offset = index(self.offset) + start * strides[axis]
+        shape[axis] = size
+        strides[axis] *= step
+        return View(self.buffer, offset, tuple(shape), tuple(strides))
+
+    def broadcast(self, shape: Sequence[Dim]) -> View:
+        """Repeated to ``shape`` along new leading axes and axes of size 1, as NumPy does."""
+        known = static(shape)
+        added = len(known) - len(self.shape)
+        strides = [0] * added + [
+            0 if size == 1 else stride for size, stride in zip(self.shape, self.strides)
+        ]
+        return replace(self, shape=known, strides=tuple(strides))
+
+    def at(self, *positions: Index) -> View:
+        """What is left when the leading axes are fixed at ``positions``."""
+        count = len(positions)
+        offset = linear(positions, self.strides[:count], self.offset)
+        return View(self.buffer, offset, self.shape[count:], self.strides[count:])
+
+    def place(self, positions: Sequence[Index]) -> Expr:
+        """Number of an element in the buffer."""
+        return linear(positions, self.strides, self.offset)
+
+    @property
+    def flat(self) -> Buffer:
+        """The buffer, indexed by :meth:`place`."""
+        return self.buffer.reshaped((self.buffer.elements,))
+
+    def element(self, positions: Sequence[Index]) -> Expr:
+        """The stored element as a C lvalue."""
+        return self.flat.at([self.place(positions)])
+
+
+def static(shape: Sequence[Dim]) -> tuple[int, ...]:
+    """``shape`` as integers.
+
+    Raises:
+        InternalError: a dimension is symbolic (selection refuses those before).
+    """
+    for dim in shape:
+        if not isinstance(dim, int):
+            raise InternalError(f"dimension {dim} reached C emission unbound")
+    return tuple(dim for dim in shape if isinstance(dim, int))
+
+
+def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides of a dense row-major array."""
+    strides = [1] * len(shape)
+    for axis in reversed(range(len(shape) - 1)):
+        strides[axis] = strides[axis + 1] * shape[axis + 1]
+    return tuple(strides)
+
+
+def linear(positions: Sequence[Index], strides: Sequence[int], offset: Index = 0) -> Expr:
+    """``offset + Σ positions·strides``, subtracting where a stride is negative."""
+    total = index(offset)
+    steps = sorted(zip(positions, strides), key=lambda step: step[1] < 0)
+    for position, stride in steps:
+        term = index(position) * abs(stride)
+        total = total + term if stride >= 0 else total - term
+    return total
+
+
+def merge_strides(
+    shape: Sequence[int], *strides: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """The same walk with as few axes as possible, for several arrays stepped through together.
+
+    Axes of size 1 go; two neighbours become one where every array steps through both evenly.
+    """
+    merged: list[int] = []
+    columns: list[tuple[int, ...]] = []
+    for axis, size in enumerate(shape):
+        column = tuple(each[axis] for each in strides)
+        if size == 1:
+            continue
+        if merged and columns[-1] == tuple(stride * size for stride in column):
+            merged[-1] *= size
+            columns[-1] = column
+        else:
+            merged.append(size)
+            columns.append(column)
+    return tuple(merged), tuple(
+        tuple(column[i] for column in columns) for i in range(len(strides))
+    )
+
+
+def copy(k: KernelBuilder, target: View, source: View) -> None:
+    """Write ``source`` onto ``target``; shapes must be equal, the places must not overlap."""
+    if target.shape != source.shape:
+        raise InternalError(f"a view {source.shape} is copied onto one of {target.shape}")
+    if 0 in target.shape:
+        return
+    shape, (to, origin) = merge_strides(target.shape, target.strides, source.strides)
+    target = View(target.buffer, target.offset, shape, to)
+    source = View(source.buffer, source.offset, shape, origin)
+    if not shape:
+        k.statement(f"{target.element(())} = {source.element(())}")
+        return
+    size = target.buffer.dtype.bytes
+    if to[-1] == origin[-1] == 1 and shape[-1] * size >= MINIMUM_RUN_BYTES:
+        with k.loops("i", shape[:-1]) as outer:
+            _copy_run(k, target.at(*outer), source.at(*outer))
+    elif to[-1] == 1 and origin[-1] == 0:
+        with k.loops("i", shape[:-1]) as outer:
+            value = k.let_stored("v", source.buffer.dtype, source.at(*outer).element((0,)))
+            fill(k, target.at(*outer), value)
+    elif (across := _unit_axis(shape, origin)) is not None and to[-1] == 1:
+        _copy_blocks(k, target, source, across)
+    else:
+        with k.loops("i", shape) as at:
+            k.statement(f"{target.element(at)} = {source.element(at)}")
+
+
+def fill(k: KernelBuilder, target: View, value: Expr | None) -> None:
+    """Write the stored element ``value`` all over ``target``; None means all bits zero."""
+    if 0 in target.shape:
+        return
+    shape, (strides,) = merge_strides(target.shape, target.strides)
+    target = View(target.buffer, target.offset, shape, strides)
+    size = target.buffer.dtype.bytes
+    by_bytes = value is None or size == 1
+    if by_bytes and shape and strides[-1] == 1 and shape[-1] * size >= MINIMUM_RUN_BYTES:
+        with k.loops("i", shape[:-1]) as outer:
+            place = _pointer(target.at(*outer))
+            k.statement(f"memset({place}, {value or 0}, {_bytes(shape[-1], target.buffer)})")
+        return
+    with k.loops("i", shape) as at:
+        k.statement(f"{target.element(at)} = {value or 0}")
+
+
+def _unit_axis(shape: Sequence[int], strides: Sequence[int]) -> int | None:
+    """The axis to walk in blocks with the last one: the source is contiguous along it."""
+    if shape[-1] < 2 * BLOCK:
+        return None
+    for axis, (size, stride) in enumerate(zip(shape[:-1], strides)):
+        if abs(stride) == 1 and size >= 2 * BLOCK:
+            return axis
+    return None
+
+
+def _copy_run(k: KernelBuilder, target: View, source: View) -> None:
+    count = _bytes(target.shape[0], target.buffer)
+    k.statement(f"memcpy({_pointer(target)}, {_pointer(source)}, {count})")
+
+
+def _copy_blocks(k: KernelBuilder, target: View, source: View, across: int) -> None:
+    """A transpose in blocks, so that each cache line read is used whole before it is evicted."""
+    shape = target.shape
+    last = len(shape) - 1
+    k.comment(f"Transposes blocks of {BLOCK} x {BLOCK} elements, which stay in the cache.")
+    with ExitStack() as stack:
+        at: dict[int, Expr] = {}
+        for axis in range(last):
+            if axis != across:
+                at[axis] = stack.enter_context(k.loop(f"i{axis}", shape[axis]))
+        starts = {
+            axis: stack.enter_context(k.loop(f"block{axis}", shape[axis], step=BLOCK))
+            for axis in (across, last)
+        }
+        ends = {
+            axis: _block_end(k, axis, start, shape[axis]) for axis, start in starts.items()
+        }
+        for axis in (across, last):
+            at[axis] = stack.enter_context(
+                k.loop(f"i{axis}", ends[axis], start=starts[axis])
+            )
+        positions = [at[axis] for axis in range(last + 1)]
+        k.statement(f"{target.element(positions)} = {source.element(positions)}")
+
+
+def _block_end(k: KernelBuilder, axis: int, start: Expr, size: int) -> Expr:
+    end = start + BLOCK
+    if size % BLOCK == 0:
+        return end
+    return k.let_index(f"end{axis}", conditional(end < size, end, index(size)))
+
+
+def _pointer(view: View) -> Expr:
+    offset = index(view.offset)
+    name = view.buffer.pointer
+    return Expr(name) if offset.value == 0 else Expr(f"{name} + {offset}", 12)
+
+
+def _bytes(count: int, buffer: Buffer) -> str:
+    if buffer.dtype.bytes == 1:
+        return str(count)
+    return f"{count} * sizeof({storage_type(buffer.dtype)})"
+
+
+def split_at(shape: Sequence[Dim], axis: int) -> tuple[int, int, int]:
+    """``shape`` as (elements before the axis, the axis, elements after it)."""
+    known = static(shape)
+    return math.prod(known[:axis]), known[axis], math.prod(known[axis + 1 :])
