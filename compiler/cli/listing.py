@@ -1,0 +1,189 @@
+"""``burnish targets``, ``burnish passes``, ``burnish ops``: what there is, from the registries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import json_option, print_json, show
+
+if TYPE_CHECKING:
+    from burnish.ir import OpDef
+
+
+@click.command("targets", short_help="List what can be compiled for.")
+@json_option
+def targets_command(as_json: bool) -> None:
+    """List the targets, and the options each family takes.
+
+    Example: burnish targets
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from burnish.backends import options_of, targets
+
+    everything = targets()
+    backends = list(dict.fromkeys(target.backend for target in everything.values()))
+    if as_json:
+        print_json([_target_data(target) for target in everything.values()])
+        return
+    table = Table(title="Targets", title_justify="left")
+    for column in ("name", "what it is", "compilers", "flags"):
+        table.add_column(column, overflow="fold")
+    for name, target in everything.items():
+        flags, compilers = " ".join(target.flags), ", ".join(target.compilers)
+        table.add_row(Text(name), Text(target.doc), Text(compilers), Text(flags))
+    show(table)
+    for backend in backends:
+        options = Table(title=f"Options of {backend} (--option KEY=VALUE)", title_justify="left")
+        for column in ("key", "values", "default", "what it says"):
+            options.add_column(column, overflow="fold")
+        for option in options_of(backend):
+            row = (option.name, ", ".join(map(str, option.choices)), option.default, option.doc)
+            options.add_row(*(Text(str(cell)) for cell in row))
+        show(options)
+
+
+def _target_data(target: Any) -> dict[str, Any]:
+    from burnish.backends import options_of
+
+    options = {o.name: {"doc": o.doc, "choices": list(o.choices), "default": o.default}
+               for o in options_of(target.backend)}  # fmt: skip
+    return {
+        "name": target.name,
+        "doc": target.doc,
+        "backend": target.backend,
+        "compilers": list(target.compilers),
+        "flags": list(target.flags),
+        "host": target.host,
+        "options": options,
+    }
+
+
+@click.command("passes", short_help="List the passes, or explain one.")
+@click.argument("name", required=False)
+@json_option
+def passes_command(name: str | None, as_json: bool) -> None:
+    """List the passes with their options, or explain the pass NAME.
+
+    Example: burnish passes canonicalize
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from burnish.ir.errors import PassError
+    from burnish.passes import passes
+
+    everything = passes()
+    if name is not None and name not in everything:
+        raise PassError(f"there is no pass {name}", help="`burnish passes` lists all")
+    chosen = everything if name is None else {name: everything[name]}
+    if as_json:
+        print_json([_pass_data(cls) for cls in chosen.values()])
+    elif name is not None:
+        data = _pass_data(everything[name])
+        click.echo(f"{name}\n\n{data['doc']}")
+        for option, default in data["options"].items():
+            click.echo(f"  {option} = {default}")
+    else:
+        table = Table(title="Passes", title_justify="left")
+        for column in ("name", "what it does", "options"):
+            table.add_column(column, overflow="fold")
+        for cls in chosen.values():
+            data = _pass_data(cls)
+            options = ", ".join(f"{key}={value}" for key, value in data["options"].items())
+            table.add_row(Text(data["name"]), Text(_first_line(data["doc"])), Text(options))
+        show(table)
+
+
+def _pass_data(cls: Any) -> dict[str, Any]:
+    options = {option.name.replace("_", "-"): option.default for option in cls.options()}
+    return {"name": cls.name, "doc": cls.doc(), "options": options}
+
+
+def _first_line(doc: str) -> str:
+    return doc.splitlines()[0] if doc else ""
+
+
+@click.command("ops", short_help="List the ops of the IR, or explain one.")
+@click.argument("name", required=False)
+@json_option
+def ops_command(name: str | None, as_json: bool) -> None:
+    """List the ops of the graph IR, or explain the op NAME.
+
+    Example: burnish ops nn.conv
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from burnish.ir import lookup, registry
+
+    chosen = [lookup(name)] if name is not None else [d for _, d in sorted(registry().items())]
+    if as_json:
+        print_json([op_data(definition) for definition in chosen])
+    elif name is not None:
+        click.echo(op_page(chosen[0]))
+    else:
+        table = Table(title="Ops", title_justify="left")
+        table.add_column("name", no_wrap=True)
+        table.add_column("what it computes", overflow="fold")
+        for definition in chosen:
+            table.add_row(Text(definition.name), Text(_first_line(definition.doc)))
+        show(table)
+
+
+def op_data(definition: OpDef) -> dict[str, Any]:
+    """An op's definition as JSON-able data."""
+    from burnish.ir.opdef import REQUIRED
+
+    return {
+        "name": definition.name,
+        "doc": definition.doc,
+        "operands": [
+            {
+                "name": name,
+                "doc": spec.doc,
+                "dtypes": sorted(map(str, spec.dtypes)),
+                "rank": spec.rank,
+                "optional": spec.optional,
+                "variadic": spec.variadic,
+            }
+            for name, spec in definition.operands.items()
+        ],
+        "attributes": [
+            {
+                "name": name,
+                "doc": spec.doc,
+                "kind": str(spec.kind),
+                "default": None if spec.default is REQUIRED else str(spec.default),
+            }
+            for name, spec in definition.attributes.items()
+        ],
+        "traits": sorted(trait.name.lower() for trait in definition.traits),
+        "regions": list(definition.regions),
+    }
+
+
+def op_page(definition: OpDef) -> str:
+    """An op's definition for people."""
+    import inspect
+
+    from burnish.ir.opdef import REQUIRED
+
+    lines = [definition.name, "", inspect.cleandoc(definition.doc)]
+    if definition.operands:
+        lines += ["", "Operands:"]
+    for name, spec in definition.operands.items():
+        marks = [m for m, on in (("optional", spec.optional), ("variadic", spec.variadic)) if on]
+        extra = f" ({', '.join(marks)})" if marks else ""
+        lines.append(f"  {name}{extra}{': ' if spec.doc else ''}{spec.doc}")
+    if definition.attributes:
+        lines += ["", "Attributes:"]
+    for name, attribute in definition.attributes.items():
+        default = "" if attribute.default is REQUIRED else f" = {attribute.default}"
+        lines.append(f"  {name}{default}: {attribute.kind}; {attribute.doc}")
+    if definition.traits:
+        lines += ["", f"Traits: {', '.join(sorted(t.name.lower() for t in definition.traits))}"]
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""``burnish opt``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import bindings, dims_options, is_ir
+
+if TYPE_CHECKING:
+    from burnish.ir import Module
+    from burnish.passes.instruments import Instrument
+
+
+@click.command("opt", short_help="Run passes on a model and print the IR.")
+@click.argument("model")
+@click.option(
+    "-p",
+    "--passes",
+    metavar="TEXT",
+    help="The pipeline, such as 'canonicalize,fuse'; '' for none; default: the standard one.",
+)
+@click.option("-o", "--out", metavar="FILE", help="Write the IR there instead of printing it.")
+@click.option("--embed", is_flag=True, help="Include the data of large constants.")
+@click.option(
+    "--print-ir-after",
+    "print_after",
+    metavar="PASSES",
+    help="Print the IR to standard error after these passes (comma-separated, or 'all').",
+)
+@click.option("--time-passes", is_flag=True, help="Print a table of passes to standard error.")
+@click.option("--verify/--no-verify", default=True, help="Check the IR after every pass (default).")
+@dims_options
+def opt_command(
+    model: str,
+    passes: str | None,
+    out: str | None,
+    embed: bool,
+    print_after: str | None,
+    time_passes: bool,
+    verify: bool,
+    dims: tuple[str, ...],
+    shapes: tuple[str, ...],
+    dims_from: str | None,
+) -> None:
+    """Run a pipeline of passes on MODEL (ONNX, or IR text *.burnish) and print the IR.
+
+    Example: burnish opt model.onnx -p canonicalize,dce --time-passes -o model.burnish
+    """
+    from burnish.ir import to_text
+    from burnish.passes import run_pipeline, standard_pipeline
+
+    from ..driver import read_model
+
+    if is_ir(model):
+        if dims or shapes or dims_from:
+            raise click.UsageError("dimensions are bound when an ONNX model is imported")
+        module = read_model(model)
+    else:
+        module = _import(model, dims, shapes, dims_from)
+    report = run_pipeline(
+        module,
+        standard_pipeline("c") if passes is None else passes.strip() or [],
+        verify="each" if verify else "off",
+        instruments=_instruments(print_after),
+    )
+    if time_passes:
+        click.echo(str(report), err=True)
+    text = to_text(module, embed=embed)
+    if out is None:
+        click.echo(text)
+    else:
+        _write(out, f"{text}\n" if not text.endswith("\n") else text)
+
+
+def _import(
+    model: str, dims: tuple[str, ...], shapes: tuple[str, ...], dims_from: str | None
+) -> Module:
+    from ..frontend.onnx.importer import import_onnx
+
+    return import_onnx(model, bindings(model, dims, shapes, dims_from), allow_unbound=True)
+
+
+def _instruments(print_after: str | None) -> list[Instrument]:
+    from burnish.passes import make_pass
+    from burnish.passes.instruments import PrintAfter
+
+    if print_after is None:
+        return []
+    names = [] if print_after == "all" else [name.strip() for name in print_after.split(",")]
+    for name in names:
+        make_pass(name)
+    return [PrintAfter(names, stream=sys.stderr)]
+
+
+def _write(path: str, text: str) -> None:
+    from burnish.ir.errors import UsageError, clip
+
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"the file cannot be written: {error.strerror}", at=clip(path)) from None
