@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -27,9 +28,12 @@ class CommonSubexpressionElimination(FunctionPass):
         rewriter = context.rewriter()
         for block in blocks_inside_out(function):
             seen: dict[Hashable, Op] = {}
+            alike = Counter(op.result.type for op in block if _is_constant(op))
             for op in block:
                 if op.is_terminator or not is_pure(op):
                     continue
+                if _is_constant(op) and alike[op.result.type] == 1:
+                    continue  # most weights: their data need not be read
                 first = seen.setdefault(_key(op), op)
                 if first is not op:
                     rewriter.replace(op, first.results)
@@ -37,8 +41,17 @@ class CommonSubexpressionElimination(FunctionPass):
         return rewriter.changes > 0
 
 
+def _is_constant(op: Op) -> bool:
+    return Trait.CONSTANT in op.opdef.traits
+
+
 def _key(op: Op) -> Hashable:
     """Equal for ops of one block that compute the same."""
+    if _is_constant(op):
+        # Handles of one type hash alike; digests keep a table of thousands of them fast.
+        handle = op.result.constant
+        assert handle is not None
+        return (op.name, op.result.type, handle.digest)
     operands: list[Hashable] = list(op.operands)
     if Trait.COMMUTATIVE in op.opdef.traits:
         operands[:2] = sorted(operands[:2], key=id)

@@ -1,0 +1,88 @@
+"""Every pass, and the standard pipelines, keep the meaning of random modules."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from burnish.ir import Array, Module, interpret, verify
+from burnish.passes import passes, run_pipeline, standard_pipeline
+
+# With --import-mode=importlib test folders are no packages.
+_SPEC = importlib.util.spec_from_file_location(
+    "random_graphs", Path(__file__).with_name("random_graphs.py")
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+graphs = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(graphs)
+
+EXACT_PASSES = ["canonicalize", "fold", "cse", "dce", "fuse", "fold-pad"]
+SETTINGS = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+
+
+def run(module: Module, inputs: dict[str, Array]) -> dict[str, Array]:
+    with np.errstate(all="ignore"):
+        return interpret(module, inputs)
+
+
+def assert_equal(before: dict[str, Array], after: dict[str, Array], *, signs: bool) -> None:
+    """Equal; any NaN equals any other; with ``signs`` -0 differs from 0."""
+    for name, expected in before.items():
+        np.testing.assert_array_equal(after[name], expected, err_msg=name)
+        if expected.dtype.kind == "f" and signs:
+            numbers = ~np.isnan(expected)
+            np.testing.assert_array_equal(
+                np.signbit(after[name])[numbers], np.signbit(expected)[numbers], err_msg=name
+            )
+
+
+def assert_close(before: dict[str, Array], after: dict[str, Array]) -> None:
+    for name, expected in before.items():
+        if expected.dtype.kind != "f":
+            continue  # a comparison may flip where its operands are rounded differently
+        finite = np.abs(expected[np.isfinite(expected)])
+        scale = float(finite.max()) if finite.size else 0.0
+        np.testing.assert_allclose(
+            after[name], expected, rtol=2e-3, atol=2e-4 * scale + 1e-6, err_msg=name
+        )
+
+
+BOUNDS = ["min", "max", "relu", "hard_swish"]
+"""The sign of a zero that these choose among 0 and -0 is not defined; div makes it visible."""
+
+
+@pytest.mark.parametrize("bounds", [False, True], ids=["signs-of-zero", "bounds"])
+@pytest.mark.parametrize("pipeline", [*EXACT_PASSES, ",".join(EXACT_PASSES)])
+@SETTINGS
+@given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
+def test_exact_passes_keep_every_bit(
+    bounds: bool, pipeline: str, random: Random, seed: int
+) -> None:
+    steps = [step for step in graphs.EXACT if bounds or step != "clamp"]
+    without = ["div"] if bounds else BOUNDS
+    module = graphs.random_module(random, 14, steps, without)
+    verify(module)
+    inputs = graphs.random_inputs(module, seed, special=True)
+    before = run(module, inputs)
+    run_pipeline(module, pipeline, verify="each")
+    assert_equal(before, run(module, inputs), signs=not bounds)
+
+
+@pytest.mark.parametrize("pipeline", [*passes(), standard_pipeline("c"), standard_pipeline("onnx")])
+@SETTINGS
+@given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
+def test_passes_keep_results_within_rounding(pipeline: str, random: Random, seed: int) -> None:
+    module = graphs.random_module(random, 14, graphs.EVERYTHING)
+    inputs = graphs.random_inputs(module, seed)
+    before = run(module, inputs)
+    run_pipeline(module, pipeline, verify="each")
+    assert_close(before, run(module, inputs))
