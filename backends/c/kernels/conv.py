@@ -1,0 +1,236 @@
+"""Convolutions: as products of filters with unfolded windows, and row by row for depthwise ones."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from burnish.ir.dims import product
+
+from ..code import Expr, Index, conditional, index
+from .base import Buffer, KernelBuilder, KernelFamily, register
+from .products import (
+    Tile,
+    add_product,
+    choose_tile,
+    finished,
+    regroup,
+    tile_product,
+    tiles,
+    unravel,
+    working_type,
+)
+from .unit import Unit
+from .windows import WindowAxis, axis_names, maximum, minimum, window_axes
+
+
+class _Shapes:
+    """Sizes of a convolution, as Python integers."""
+
+    def __init__(self, unit: Unit) -> None:
+        op = unit.main
+        a = op.attributes
+        x, w = (value.type.static_shape for value in op.inputs[:2])
+        y = op.results[0].type.static_shape
+        self.batch, self.channels, self.extents = x[0], x[1], x[2:]
+        self.groups: int = a.groups
+        self.filters = w[0] // self.groups
+        self.inputs = w[1]
+        """Output and input channels per group."""
+        self.kernel, self.counts = w[2:], y[2:]
+        self.axes = window_axes(a, self.extents, self.kernel, self.counts)
+        self.taps = _size(self.kernel)
+        self.windows = _size(self.counts)
+        self.depth = self.inputs * self.taps
+        self.dtype = op.results[0].type.dtype
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the windows are the elements of the input: nothing needs to be unfolded."""
+        return all(axis.is_plain for axis in self.axes) and working_type(self.dtype) is self.dtype
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether groups are too small for products of tiles."""
+        return self.inputs == 1 and self.groups > 1 and self.filters < 4
+
+    @property
+    def tile(self) -> Tile:
+        return choose_tile(self.filters, self.windows)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = product(shape)
+    assert isinstance(size, int)
+    return size
+
+
+@register
+class DepthwiseConv(KernelFamily):
+    """One row of the result at a time, one tap after another over the whole row.
+
+    For groups of one input channel.  Ranges of taps and of columns are found per row and tap,
+    so the loop over a row has no conditions and reads and writes neighbours.
+    """
+
+    name = "depthwise_conv"
+    ops = ("nn.conv",)
+    fusable = True
+
+    def refusal(self, unit: Unit) -> str:
+        return "" if _Shapes(unit).by_rows else "groups have several channels"
+
+    def emit(self, k: KernelBuilder) -> None:
+        s = _Shapes(k.unit)
+        x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
+        work = working_type(s.dtype)
+        *outer_axes, inner = s.axes
+        row = k.scratch("row", work, (inner.count,))
+        with ExitStack() as nest:
+            n, m = nest.enter_context(k.loops("n m", (s.batch, s.groups * s.filters)))
+            *outer_names, name = axis_names("o", len(s.axes))
+            outer = nest.enter_context(k.loops(" ".join(outer_names), s.counts[:-1]))
+            start = k.let("start", work, k.literal(0, work) if b is None else k.load(b, [m]))
+            with k.loop(name, inner.count) as o:
+                k.write(row, [o], start)
+            channel = k.let_index("channel", m // s.filters)
+            with ExitStack() as taps:
+                at = []
+                *tap_names, last_name = axis_names("k", len(s.axes))
+                for axis, window, tap_name in zip(outer_axes, outer, tap_names):
+                    low, high = axis.taps(k, tap_name, window)
+                    at.append(taps.enter_context(k.loop(tap_name, high, start=low)))
+                tap = taps.enter_context(k.loop(last_name, inner.kernel))
+                factor = k.let("factor", work, k.load(w, [m, 0, *at, tap]))
+                places = [a.element(o, t) for a, o, t in zip(outer_axes, outer, at)]
+                first, last = inner.windows(k, name, tap)
+                with k.loop(name, last, start=first) as o:
+                    value = k.load(x, [n, channel, *places, inner.element(o, tap)])
+                    add_product(k, row, [o], factor, value)
+            with k.loop(name, inner.count) as o:
+                k.store([n, m, *outer, o], finished(k, k.load(row, [o]), s.dtype))
+
+
+@register
+class Conv(KernelFamily):
+    """Filters times unfolded windows, in tiles.
+
+    Windows of a tile of positions (in row-major order of the whole result, so that small images
+    fill tiles, too) are unfolded into columns once; then all filters of the group run over them.
+    Convolutions by 1 without padding or steps read their input as it is.
+    """
+
+    name = "conv"
+    ops = ("nn.conv",)
+    fusable = True
+
+    def parameters(self, unit: Unit) -> dict[str, object]:
+        s = _Shapes(unit)
+        return {"tile": s.tile, "input": "direct" if s.is_plain else "unfolded"}
+
+    def emit(self, k: KernelBuilder) -> None:
+        s = _Shapes(k.unit)
+        x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
+        work, tile = working_type(s.dtype), s.tile
+        is_flat = regroup(k, [1, 1, len(s.counts)])
+        columns = None
+        if not s.is_plain:
+            columns = k.scratch("columns", work, (s.depth, tile.columns))
+        with ExitStack() as nest:
+            n, g = nest.enter_context(k.loops("n g", (s.batch, s.groups)))
+            start = (n * s.channels + g * s.inputs) * _size(s.extents)
+            image = k.view("image", x, start, (s.inputs, *s.extents))
+            p, p_done = nest.enter_context(tiles(k, "p", s.windows, tile.columns))
+            if columns is not None:
+                _unfold(k, s, image, columns, p)
+            m, m_done = nest.enter_context(tiles(k, "m", s.filters, tile.rows))
+            channel = k.let_index("channel", g * s.filters + m)
+            filters = k.view("filters", w, channel * s.depth, (tile.rows, s.depth))
+            seen = columns or image.reshaped((s.depth, s.windows))
+            shift = index(0) if columns is not None else p
+
+            sums = tile_product(
+                k, tile, s.depth, work,
+                lambda r, d: k.load(filters, [r, d]),
+                lambda d, t: k.load(seen, [d, shift + t]),
+            )
+            with k.loop("r", tile.rows, start=m_done) as r:
+                with k.loop("t", tile.columns, start=p_done) as t:
+                    total = k.load(sums, [r, t])
+                    if b is not None:
+                        bias = k.load(b, [channel + r])
+                        total = k.value("total + bias", work, total=total, bias=bias)
+                    position = [p + t] if is_flat else unravel(p + t, s.counts)
+                    k.store([n, channel + r, *position], finished(k, total, s.dtype))
+
+
+def _unfold(k: KernelBuilder, s: _Shapes, image: Buffer, columns: Buffer, p: Expr) -> None:
+    """Write what each tap sees in the windows of the tile at ``p`` into ``columns``."""
+    k.comment("Unfold: columns[c, taps][t] is what a tap meets in channel c, window p + t.")
+    width = columns.shape[1]
+    assert isinstance(width, int)
+    row = s.axes[-1].count
+    if s.windows == row or row % width == 0:
+        _unfold_run(k, s, image, columns, p, index(0), index(width))
+        return
+    t = k.index_variable("t", 0)
+    with k.block(f"while ({t} < {width})"):
+        at = k.let_index("at", p + t)
+        run = k.let_index("run", minimum(row - at % row, width - t))
+        _unfold_run(k, s, image, columns, at, t, run)
+        k.assign(t, t + run)
+
+
+def _unfold_run(
+    k: KernelBuilder, s: _Shapes, image: Buffer, columns: Buffer, at: Expr, t: Expr, run: Expr
+) -> None:
+    """Unfold ``run`` windows of one row from window ``at`` on, into columns from ``t`` on."""
+    *outer, inner = s.axes
+    windows = [
+        k.let_index(name, window)
+        for name, window in zip(axis_names("o", len(s.axes)), unravel(at, s.counts))
+    ]
+    *outer_names, inner_name = axis_names("i", len(s.axes))
+    with k.loops(" ".join(axis_names("k", len(s.axes))), s.kernel) as taps:
+        inside = index(1)
+        elements: list[Index] = []
+        for axis, window, tap, name in zip(outer, windows, taps, outer_names):
+            element = k.let_index(name, axis.element(window, tap))
+            elements.append(element)
+            if not axis.is_inside:
+                inside = inside & (index(0) <= element) & (element < axis.size)
+        start = k.let_index(inner_name, inner.element(windows[-1], taps[-1]))
+        first, last = _copied(k, inner, start, run, inside)
+        tap_number = index(0)
+        for tap, size in zip(taps, s.kernel):
+            tap_number = tap_number * size + tap
+        with k.loop("c", s.inputs) as c:
+            depth = c * s.taps + tap_number
+            zero = k.literal(0, columns.dtype)
+            with k.loop("j", first) as j:
+                k.write(columns, [depth, t + j], zero)
+            with k.loop("j", last, start=first) as j:
+                source = [c, *elements, start + j * inner.stride]
+                k.write(columns, [depth, t + j], k.load(image, source))
+            if last is not run:
+                with k.loop("j", run, start=last) as j:
+                    k.write(columns, [depth, t + j], zero)
+
+
+def _copied(
+    k: KernelBuilder, axis: WindowAxis, start: Expr, run: Expr, inside: Expr
+) -> tuple[Expr, Expr]:
+    """Which of ``run`` windows are copied, the first being at element ``start``; others are 0."""
+    if axis.is_inside and inside.value == 1:
+        return index(0), run
+    step = axis.stride
+    before = conditional(start < 0, (-start + (step - 1)) // step, index(0))
+    first = k.let_index("left", before) if axis.before else index(0)
+    first = minimum(first, run)
+    if inside.value is None:
+        first = conditional(inside, first, run)
+    first = k.let_index("first", first)
+    if axis.is_inside:
+        return first, run
+    room = k.let_index("room", (axis.size - start + (step - 1)) // step)
+    end = k.let_index("end", minimum(room, run))
+    return first, k.let_index("last", maximum(first, end))
