@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from burnish.ir import Dim, TensorType, symbol
 from burnish.ir.dims import MAX_DIM, Interval
@@ -17,8 +17,8 @@ from burnish.ir.errors import DimensionError, ModelError, UnsupportedError, clip
 
 from .graph import DimHint, ValueInfo
 
-Size = Union[int, tuple[int, int]]
-Binding = Union[Size, Sequence[Union[int, str, None]]]
+Size: TypeAlias = int | tuple[int, int]
+Binding: TypeAlias = Size | Sequence[int | str | None]
 """What ``dims`` may give for a name: a size, a range, or a whole shape."""
 
 _UNNAMED = frozenset({"", "?", "-1", "None"})

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from burnish.ir import Block, Constant, Dim, DimExpr, DType, TensorType, Value
 from burnish.ir.errors import ModelError, UnsupportedError, clip
@@ -14,7 +13,7 @@ from burnish.ir.errors import ModelError, UnsupportedError, clip
 from .emitter import Emitter
 from .graph import AttributeValue, Graph, Node
 from .shapes import Content, Ranges
-from .tensors import ELEMENT_TYPES, Tensor
+from .tensors import ELEMENT_TYPES, Array, Tensor
 
 if TYPE_CHECKING:
     from .importer import GraphImporter
@@ -81,7 +80,7 @@ class NodeContext:
         """The raw attribute, or None."""
         return self.node.attributes.get(name)
 
-    def int(self, name: str, default: int | None = None) -> int:
+    def integer(self, name: str, default: int | None = None) -> int:
         """An integer attribute.
 
         Raises:
@@ -93,9 +92,9 @@ class NodeContext:
 
     def flag(self, name: str, default: bool = False) -> bool:
         """An integer attribute that means yes or no."""
-        return bool(self.int(name, int(default)))
+        return bool(self.integer(name, int(default)))
 
-    def float(self, name: str, default: float | None = None) -> float:
+    def number(self, name: str, default: float | None = None) -> float:
         """A float attribute (as the single-precision number it is in the file)."""
         value = self._typed(name, None if default is None else float(np.float32(default)), float)
         assert isinstance(value, float)
@@ -107,17 +106,20 @@ class NodeContext:
         assert isinstance(value, str)
         return value
 
-    def ints(self, name: str) -> tuple[int, ...] | None:
+    def integers(self, name: str) -> tuple[int, ...] | None:
         """A list of integers, or None where it is not given."""
-        return self._list(name, int)
+        integers: tuple[int, ...] | None = self._list(name, int)
+        return integers
 
-    def floats(self, name: str) -> tuple[float, ...] | None:
+    def numbers(self, name: str) -> tuple[float, ...] | None:
         """A list of floats, or None where it is not given."""
-        return self._list(name, float)
+        numbers: tuple[float, ...] | None = self._list(name, float)
+        return numbers
 
     def strings(self, name: str) -> tuple[str, ...] | None:
         """A list of strings, or None where it is not given."""
-        return self._list(name, str)
+        strings: tuple[str, ...] | None = self._list(name, str)
+        return strings
 
     def tensor(self, name: str) -> Tensor | None:
         """A tensor attribute, or None where it is not given."""
@@ -137,7 +139,7 @@ class NodeContext:
         """An attribute that holds an ONNX element type code."""
         if default is not None and name not in self.node.attributes:
             return default
-        code = self.int(name)
+        code = self.integer(name)
         row = ELEMENT_TYPES.get(code)
         if row is None:
             raise ModelError(f"attribute {name} = {code} is no element type of ONNX")
@@ -146,7 +148,9 @@ class NodeContext:
         return row.dtype
 
     def _typed(self, name: str, default: object, kind: type) -> object:
-        value = self.node.attributes.get(name, default)  # type: ignore[arg-type]
+        value: object = self.node.attributes.get(name)
+        if value is None:
+            value = default
         if value is None:
             raise ModelError(f"it lacks the attribute {name}")
         if type(value) is not kind:
@@ -168,7 +172,7 @@ class NodeContext:
         """What is known of symbolic dimensions."""
         return self.emit.knowledge.ranges
 
-    def array(self, value: Value, what: str) -> npt.NDArray[Any]:
+    def array(self, value: Value, what: str) -> Array:
         """The data of a constant.
 
         Raises:
@@ -236,7 +240,7 @@ class NodeContext:
     def axes_of(self, input_since: int, index: int = 1) -> tuple[int, ...] | None:
         """The axes: attribute ``axes`` before version ``input_since``, then input ``index``."""
         if self.version < input_since:
-            return self.ints("axes")
+            return self.integers("axes")
         value = self.optional(index)
         return None if value is None else self.known_ints(value, "axes")
 
@@ -252,7 +256,7 @@ class NodeContext:
         """The results of an op with several, or with regions."""
         return self.emit.results(name, operands, attributes, regions)
 
-    def constant(self, value: Constant | npt.NDArray[Any] | np.generic) -> Value:
+    def constant(self, value: Constant | Array | np.generic) -> Value:
         """A constant."""
         return self.emit.constant(value)
 

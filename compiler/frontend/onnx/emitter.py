@@ -8,10 +8,8 @@ parts of a model are evaluated while they are imported, whatever ops they are ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from burnish.ir import (
     Block,
@@ -30,6 +28,7 @@ from burnish.ir.locations import UNKNOWN, Location
 
 from . import shapes
 from .shapes import MAX_KNOWN_ELEMENTS, Content, Ranges
+from .tensors import Array
 
 _FOLDED_FAMILIES = ("math.", "tensor.")
 
@@ -112,7 +111,7 @@ class Emitter:
 
     def constant(
         self,
-        value: Constant | npt.NDArray[Any] | np.generic,
+        value: Constant | Array | np.generic,
         name: str | None = None,
         encoding: Encoding | None = None,
     ) -> Value:

@@ -25,9 +25,9 @@ from burnish.ir import (
 )
 from burnish.ir.errors import DimensionError, TypeInferenceError, UnsupportedError, clip
 
-from . import convert
 from .bindings import Binding, bind_inputs
 from .context import NodeContext
+from .convert import find_converter
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
 from .load import ModelSource, load_model
@@ -180,7 +180,7 @@ class _Session:
         """Note those of ``nodes``, bodies included, whose operator is not known at all."""
         for node in nodes:
             if (
-                convert.find_converter(node.domain, node.op_type, node.version) is None
+                find_converter(node.domain, node.op_type, node.version) is None
                 and schema_function_body(node, NameSupply()) is None
             ):
                 self.refuse(node, NO_CONVERTER)
@@ -311,7 +311,7 @@ class GraphImporter:
         Raises:
             UnsupportedError: the operator is not known, or not in this form.
         """
-        found = convert.find_converter(node.domain, node.op_type, node.version)
+        found = find_converter(node.domain, node.op_type, node.version)
         if found is None:
             return self._by_schema(node, operands)
         results = found(NodeContext(node, operands, self.emit, self))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from burnish.ir import dims as dimension
 from burnish.ir.dims import Interval
 
 Content = npt.NDArray[np.object_]
-Element = Union[Dim, bool]
+Element: TypeAlias = Dim | bool
 
 MAX_KNOWN_ELEMENTS = 4096
 """Contents and folded constants are kept up to this many elements; the rest is run-time data
@@ -87,7 +87,7 @@ def evaluate(
     return None if rule is None else rule(a, ranges, *operands)
 
 
-_Rule = Callable[..., Union[Element, None]]
+_Rule = Callable[..., Element | None]
 
 
 def _elementwise(
@@ -234,7 +234,7 @@ def _broadcast(a: Attributes, _: Ranges, x: Content) -> Content | None:
     return np.broadcast_to(x, a.shape)
 
 
-_STRUCTURAL: dict[str, Callable[..., Union[Content, None]]] = {
+_STRUCTURAL: dict[str, Callable[..., Content | None]] = {
     "tensor.dimension": _dimension,
     "tensor.reshape": _reshape,
     "tensor.broadcast": _broadcast,

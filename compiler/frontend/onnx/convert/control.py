@@ -12,12 +12,12 @@ from .registry import converter
 
 
 @converter("If")
-def if_(node: NodeContext) -> Sequence[Value]:
+def _if_(node: NodeContext) -> Sequence[Value]:
     """A branch that is known is taken at once; what the other one holds does not matter."""
     then, otherwise = node.body("then_branch"), node.body("else_branch")
     condition = node.input(0)
     known = node.emit.knowledge.content(condition)
-    if known is not None and known.size == 1 and isinstance(known.item(), (bool, int)):
+    if known is not None and known.size == 1 and isinstance(known.item(), int):
         return node.inline(then if known.item() else otherwise)
     captured = node.captured([then, otherwise])
     regions = [node.region(body, [], captured) for body in (then, otherwise)]
@@ -30,7 +30,7 @@ def if_(node: NodeContext) -> Sequence[Value]:
 
 
 @converter("Loop")
-def loop(node: NodeContext) -> Sequence[Value]:
+def _loop(node: NodeContext) -> Sequence[Value]:
     """Carried values keep their types; scan outputs need a constant number of iterations."""
     body = node.body("body")
     trip_count, condition = node.optional(0), node.optional(1)
@@ -63,8 +63,8 @@ def _iterations(node: NodeContext, region: Block) -> int:
     Only one whose condition stays what it was runs a known number of times.
     """
     again, condition = region.results[0], node.optional(1)
-    goes_on = again is region.args[1] or (again.constant is not None and again.constant.array.all())
-    if not goes_on:
+    always = again.constant is not None and bool(again.constant.array.all())
+    if again is not region.args[1] and not always:
         node.refuse("it has scan outputs and a condition, so that its number of iterations varies")
     if condition is not None and not node.known_int(condition, "condition"):
         return 0

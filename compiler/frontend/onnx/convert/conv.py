@@ -13,7 +13,7 @@ from .windows import Windows, windows
 
 
 @converter("Conv")
-def conv(node: NodeContext) -> Value:
+def _conv(node: NodeContext) -> Value:
     return convolve(node, node.input(0), node.input(1), node.optional(2))
 
 
@@ -28,20 +28,20 @@ def convolve(node: NodeContext, x: Value, w: Value, b: Value | None) -> Value:
         strides=form.strides,
         pads=form.pads,
         dilations=form.dilations,
-        groups=node.int("group", 1),
+        groups=node.integer("group", 1),
     )
 
 
 def _form(node: NodeContext, x: Value, w: Value) -> Windows:
     kernel = node.static(w.type.shape[2:], "kernel shape")
-    given = node.ints("kernel_shape")
+    given = node.integers("kernel_shape")
     if given is not None and given != kernel:
         raise ModelError(f"kernel_shape is {list(given)}, the weights are {w.type}")
     return windows(node, x.type, kernel)
 
 
 @converter("ConvInteger")
-def integer_conv(node: NodeContext) -> Value:
+def _integer_conv(node: NodeContext) -> Value:
     """Exact integer arithmetic: zero points are taken off first."""
     x = less_zero_point(node, node.input(0), node.optional(2), None)
     w = less_zero_point(node, node.input(1), node.optional(3), 0)
@@ -67,16 +67,16 @@ def less_zero_point(
 
 
 @converter("ConvTranspose")
-def conv_transpose(node: NodeContext) -> Value:
+def _conv_transpose(node: NodeContext) -> Value:
     x, w, b = node.input(0), node.input(1), node.optional(2)
     kernel = node.static(w.type.shape[2:], "kernel shape")
     spatial = len(kernel)
-    strides = node.ints("strides") or (1,) * spatial
-    dilations = node.ints("dilations") or (1,) * spatial
-    padding = list(node.ints("output_padding") or (0,) * spatial)
+    strides = node.integers("strides") or (1,) * spatial
+    dilations = node.integers("dilations") or (1,) * spatial
+    padding = list(node.integers("output_padding") or (0,) * spatial)
     if not len(strides) == len(dilations) == len(padding) == spatial == x.type.rank - 2:
         raise ModelError(f"strides, dilations or output_padding do not fit {x.type} and {w.type}")
-    pads = list(node.ints("pads") or (0,) * (2 * spatial))
+    pads = list(node.integers("pads") or (0,) * (2 * spatial))
     auto = node.string("auto_pad", "NOTSET")
     sizes = _wanted_sizes(node, x.type, strides, auto)
     if sizes is not None:
@@ -101,7 +101,7 @@ def conv_transpose(node: NodeContext) -> Value:
         pads=pads,
         dilations=dilations,
         output_padding=padding,
-        groups=node.int("group", 1),
+        groups=node.integer("group", 1),
     )
 
 
@@ -109,7 +109,7 @@ def _wanted_sizes(
     node: NodeContext, x: TensorType, strides: Sequence[int], auto: str
 ) -> list[Dim] | None:
     """Spatial sizes of the result where the node fixes them, so that pads follow."""
-    given = node.ints("output_shape")
+    given = node.integers("output_shape")
     if given is not None:
         return list(given[-len(strides) :])
     if auto in ("SAME_UPPER", "SAME_LOWER"):

@@ -28,7 +28,7 @@ class _Term:
 
 
 @converter("Einsum")
-def einsum(node: NodeContext) -> Value:
+def _einsum(node: NodeContext) -> Value:
     equation = node.string("equation").replace(" ", "")
     left, arrow, right = equation.partition("->")
     specs = left.split(",")

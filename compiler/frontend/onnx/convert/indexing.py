@@ -14,40 +14,40 @@ _REDUCTIONS = ("none", "add", "mul", "min", "max")
 
 
 @converter("Gather")
-def gather(node: NodeContext) -> Value:
+def _gather(node: NodeContext) -> Value:
     x = node.input(0)
-    axis = node.axis(node.int("axis", 0), x.type.rank)
+    axis = node.axis(node.integer("axis", 0), x.type.rank)
     return node.op("tensor.gather", x, node.input(1), axis=axis)
 
 
 @converter("GatherElements")
-def gather_elements(node: NodeContext) -> Value:
+def _gather_elements(node: NodeContext) -> Value:
     x = node.input(0)
-    axis = node.axis(node.int("axis", 0), x.type.rank)
+    axis = node.axis(node.integer("axis", 0), x.type.rank)
     return node.op("tensor.gather_elements", x, node.input(1), axis=axis)
 
 
 @converter("GatherND")
-def gather_nd(node: NodeContext) -> Value:
-    batch_dims = node.int("batch_dims", 0)
+def _gather_nd(node: NodeContext) -> Value:
+    batch_dims = node.integer("batch_dims", 0)
     return node.op("tensor.gather_nd", node.input(0), node.input(1), batch_dims=batch_dims)
 
 
 @converter("Scatter", "ScatterElements")
-def scatter_elements(node: NodeContext) -> Value:
+def _scatter_elements(node: NodeContext) -> Value:
     x = node.input(0)
     return node.op(
         "tensor.scatter_elements",
         x,
         node.input(1),
         node.input(2),
-        axis=node.axis(node.int("axis", 0), x.type.rank),
+        axis=node.axis(node.integer("axis", 0), x.type.rank),
         reduction=_reduction(node),
     )
 
 
 @converter("ScatterND")
-def scatter_nd(node: NodeContext) -> Value:
+def _scatter_nd(node: NodeContext) -> Value:
     operands = node.input(0), node.input(1), node.input(2)
     return node.op("tensor.scatter_nd", *operands, reduction=_reduction(node))
 
@@ -60,12 +60,12 @@ def _reduction(node: NodeContext) -> str:
 
 
 @converter("OneHot")
-def one_hot(node: NodeContext) -> Value:
+def _one_hot(node: NodeContext) -> Value:
     """``values[1]`` where the index is, else ``values[0]``; indices outside have no place."""
     indices, values = node.cast(node.input(0), DType.I64), node.input(2)
     depth = node.known_int(node.input(1), "depth")
     rank = indices.type.rank
-    axis = node.axis(node.int("axis", -1), rank + 1)
+    axis = node.axis(node.integer("axis", -1), rank + 1)
     zero, extent = node.scalar(0, DType.I64), node.scalar(depth, DType.I64)
     negative = node.op("math.less", indices, zero)
     wrapped = node.op("math.select", negative, node.op("math.add", indices, extent), indices)
@@ -79,11 +79,11 @@ def one_hot(node: NodeContext) -> Value:
 
 
 @converter("Compress")
-def compress(node: NodeContext) -> Value:
+def _compress(node: NodeContext) -> Value:
     """Entries where a constant condition holds."""
     x, axis = node.input(0), node.attribute("axis")
     condition = node.array(node.input(1), "condition")
     kept = node.constant(np.flatnonzero(condition).astype(np.int64))
     if axis is None:
         return node.op("tensor.gather", node.reshape(x, (x.type.elements,)), kept, axis=0)
-    return node.op("tensor.gather", x, kept, axis=node.axis(node.int("axis"), x.type.rank))
+    return node.op("tensor.gather", x, kept, axis=node.axis(node.integer("axis"), x.type.rank))

@@ -6,14 +6,21 @@ import functools
 import math
 from collections.abc import Callable
 
-import ml_dtypes
-import numpy as np
-
 from burnish.ir import DType, Value
 from burnish.ir.errors import ModelError
 
 from ..context import NodeContext
+from ..tensors import Array
 from .registry import Converter, converter
+
+LARGEST_FLOAT = {
+    DType.F8E4M3FN: 448.0,
+    DType.F8E4M3FNUZ: 240.0,
+    DType.F8E5M2: 57344.0,
+    DType.F8E5M2FNUZ: 57344.0,
+    DType.F4E2M1: 6.0,
+}
+"""The largest finite number of narrow float types, to which conversions saturate."""
 
 _UNARY = {
     "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh",
@@ -63,7 +70,7 @@ def _variadic(op: str) -> Converter:
 
 def _with_floats(op: str, defaults: dict[str, float]) -> Converter:
     def convert(node: NodeContext) -> Value:
-        values = {name: node.float(name, default) for name, default in defaults.items()}
+        values = {name: node.number(name, default) for name, default in defaults.items()}
         return node.op(op, node.input(0), **values)
 
     return convert
@@ -86,13 +93,13 @@ _register_tables()
 
 
 @converter("Mean")
-def mean(node: NodeContext) -> Value:
+def _mean(node: NodeContext) -> Value:
     total = functools.reduce(lambda x, y: node.op("math.add", x, y), node.inputs)
     return node.op("math.div", total, node.scalar(len(node.inputs), total.type.dtype))
 
 
 @converter("Pow")
-def power(node: NodeContext) -> Value:
+def _power(node: NodeContext) -> Value:
     """The exponent may have another type than the base, whose type the result has."""
     base, exponent = node.input(0), node.input(1)
     dtype = base.type.dtype
@@ -105,13 +112,13 @@ def power(node: NodeContext) -> Value:
 
 
 @converter("Mod")
-def modulo(node: NodeContext) -> Value:
+def _modulo(node: NodeContext) -> Value:
     op = "math.truncated_mod" if node.flag("fmod") else "math.floor_mod"
     return node.op(op, node.input(0), node.input(1))
 
 
 @converter("BitShift")
-def bit_shift(node: NodeContext) -> Value:
+def _bit_shift(node: NodeContext) -> Value:
     direction = node.string("direction")
     if direction not in ("LEFT", "RIGHT"):
         raise ModelError(f"attribute direction is {direction!r}, not LEFT or RIGHT")
@@ -119,7 +126,7 @@ def bit_shift(node: NodeContext) -> Value:
 
 
 @converter("IsInf")
-def is_inf(node: NodeContext) -> Value:
+def _is_inf(node: NodeContext) -> Value:
     return node.op(
         "math.is_inf",
         node.input(0),
@@ -129,7 +136,7 @@ def is_inf(node: NodeContext) -> Value:
 
 
 @converter("Gelu")
-def gelu(node: NodeContext) -> Value:
+def _gelu(node: NodeContext) -> Value:
     forms = {"none": "math.gelu", "tanh": "math.gelu_tanh"}
     form = node.string("approximate", "none")
     if form not in forms:
@@ -138,8 +145,8 @@ def gelu(node: NodeContext) -> Value:
 
 
 @converter("Swish")
-def swish(node: NodeContext) -> Value:
-    x, alpha = node.input(0), node.float("alpha", 1.0)
+def _swish(node: NodeContext) -> Value:
+    x, alpha = node.input(0), node.number("alpha", 1.0)
     if alpha == 1.0:
         return node.op("math.silu", x)
     gate = node.op("math.sigmoid", node.op("math.mul", x, node.scalar(alpha, x.type.dtype)))
@@ -147,7 +154,7 @@ def swish(node: NodeContext) -> Value:
 
 
 @converter("PRelu")
-def parametric_relu(node: NodeContext) -> Value:
+def _parametric_relu(node: NodeContext) -> Value:
     x, slope = node.input(0), node.input(1)
     result = node.op("math.prelu", x, slope)
     if result.type.shape != x.type.shape:
@@ -156,17 +163,17 @@ def parametric_relu(node: NodeContext) -> Value:
 
 
 @converter("Where")
-def where(node: NodeContext) -> Value:
+def _where(node: NodeContext) -> Value:
     return node.op("math.select", node.input(0), node.input(1), node.input(2))
 
 
 @converter("Clip")
-def clip_by_attributes(node: NodeContext) -> Value:
-    return _clamp(node, node.float("min", -math.inf), node.float("max", math.inf))
+def _clip_by_attributes(node: NodeContext) -> Value:
+    return _clamp(node, node.number("min", -math.inf), node.number("max", math.inf))
 
 
 @converter("Clip", since=11)
-def clip(node: NodeContext) -> Value:
+def _clip(node: NodeContext) -> Value:
     x, low, high = node.input(0), node.optional(1), node.optional(2)
     constants = [None if bound is None else bound.constant for bound in (low, high)]
     known = all(
@@ -194,41 +201,42 @@ def _clamp(node: NodeContext, low: float, high: float) -> Value:
     return node.op("math.clamp", x, low=low, high=high)
 
 
-def _single(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> float:
+def _single(array: Array) -> float:
     if array.size != 1:
         raise ModelError(f"a bound has {array.size} elements, not one")
     return float(array.reshape(-1)[0])
 
 
 @converter("Cast")
-def cast(node: NodeContext) -> Value:
-    return _cast(node, node.dtype("to"))
+def _cast(node: NodeContext) -> Value:
+    return _cast_to(node, node.dtype("to"))
 
 
 @converter("CastLike")
-def cast_like(node: NodeContext) -> Value:
-    return _cast(node, node.input(1).type.dtype)
+def _cast_like(node: NodeContext) -> Value:
+    return _cast_to(node, node.input(1).type.dtype)
 
 
-def _cast(node: NodeContext, dtype: DType) -> Value:
+def _cast_to(node: NodeContext, dtype: DType) -> Value:
     """A cast; to eight-bit floats it saturates unless the node says otherwise."""
     x = node.input(0)
     if node.string("round_mode", "up") != "up":
         node.refuse(f"rounding mode {node.string('round_mode')!r}")
-    narrow = dtype.is_float and dtype.bits <= 8 and dtype is not DType.F8E8M0
-    if narrow and x.type.dtype.is_float and x.type.dtype is not dtype and node.flag("saturate", True):
-        largest = float(ml_dtypes.finfo(dtype.numpy).max)
+    narrow = dtype in LARGEST_FLOAT
+    is_new = x.type.dtype.is_float and x.type.dtype is not dtype
+    if narrow and is_new and node.flag("saturate", True):
+        largest = LARGEST_FLOAT[dtype]
         x = node.op("math.clamp", x, low=-largest, high=largest)
     return node.cast(x, dtype)
 
 
 @converter("Identity")
-def identity(node: NodeContext) -> Value:
+def _identity(node: NodeContext) -> Value:
     return node.input(0)
 
 
 @converter("Dropout")
-def dropout(node: NodeContext) -> list[Value | None]:
+def _dropout(node: NodeContext) -> list[Value | None]:
     """Inference passes everything through: the mask is all true."""
     x = node.input(0)
     if node.has(2) and node.known_int(node.input(2), "training_mode"):

@@ -11,7 +11,7 @@ from .registry import converter
 
 
 @converter("MatMul")
-def matmul(node: NodeContext) -> Value:
+def _matmul(node: NodeContext) -> Value:
     return multiply(node, node.input(0), node.input(1))
 
 
@@ -31,7 +31,7 @@ def multiply(node: NodeContext, a: Value, b: Value) -> Value:
 
 
 @converter("MatMulInteger")
-def integer_matmul(node: NodeContext) -> Value:
+def _integer_matmul(node: NodeContext) -> Value:
     """Exact integer arithmetic: zero points (per row of a, per column of b) come off first."""
     a, b = node.input(0), node.input(1)
     rows = None if a.type.rank < 2 else a.type.rank - 2
@@ -44,10 +44,10 @@ def integer_matmul(node: NodeContext) -> Value:
 
 
 @converter("Gemm")
-def gemm(node: NodeContext) -> Value:
+def _gemm(node: NodeContext) -> Value:
     a, b, c = node.input(0), node.input(1), node.optional(2)
     dtype = a.type.dtype
-    alpha, beta = node.float("alpha", 1.0), node.float("beta", 1.0)
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     if a.type.rank != 2 or b.type.rank != 2:
         raise ModelError(f"operands {a.type} and {b.type} are not matrices")
     transposed = {"transpose_a": node.flag("transA"), "transpose_b": node.flag("transB")}

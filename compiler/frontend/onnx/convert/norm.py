@@ -12,7 +12,7 @@ from .registry import converter
 
 
 @converter("BatchNormalization")
-def batch_norm(node: NodeContext) -> list[Value | None]:
+def _batch_norm(node: NodeContext) -> list[Value | None]:
     """Inference; the statistics that training would give are refused."""
     if node.flag("training_mode") and node.version >= 14:
         node.refuse("training mode")
@@ -26,12 +26,12 @@ def batch_norm(node: NodeContext) -> list[Value | None]:
     shape = x.type.shape
     if x.type.rank == 1:  # one channel
         x = node.reshape(x, (*shape, 1))
-    y = node.op("nn.batch_norm", x, *parameters, epsilon=node.float("epsilon", 1e-5))
+    y = node.op("nn.batch_norm", x, *parameters, epsilon=node.number("epsilon", 1e-5))
     return [node.reshape(y, shape)]
 
 
 @converter("InstanceNormalization")
-def instance_norm(node: NodeContext) -> Value:
+def _instance_norm(node: NodeContext) -> Value:
     x, scale, bias = node.input(0), node.input(1), node.input(2)
     channels = node.static(scale.type.shape, "number of channels")
     return node.op(
@@ -40,15 +40,15 @@ def instance_norm(node: NodeContext) -> Value:
         scale,
         bias,
         groups=channels[0] if channels else 1,
-        epsilon=node.float("epsilon", 1e-5),
+        epsilon=node.number("epsilon", 1e-5),
     )
 
 
 @converter("GroupNormalization", since=18)
-def group_norm(node: NodeContext) -> Value:
+def _group_norm(node: NodeContext) -> Value:
     """In version 18 scale and bias are per group, later per channel."""
     x, parameters = node.input(0), [node.input(1), node.input(2)]
-    groups = node.int("num_groups")
+    groups = node.integer("num_groups")
     if node.version < 21 and x.type.rank > 1:
         size = dimension.floordiv(x.type.shape[1], groups)
         parameters = [
@@ -60,7 +60,7 @@ def group_norm(node: NodeContext) -> Value:
         ]
     work = _stash_dtype(node, x.type.dtype)
     operands = [node.cast(value, work) for value in (x, *parameters)]
-    epsilon = node.float("epsilon", 1e-5)
+    epsilon = node.number("epsilon", 1e-5)
     y = node.op("nn.group_norm", *operands, groups=groups, epsilon=epsilon)
     return node.cast(y, x.type.dtype)
 
@@ -72,10 +72,10 @@ def _stash_dtype(node: NodeContext, dtype: DType) -> DType:
 
 
 @converter("LayerNormalization")
-def layer_norm(node: NodeContext) -> list[Value | None]:
+def _layer_norm(node: NodeContext) -> list[Value | None]:
     x, scale, bias = node.input(0), node.input(1), node.optional(2)
-    axis = node.axis(node.int("axis", -1), x.type.rank)
-    epsilon = node.float("epsilon", 1e-5)
+    axis = node.axis(node.integer("axis", -1), x.type.rank)
+    epsilon = node.number("epsilon", 1e-5)
     y = node.op("nn.layer_norm", x, scale, bias, axis=axis, epsilon=epsilon)
     if not (node.wants(1) or node.wants(2)):
         return [y, None, None]
@@ -89,16 +89,16 @@ def layer_norm(node: NodeContext) -> list[Value | None]:
 
 
 @converter("RMSNormalization", since=23)
-def rms_norm(node: NodeContext) -> Value:
+def _rms_norm(node: NodeContext) -> Value:
     x, scale = node.input(0), node.input(1)
-    axis = node.axis(node.int("axis", -1), x.type.rank)
-    return node.op("nn.rms_norm", x, scale, axis=axis, epsilon=node.float("epsilon", 1e-5))
+    axis = node.axis(node.integer("axis", -1), x.type.rank)
+    return node.op("nn.rms_norm", x, scale, axis=axis, epsilon=node.number("epsilon", 1e-5))
 
 
 @converter("MeanVarianceNormalization")
-def mean_variance_norm(node: NodeContext) -> Value:
+def _mean_variance_norm(node: NodeContext) -> Value:
     x = node.input(0)
-    axes = node.axes(node.ints("axes") or (0, 2, 3), x.type.rank)
+    axes = node.axes(node.integers("axes") or (0, 2, 3), x.type.rank)
     centered = node.op("math.sub", x, node.reduce(x, "mean", axes))
     variance = node.reduce(node.op("math.mul", centered, centered), "mean", axes)
     deviation = node.op("math.sqrt", variance)
@@ -108,12 +108,12 @@ def mean_variance_norm(node: NodeContext) -> Value:
 
 
 @converter("LpNormalization")
-def lp_norm(node: NodeContext) -> Value:
+def _lp_norm(node: NodeContext) -> Value:
     """A vector of zeros stays one."""
-    x, p = node.input(0), node.int("p", 2)
+    x, p = node.input(0), node.integer("p", 2)
     if p not in (1, 2):
         raise ModelError(f"attribute p is {p}, not 1 or 2")
-    axis = node.axis(node.int("axis", -1), x.type.rank)
+    axis = node.axis(node.integer("axis", -1), x.type.rank)
     norm = p_norm(node, x, p, (axis,))
     dtype = x.type.dtype
     is_zero = node.op("math.equal", norm, node.scalar(0, dtype))
@@ -122,12 +122,12 @@ def lp_norm(node: NodeContext) -> Value:
 
 
 @converter("LRN")
-def local_response_norm(node: NodeContext) -> Value:
+def _local_response_norm(node: NodeContext) -> Value:
     return node.op(
         "nn.lrn",
         node.input(0),
-        size=node.int("size"),
-        alpha=node.float("alpha", 1e-4),
-        beta=node.float("beta", 0.75),
-        bias=node.float("bias", 1.0),
+        size=node.integer("size"),
+        alpha=node.number("alpha", 1e-4),
+        beta=node.number("beta", 0.75),
+        bias=node.number("bias", 1.0),
     )

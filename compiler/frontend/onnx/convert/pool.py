@@ -14,14 +14,14 @@ from .windows import Windows, windows
 
 
 def _windows(node: NodeContext) -> Windows:
-    kernel = node.ints("kernel_shape")
+    kernel = node.integers("kernel_shape")
     if kernel is None:
         raise ModelError("it lacks the attribute kernel_shape")
     return windows(node, node.input(0).type, kernel)
 
 
 @converter("MaxPool")
-def max_pool(node: NodeContext) -> list[Value | None]:
+def _max_pool(node: NodeContext) -> list[Value | None]:
     if node.wants(1):
         node.refuse("the positions of the maxima (its second output) are used")
     form = _windows(node)
@@ -29,7 +29,7 @@ def max_pool(node: NodeContext) -> list[Value | None]:
 
 
 @converter("AveragePool")
-def average_pool(node: NodeContext) -> Value:
+def _average_pool(node: NodeContext) -> Value:
     return node.op(
         "nn.average_pool",
         node.input(0),
@@ -39,9 +39,9 @@ def average_pool(node: NodeContext) -> Value:
 
 
 @converter("LpPool")
-def lp_pool(node: NodeContext) -> Value:
+def _lp_pool(node: NodeContext) -> Value:
     """The p-norm of a window, as a mean of powers times the number of elements."""
-    x, form, p = node.input(0), _windows(node), node.int("p", 2)
+    x, form, p = node.input(0), _windows(node), node.integer("p", 2)
     spatial = x.type.rank - 2
     ends = [e + o for e, o in zip(form.pads[spatial:], form.overhang, strict=True)]
     amounts = [0, 0, *form.pads[:spatial], 0, 0, *ends]
@@ -81,9 +81,9 @@ def p_norm(node: NodeContext, x: Value, p: int, axes: range | tuple[int, ...]) -
 
 
 @converter("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
-def global_pool(node: NodeContext) -> Value:
+def _global_pool(node: NodeContext) -> Value:
     x = node.input(0)
     axes = range(2, x.type.rank)
     if node.node.op_type == "GlobalLpPool":
-        return p_norm(node, x, node.int("p", 2), axes)
+        return p_norm(node, x, node.integer("p", 2), axes)
     return node.reduce(x, "mean" if node.node.op_type == "GlobalAveragePool" else "max", axes)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 
 from burnish.ir import DType, Quantized, Value
@@ -18,10 +17,9 @@ from burnish.ir.errors import ModelError
 
 from ..context import NodeContext
 from .conv import convolve
+from .math import LARGEST_FLOAT
 from .matmul import multiply
 from .registry import converter
-
-_EIGHT_BIT_FLOATS = {DType.F8E4M3FN, DType.F8E4M3FNUZ, DType.F8E5M2, DType.F8E5M2FNUZ}
 
 
 @dataclass(frozen=True)
@@ -67,39 +65,41 @@ def _parameters(
     axis: int | None = None,
 ) -> _Parameters:
     """Describe how ``x`` is (to be) quantized; ``axis`` is the node's, by default."""
-    block = node.int("block_size", 0)
+    block = node.integer("block_size", 0)
     rank = x.type.rank
     if scale.type.elements == 1 and not block:
         scale = node.reshape(scale, ())
         zero_point = None if zero_point is None else node.reshape(zero_point, ())
         normal = None
     else:
-        normal = node.axis(node.int("axis", 1) if axis is None else axis, rank)
+        normal = node.axis(node.integer("axis", 1) if axis is None else axis, rank)
         if not block and scale.type.shape != (x.type.shape[normal],):
             raise ModelError(f"a scale of type {scale.type} for axis {normal} of {x.type}")
     return _Parameters(scale, zero_point, normal, block, storage, scale.type.dtype)
 
 
 @converter("QuantizeLinear", since=10)
-def quantize_linear(node: NodeContext) -> Value:
+def _quantize_linear(node: NodeContext) -> Value:
     x, scale, zero_point = node.input(0), node.input(1), node.optional(2)
     storage = zero_point.type.dtype if zero_point is not None else DType.U8
-    if zero_point is None and node.int("output_dtype", 0):
+    if zero_point is None and node.integer("output_dtype", 0):
         storage = node.dtype("output_dtype")
-    if storage in _EIGHT_BIT_FLOATS and not node.flag("saturate", True):
+    if storage.is_float and not node.flag("saturate", True):
         node.refuse("quantization that does not saturate")
-    if node.int("precision", 0) and node.dtype("precision").bits > scale.type.dtype.compute.bits:
-        node.refuse("division in a wider type than the scale's")
+    if node.integer("precision", 0):
+        precision = node.dtype("precision")
+        if precision.bits > scale.type.dtype.compute.bits:
+            node.refuse(f"division in {precision}, which is wider than the scale's type")
     parameters = _parameters(node, x, scale, zero_point, storage)
     return quantize(node, x, parameters)
 
 
 @converter("DequantizeLinear", since=10)
-def dequantize_linear(node: NodeContext) -> Value:
+def _dequantize_linear(node: NodeContext) -> Value:
     x, zero_point = node.input(0), node.optional(2)
     parameters = _parameters(node, x, node.input(1), zero_point, x.type.dtype)
     real = dequantize(node, x, parameters)
-    if not node.int("output_dtype", 0):
+    if not node.integer("output_dtype", 0):
         return real
     return node.cast(real, node.dtype("output_dtype"))
 
@@ -116,7 +116,7 @@ def quantize(node: NodeContext, x: Value, parameters: _Parameters) -> Value:
     scale = node.cast(_spread(node, parameters.scale, x, parameters), work)
     ratio = node.op("math.div", node.cast(x, work), scale)
     if storage.is_float:
-        limit = float(ml_dtypes.finfo(storage.numpy).max)
+        limit = LARGEST_FLOAT[storage]
         return node.cast(node.op("math.clamp", ratio, low=-limit, high=limit), storage)
     rounded = node.op("math.round", ratio)
     if parameters.zero_point is not None:
@@ -182,7 +182,7 @@ def _stored(node: NodeContext, real: Value, first: int) -> Value:
 
 
 @converter("QLinearConv", since=10)
-def quantized_conv(node: NodeContext) -> Value:
+def _quantized_conv(node: NodeContext) -> Value:
     x, w = _real(node, 0), _real(node, 3, axis=0)
     bias = node.optional(8)
     if bias is not None:
@@ -197,7 +197,7 @@ def quantized_conv(node: NodeContext) -> Value:
 
 
 @converter("QLinearMatMul", since=10)
-def quantized_matmul(node: NodeContext) -> Value:
+def _quantized_matmul(node: NodeContext) -> Value:
     a, b = node.input(0), node.input(3)
     left = _real(node, 0, axis=max(0, a.type.rank - 2))
     right = _real(node, 3, axis=max(0, b.type.rank - 1))
@@ -205,7 +205,7 @@ def quantized_matmul(node: NodeContext) -> Value:
 
 
 @converter("DynamicQuantizeLinear", since=11)
-def dynamic_quantize(node: NodeContext) -> list[Value]:
+def _dynamic_quantize(node: NodeContext) -> list[Value]:
     """Eight bits over the range of the data, which always includes 0."""
     x = node.input(0)
     axes = range(x.type.rank)

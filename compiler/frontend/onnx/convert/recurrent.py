@@ -35,7 +35,7 @@ _LAYERS = {
 
 
 @converter("LSTM", "GRU", "RNN")
-def recurrent(node: NodeContext) -> list[Value]:
+def _recurrent(node: NodeContext) -> list[Value]:
     layer = _LAYERS[node.node.op_type]
     batch_first = node.flag("layout")
     operands = [node.optional(index) for index in range(layer.inputs)]
@@ -51,14 +51,14 @@ def recurrent(node: NodeContext) -> list[Value]:
     if direction not in _DIRECTIONS:
         raise ModelError(f"attribute direction is {clip(repr(direction))}")
     directions = 2 if direction == "bidirectional" else 1
-    hidden = node.int("hidden_size", node.static(node.input(2).type.shape[-1:], "hidden size")[0])
+    (units,) = node.static(node.input(2).type.shape[-1:], "hidden size")
     attributes: dict[str, object] = {
-        "hidden_size": hidden,
+        "hidden_size": node.integer("hidden_size", units),
         "direction": direction,
         "activations": node.strings("activations") or layer.activations * directions,
-        "activation_alpha": node.floats("activation_alpha") or (),
-        "activation_beta": node.floats("activation_beta") or (),
-        "clip": node.float("clip", 0.0),
+        "activation_alpha": node.numbers("activation_alpha") or (),
+        "activation_beta": node.numbers("activation_beta") or (),
+        "clip": node.number("clip", 0.0),
     }
     attributes.update({name: node.flag(flag) for flag, name in layer.flags.items()})
     y, *states = node.results(layer.op, operands, attributes)

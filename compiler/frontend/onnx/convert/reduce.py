@@ -103,20 +103,20 @@ for _op_type, _combine in _REDUCTIONS.items():
 
 
 @converter("ArgMax", "ArgMin")
-def arg_extremum(node: NodeContext) -> Value:
+def _arg_extremum(node: NodeContext) -> Value:
     x = node.input(0)
     return node.op(
         "tensor.arg_reduce",
         x,
         kind=node.node.op_type[-3:].lower(),
-        axis=node.axis(node.int("axis", 0), x.type.rank),
+        axis=node.axis(node.integer("axis", 0), x.type.rank),
         keep_dims=node.flag("keepdims", True),
         last=node.flag("select_last_index"),
     )
 
 
 @converter("CumSum")
-def cumulative_sum(node: NodeContext) -> Value:
+def _cumulative_sum(node: NodeContext) -> Value:
     x = node.input(0)
     return node.op(
         "tensor.cumulative_sum",
@@ -128,11 +128,11 @@ def cumulative_sum(node: NodeContext) -> Value:
 
 
 @converter("TopK")
-def top_k(node: NodeContext) -> Sequence[Value]:
+def _top_k(node: NodeContext) -> Sequence[Value]:
     x = node.input(0)
     attributes = {
-        "axis": node.axis(node.int("axis", -1), x.type.rank),
-        "k": node.int("k") if node.version < 10 else node.known_int(node.input(1), "k"),
+        "axis": node.axis(node.integer("axis", -1), x.type.rank),
+        "k": node.integer("k") if node.version < 10 else node.known_int(node.input(1), "k"),
         "largest": node.flag("largest", True),
         "sorted": node.flag("sorted", True),
     }
@@ -140,49 +140,49 @@ def top_k(node: NodeContext) -> Sequence[Value]:
 
 
 @converter("Softmax", "LogSoftmax")
-def flattened_softmax(node: NodeContext) -> Value:
+def _flattened_softmax(node: NodeContext) -> Value:
     """Before version 13 all axes from ``axis`` on are normalized together."""
     x = node.input(0)
-    axis = node.axis(node.int("axis", 1), x.type.rank)
-    return _over_flattened(x, axis, node, lambda flat: _softmax(node, flat, flat.type.rank - 1))
+    axis = node.axis(node.integer("axis", 1), x.type.rank)
+    return _over_flattened(node, x, axis, _normalized)
 
 
 @converter("Softmax", "LogSoftmax", since=13)
-def softmax(node: NodeContext) -> Value:
+def _softmax(node: NodeContext) -> Value:
     x = node.input(0)
-    return _softmax(node, x, node.axis(node.int("axis", -1), x.type.rank))
+    return _normalized(node, x, node.axis(node.integer("axis", -1), x.type.rank))
 
 
-def _softmax(node: NodeContext, x: Value, axis: int) -> Value:
+def _normalized(node: NodeContext, x: Value, axis: int) -> Value:
     op = "nn.softmax" if node.node.op_type == "Softmax" else "nn.log_softmax"
     return node.op(op, x, axis=axis)
 
 
 def _over_flattened(
-    x: Value, axis: int, node: NodeContext, convert: Callable[[Value], Value]
+    node: NodeContext, x: Value, axis: int, convert: Callable[[NodeContext, Value, int], Value]
 ) -> Value:
-    """``convert`` applied to ``x`` with the axes from ``axis`` on joined into the last one."""
+    """``convert`` along the axes from ``axis`` on, joined into one."""
     if axis == x.type.rank - 1:
-        return convert(x)
+        return convert(node, x, axis)
     shape = x.type.shape
     flat = node.reshape(x, (*shape[:axis], dimension.product(shape[axis:])))
-    return node.reshape(convert(flat), shape)
+    return node.reshape(convert(node, flat, axis), shape)
 
 
 @converter("Hardmax")
-def flattened_hardmax(node: NodeContext) -> Value:
+def _flattened_hardmax(node: NodeContext) -> Value:
     x = node.input(0)
-    axis = node.axis(node.int("axis", 1), x.type.rank)
-    return _over_flattened(x, axis, node, lambda flat: _hardmax(node, flat, flat.type.rank - 1))
+    axis = node.axis(node.integer("axis", 1), x.type.rank)
+    return _over_flattened(node, x, axis, _mark_largest)
 
 
 @converter("Hardmax", since=13)
-def hardmax(node: NodeContext) -> Value:
+def _hardmax(node: NodeContext) -> Value:
     x = node.input(0)
-    return _hardmax(node, x, node.axis(node.int("axis", -1), x.type.rank))
+    return _mark_largest(node, x, node.axis(node.integer("axis", -1), x.type.rank))
 
 
-def _hardmax(node: NodeContext, x: Value, axis: int) -> Value:
+def _mark_largest(node: NodeContext, x: Value, axis: int) -> Value:
     """1 at the first largest element, else 0."""
     rank = x.type.rank
     largest = node.op(

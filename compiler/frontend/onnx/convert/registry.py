@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TypeVar, Union
+from typing import TypeVar
 
 from burnish.ir import Value
 
 from ..context import NodeContext
 
-Converter = Callable[[NodeContext], Union[Value, Sequence[Union[Value, None]]]]
+Converter = Callable[[NodeContext], Value | Sequence[Value | None]]
 """Returns one value per output of the node, or the single one; None for outputs nobody reads."""
 
 _ConverterT = TypeVar("_ConverterT", bound=Converter)

@@ -19,20 +19,20 @@ _POLICIES = ("stretch", "not_larger", "not_smaller")
 
 
 @converter("Upsample")
-def upsample_by_attribute(node: NodeContext) -> Value:
-    scales = node.floats("scales")
+def _upsample_by_attribute(node: NodeContext) -> Value:
+    scales = node.numbers("scales")
     if scales is None:
         raise ModelError("it lacks the attribute scales")
     return _by_position(node, scales)
 
 
 @converter("Upsample", since=9)
-def upsample(node: NodeContext) -> Value:
+def _upsample(node: NodeContext) -> Value:
     return _by_position(node, _floats(node, 1, "scales"))
 
 
 @converter("Resize", since=10)
-def resize_by_position(node: NodeContext) -> Value:
+def _resize_by_position(node: NodeContext) -> Value:
     return _by_position(node, _floats(node, 1, "scales"))
 
 
@@ -46,14 +46,14 @@ def _by_position(node: NodeContext, scales: Sequence[float]) -> Value:
             node.refuse("nearest resizing that grows one axis and shrinks another")
         rounding = "ceil"
     shape = [_scaled(node, dim, scale) for dim, scale in _paired(x, scales)]
-    return _resize(node, shape, scales, {"coordinates": "asymmetric", "rounding": rounding})
+    return _resampled(node, shape, scales, {"coordinates": "asymmetric", "rounding": rounding})
 
 
 @converter("Resize", since=11)
-def resize(node: NodeContext) -> Value:
+def _resize(node: NodeContext) -> Value:
     x = node.input(0)
     rank = x.type.rank
-    axes = node.axes(node.ints("axes") or range(rank), rank)
+    axes = node.axes(node.integers("axes") or range(rank), rank)
     coordinates = node.string("coordinate_transformation_mode", "half_pixel")
     shape: list[Dim] = list(x.type.shape)
     scales = [1.0] * rank
@@ -79,14 +79,14 @@ def resize(node: NodeContext) -> Value:
     attributes: dict[str, object] = {
         "coordinates": coordinates,
         "rounding": node.string("nearest_mode", "round_prefer_floor"),
-        "cubic_coefficient": node.float("cubic_coeff_a", -0.75),
+        "cubic_coefficient": node.number("cubic_coeff_a", -0.75),
         "exclude_outside": node.flag("exclude_outside"),
         "antialias": node.flag("antialias") and _mode(node) != "nearest",
-        "extrapolation_value": node.float("extrapolation_value", 0.0),
+        "extrapolation_value": node.number("extrapolation_value", 0.0),
     }
     if coordinates == "tf_crop_and_resize":
         attributes["roi"] = roi
-    return _resize(node, shape, scales, attributes)
+    return _resampled(node, shape, scales, attributes)
 
 
 def _is_given(node: NodeContext, index: int) -> bool:
@@ -114,7 +114,7 @@ def _by_sizes(
         return
     common = min(ratios) if policy == "not_larger" else max(ratios)
     for axis, dim in zip(axes, node.static(old, "shape"), strict=True):
-        shape[axis] = math.floor(np.float32(common) * np.float32(dim) + 0.5)
+        shape[axis] = math.floor(float(np.float32(common) * np.float32(dim)) + 0.5)
         scales[axis] = common
 
 
@@ -143,12 +143,12 @@ def _scaled(node: NodeContext, dim: Dim, scale: float) -> Dim:
     if not 0 < scale < math.inf:
         raise ModelError(f"a scale is {scale}")
     if isinstance(dim, int):
-        return math.floor(np.float32(dim) * np.float32(scale))
+        return math.floor(float(np.float32(dim) * np.float32(scale)))
     if scale.is_integer():
         return dim * int(scale)
-    if (1 / scale).is_integer():
-        return dimension.floordiv(dim, int(1 / scale))
-    node.refuse(f"it scales the dimension {clip(str(dim))} by {scale}; bind it")
+    if not (1 / scale).is_integer():
+        node.refuse(f"it scales the dimension {clip(str(dim))} by {scale}; bind it")
+    return dimension.floordiv(dim, int(1 / scale))
 
 
 def _mode(node: NodeContext) -> str:
@@ -158,7 +158,7 @@ def _mode(node: NodeContext) -> str:
     return _MODES[mode]
 
 
-def _resize(
+def _resampled(
     node: NodeContext,
     shape: Sequence[Dim],
     scales: Sequence[float],

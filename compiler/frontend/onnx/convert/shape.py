@@ -11,6 +11,7 @@ from burnish.ir.types import TensorType
 
 from ..constants import constant_value
 from ..context import NodeContext
+from ..tensors import Array
 from .registry import converter
 
 MAX_RANGE = 1 << 24
@@ -18,7 +19,7 @@ MAX_RANGE = 1 << 24
 
 
 @converter("Constant")
-def constant(node: NodeContext) -> Value:
+def _constant(node: NodeContext) -> Value:
     array = constant_value(node.node)
     if array.dtype == object:
         node.refuse("a constant of strings")
@@ -26,9 +27,9 @@ def constant(node: NodeContext) -> Value:
 
 
 @converter("Shape")
-def shape(node: NodeContext) -> Value:
+def _shape(node: NodeContext) -> Value:
     type_ = node.input(0).type
-    start, end = node.int("start", 0), node.int("end", type_.rank)
+    start, end = node.integer("start", 0), node.integer("end", type_.rank)
     kept = TensorType(type_.shape[slice(*slice(start, end).indices(type_.rank))], type_.dtype)
     if kept.is_static:
         return node.constant(np.array(kept.static_shape, np.int64))
@@ -36,15 +37,15 @@ def shape(node: NodeContext) -> Value:
 
 
 @converter("Size")
-def size(node: NodeContext) -> Value:
+def _size(node: NodeContext) -> Value:
     return node.op("tensor.dimension", value=node.input(0).type.elements)
 
 
 @converter("Reshape")
-def reshape(node: NodeContext) -> Value:
+def _reshape(node: NodeContext) -> Value:
     x = node.input(0)
     if node.version < 5:
-        target: tuple[Dim, ...] = node.ints("shape") or ()
+        target: tuple[Dim, ...] = node.integers("shape") or ()
     else:
         target = node.dims(node.input(1), "shape")
     keeps_zero = node.flag("allowzero")
@@ -77,10 +78,10 @@ def _shown(dims: tuple[Dim, ...]) -> str:
 
 
 @converter("Flatten")
-def flatten(node: NodeContext) -> Value:
+def _flatten(node: NodeContext) -> Value:
     x = node.input(0)
     rank = x.type.rank
-    axis = node.int("axis", 1)
+    axis = node.integer("axis", 1)
     if not -rank <= axis <= rank:
         raise ModelError(f"axis {axis} is out of range for a tensor of rank {rank}")
     split = axis + rank if axis < 0 else axis
@@ -89,7 +90,7 @@ def flatten(node: NodeContext) -> Value:
 
 
 @converter("Squeeze")
-def squeeze(node: NodeContext) -> Value:
+def _squeeze(node: NodeContext) -> Value:
     x = node.input(0)
     axes = node.axes_of(13)
     if axes is None:
@@ -106,7 +107,7 @@ def squeeze(node: NodeContext) -> Value:
 
 
 @converter("Unsqueeze")
-def unsqueeze(node: NodeContext) -> Value:
+def _unsqueeze(node: NodeContext) -> Value:
     x = node.input(0)
     axes = node.axes_of(13)
     if axes is None:
@@ -118,7 +119,7 @@ def unsqueeze(node: NodeContext) -> Value:
 
 
 @converter("Expand")
-def expand(node: NodeContext) -> Value:
+def _expand(node: NodeContext) -> Value:
     """Both shapes broadcast: a 1 in the target keeps the operand's dimension."""
     x, target = node.input(0), node.dims(node.input(1), "shape")
     rank = max(x.type.rank, len(target))
@@ -129,7 +130,7 @@ def expand(node: NodeContext) -> Value:
 
 
 @converter("ConstantOfShape")
-def constant_of_shape(node: NodeContext) -> Value:
+def _constant_of_shape(node: NodeContext) -> Value:
     tensor = node.tensor("value")
     value = np.zeros((), np.float32)
     if tensor is not None:
@@ -140,7 +141,7 @@ def constant_of_shape(node: NodeContext) -> Value:
 
 
 @converter("Range")
-def range_(node: NodeContext) -> Value:
+def _range_(node: NodeContext) -> Value:
     start, limit, delta = (node.reshape(value, ()) for value in node.inputs)
     dtype = start.type.dtype
     constants = [value.constant for value in (start, limit, delta)]
@@ -158,9 +159,7 @@ def range_(node: NodeContext) -> Value:
     return node.op("math.add", node.op("math.mul", index, delta), start)
 
 
-def _range_array(
-    node: NodeContext, numbers: list[float], dtype: DType
-) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def _range_array(node: NodeContext, numbers: list[float], dtype: DType) -> Array:
     """The elements of a Range of constants, each ``start + i * delta``."""
     start, limit, delta = numbers
     if delta == 0 or not np.all(np.isfinite(numbers)):
@@ -169,12 +168,13 @@ def _range_array(
     if count > MAX_RANGE:
         node.refuse(f"a Range of {count} constants (the limit is {MAX_RANGE})")
     kind = np.float64 if dtype.is_float else np.int64
-    return (np.arange(count).astype(kind) * kind(delta) + kind(start)).astype(dtype.numpy)
+    array: Array = np.arange(count).astype(kind) * kind(delta) + kind(start)
+    return array.astype(dtype.numpy)
 
 
 @converter("EyeLike")
-def eye_like(node: NodeContext) -> Value:
+def _eye_like(node: NodeContext) -> Value:
     x = node.input(0)
     rows, columns = node.static(x.type.shape, "shape")
     dtype = node.dtype("dtype", x.type.dtype)
-    return node.constant(np.eye(rows, columns, node.int("k", 0)).astype(dtype.numpy))
+    return node.constant(np.eye(rows, columns, node.integer("k", 0)).astype(dtype.numpy))

@@ -16,28 +16,28 @@ _INDEX = DType.I64
 
 
 @converter("Transpose")
-def transpose(node: NodeContext) -> Value:
+def _transpose(node: NodeContext) -> Value:
     x = node.input(0)
-    permutation = node.ints("perm")
+    permutation = node.integers("perm")
     return node.transpose(x, range(x.type.rank)[::-1] if permutation is None else permutation)
 
 
 @converter("Concat")
-def concat(node: NodeContext) -> Value:
+def _concat(node: NodeContext) -> Value:
     xs = node.inputs
-    axis = node.axis(node.int("axis", 1 if node.version < 4 else None), xs[0].type.rank)
+    axis = node.axis(node.integer("axis", 1 if node.version < 4 else None), xs[0].type.rank)
     if len({x.type.encoding for x in xs}) > 1:
         xs = [node.raw(x) for x in xs]
     return xs[0] if len(xs) == 1 else node.op("tensor.concat", *xs, axis=axis)
 
 
 @converter("Split")
-def split(node: NodeContext) -> list[Value]:
+def _split(node: NodeContext) -> list[Value]:
     x = node.input(0)
-    axis = node.axis(node.int("axis", 0), x.type.rank)
+    axis = node.axis(node.integer("axis", 0), x.type.rank)
     extent = x.type.shape[axis]
     sizes: Sequence[Dim]
-    given = node.ints("split") if node.version < 13 else None
+    given = node.integers("split") if node.version < 13 else None
     if given is not None:
         sizes = given
     elif node.has(1):
@@ -56,7 +56,7 @@ def split(node: NodeContext) -> list[Value]:
 
 def _even_sizes(node: NodeContext, extent: Dim) -> list[Dim]:
     """Parts of equal size; from version 18 on the last may be smaller."""
-    count = node.int("num_outputs", len(node.node.outputs))
+    count = node.integer("num_outputs", len(node.node.outputs))
     if count < 1:
         raise ModelError("it splits into no parts")
     if isinstance(extent, DimExpr):
@@ -79,15 +79,15 @@ def _slice(node: NodeContext, x: Value, parts: dict[int, tuple[Dim, Dim, int]]) 
 
 
 @converter("Slice")
-def slice_by_attributes(node: NodeContext) -> Value:
-    starts, ends = node.ints("starts"), node.ints("ends")
+def _slice_by_attributes(node: NodeContext) -> Value:
+    starts, ends = node.integers("starts"), node.integers("ends")
     if starts is None or ends is None:
         raise ModelError("it lacks the attributes starts and ends")
-    return _sliced(node, starts, ends, node.ints("axes"), None)
+    return _sliced(node, starts, ends, node.integers("axes"), None)
 
 
 @converter("Slice", since=10)
-def slice_(node: NodeContext) -> Value:
+def _slice_(node: NodeContext) -> Value:
     axes = node.known_ints(node.input(3), "axes") if node.has(3) else None
     steps = node.known_ints(node.input(4), "steps") if node.has(4) else None
     starts, ends = node.dims(node.input(1), "starts"), node.dims(node.input(2), "ends")
@@ -137,7 +137,7 @@ def _clamped(
 
 
 @converter("Tile")
-def tile(node: NodeContext) -> Value:
+def _tile(node: NodeContext) -> Value:
     x = node.input(0)
     repeats = node.known_ints(node.input(1), "repeats")
     if len(repeats) != x.type.rank:
@@ -146,17 +146,17 @@ def tile(node: NodeContext) -> Value:
 
 
 @converter("Pad")
-def pad_by_attributes(node: NodeContext) -> Value:
+def _pad_by_attributes(node: NodeContext) -> Value:
     x = node.input(0)
-    amounts = node.ints("pads") or node.ints("paddings") or ()
-    value = node.float("value", 0.0)
+    amounts = node.integers("pads") or node.integers("paddings") or ()
+    value = node.number("value", 0.0)
     return pad(node, x, amounts, node.scalar(value, x.type.dtype) if value else None)
 
 
 @converter("Pad", since=11)
-def pad_by_inputs(node: NodeContext) -> Value:
+def _pad_by_inputs(node: NodeContext) -> Value:
     x, value = node.input(0), node.optional(2)
-    amounts = node.known_ints(node.input(1), "pads")
+    amounts: Sequence[int] = node.known_ints(node.input(1), "pads")
     if node.has(3):
         axes = node.axes(node.known_ints(node.input(3), "axes"), x.type.rank)
         amounts = _spread(amounts, axes, x.type.rank)
@@ -193,7 +193,7 @@ def pad(node: NodeContext, x: Value, amounts: Sequence[int], value: Value | None
             after=added[rank:],
             mode=mode,
         )
-    cropped = {
+    cropped: dict[int, tuple[Dim, Dim, int]] = {
         axis: (
             max(0, -begins[axis]),
             node.ranges.maximum(x.type.shape[axis] + min(0, begins[axis]) + min(0, ends[axis]), 0),
@@ -206,8 +206,8 @@ def pad(node: NodeContext, x: Value, amounts: Sequence[int], value: Value | None
 
 
 @converter("DepthToSpace")
-def depth_to_space(node: NodeContext) -> Value:
-    x, block = node.input(0), node.int("blocksize")
+def _depth_to_space(node: NodeContext) -> Value:
+    x, block = node.input(0), node.integer("blocksize")
     n, c, h, w = _image(node, x)
     depth = _whole_quotient(node, c, block * block, "channels")
     if node.string("mode", "DCR") == "DCR":
@@ -220,8 +220,8 @@ def depth_to_space(node: NodeContext) -> Value:
 
 
 @converter("SpaceToDepth")
-def space_to_depth(node: NodeContext) -> Value:
-    x, block = node.input(0), node.int("blocksize")
+def _space_to_depth(node: NodeContext) -> Value:
+    x, block = node.input(0), node.integer("blocksize")
     n, c, h, w = _image(node, x)
     rows = _whole_quotient(node, h, block, "rows")
     columns = _whole_quotient(node, w, block, "columns")
@@ -247,7 +247,7 @@ def _whole_quotient(node: NodeContext, dim: Dim, divisor: int, what: str) -> Dim
 
 
 @converter("Trilu")
-def triangle(node: NodeContext) -> Value:
+def _triangle(node: NodeContext) -> Value:
     """Elements of one triangle of the last two axes, zeros elsewhere."""
     x = node.input(0)
     rank = x.type.rank
@@ -263,11 +263,11 @@ def triangle(node: NodeContext) -> Value:
 
 
 @converter("ReverseSequence")
-def reverse_sequence(node: NodeContext) -> Value:
+def _reverse_sequence(node: NodeContext) -> Value:
     """The first ``sequence_lens`` elements of each sequence in reverse order."""
     x, lengths = node.input(0), node.cast(node.input(1), _INDEX)
-    time = node.axis(node.int("time_axis", 0), x.type.rank)
-    batch = node.axis(node.int("batch_axis", 1), x.type.rank)
+    time = node.axis(node.integer("time_axis", 0), x.type.rank)
+    batch = node.axis(node.integer("batch_axis", 1), x.type.rank)
     rank = x.type.rank
     position = node.arange(x.type.shape[time], time, rank)
     lengths = node.reshape(

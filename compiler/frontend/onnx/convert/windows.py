@@ -56,7 +56,7 @@ def windows(node: NodeContext, x: TensorType, kernel: Sequence[int]) -> Windows:
 
 
 def _list(node: NodeContext, name: str, length: int, default: int) -> tuple[int, ...]:
-    values = node.ints(name)
+    values = node.integers(name)
     if not values:
         return (default,) * length
     if len(values) != length:
