@@ -1,7 +1,7 @@
 """Element types in C: how a tensor element is stored, computed with, and written as a literal.
 
 Stored: floats narrower than f32 as their bits in an unsigned integer, sub-byte integers one per
-byte, bool as ``uint8_t`` 0 or 1.  Computed: what :attr:`DType.compute` says, in the C type of
+byte in its low bits (the others do not count), bool as ``uint8_t`` 0 or 1.  Computed: what :attr:`DType.compute` says, in the C type of
 :func:`value_type`; :mod:`.helpers` converts between the two.
 """
 
@@ -22,8 +22,6 @@ _STORAGE: dict[DType, str] = {
     DType.I32: "int32_t",
     DType.I16: "int16_t",
     DType.I8: "int8_t",
-    DType.I4: "int8_t",
-    DType.I2: "int8_t",
     DType.U64: "uint64_t",
     DType.U32: "uint32_t",
     DType.U16: "uint16_t",
@@ -45,7 +43,14 @@ def storage_type(dtype: DType) -> str:
 
 def value_type(dtype: DType) -> str:
     """C type of an element in an expression or local variable."""
+    if is_narrow_integer(dtype) and dtype.is_signed:
+        return "int8_t"
     return storage_type(dtype.compute)
+
+
+def is_narrow_integer(dtype: DType) -> bool:
+    """Whether only the low bits of the stored byte count."""
+    return dtype.is_integer and dtype.bits < 8
 
 
 def is_narrow_float(dtype: DType) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from burnish.ir.dtypes import DType, Kind
 from burnish.ir.errors import InternalError
 
-from .elements import is_narrow_float, storage_type
+from .elements import is_narrow_float, storage_type, value_type
 
 _INTEGERS = [dtype for dtype in DType if dtype.is_integer]
 _TABLE: dict[str, str] = {}
@@ -29,7 +29,7 @@ def _define(name: str, result: str, arguments: str, body: str, doc: str = "") ->
 
 def _define_integer_arithmetic(dtype: DType) -> None:
     """Two's complement arithmetic without undefined behaviour, for one element type."""
-    c_type = storage_type(dtype)
+    c_type = value_type(dtype)
     name = dtype.text
     # Unsigned arithmetic wraps; narrower types than unsigned would be promoted to int.
     unsigned = "uint64_t" if dtype.bits == 64 else "uint32_t"
@@ -78,7 +78,7 @@ def _define_integer_arithmetic(dtype: DType) -> None:
 
 def _define_wrap(dtype: DType, unsigned: str) -> None:
     """``wrap``: the value of the element type that has the low bits of an unsigned number."""
-    c_type = storage_type(dtype)
+    c_type = value_type(dtype)
     if dtype.kind is Kind.UINT:
         mask = f" & {(1 << dtype.bits) - 1}" if dtype.bits < 8 else ""
         body = f"return ({c_type})(x{mask});" if mask or dtype.bits < 32 else "return x;"
@@ -110,7 +110,7 @@ def _power_body(dtype: DType, c_type: str, unsigned: str) -> str:
 def _saturate_body(dtype: DType, source: str) -> str:
     low, high = dtype.integer_range
     suffix = "f" if source == "f32" else ""
-    c_type = storage_type(dtype)
+    c_type = value_type(dtype)
     top = f"{2.0 ** (dtype.bits - (dtype.kind is Kind.INT))!r}{suffix}"
     limits = {64: ("INT64", "UINT64"), 32: ("INT32", "UINT32")}.get(dtype.bits)
     if limits is None:
@@ -195,14 +195,14 @@ def _define_rounding(source: str, c_type: str, bits: int, mantissa: int, bias: i
     _define(
         f"round_{source}", "uint32_t", f"{c_type} x, int mantissa, int bias",
         f"{unsigned} code;\n"
-        "int exponent, shift, above;\n"
+        "int field, above, shift;\n"
         "memcpy(&code, &x, sizeof code);\n"
-        f"exponent = (int)((code >> {mantissa}) & {(1 << (bits - mantissa - 1)) - 1}) - {bias};\n"
-        f"above = exponent + bias - 1;\n"
+        f"field = (int)((code >> {mantissa}) & {(1 << (bits - mantissa - 1)) - 1});\n"
+        f"above = (field > 0 ? field : 1) - {bias + 1} + bias;\n"
         f"shift = {mantissa} - mantissa + (above < 0 ? -above : 0);\n"
         f"if (shift > {mantissa + 1}) {{\n    return 0;\n}}\n"
-        f"code = (code & (((({unsigned})1) << {mantissa}) - 1))"
-        f" | (exponent > -{bias} ? (({unsigned})1) << {mantissa} : 0);\n"
+        f"code &= (({unsigned})1 << {mantissa}) - 1;\n"
+        f"if (field > 0) {{\n    code |= ({unsigned})1 << {mantissa};\n}}\n"
         f"code += (({unsigned})1 << (shift - 1)) - 1 + ((code >> shift) & 1);\n"
         "return (uint32_t)(code >> shift) + (above > 0 ? (uint32_t)above << mantissa : 0);",
         "Code of |x| with that many mantissa bits, rounded to nearest, ties to even.",

@@ -14,7 +14,7 @@ from burnish.ir import scalar
 from burnish.ir.dtypes import DType
 
 from .code import UNARY, Expr, binary, call, cast, conditional, integer
-from .elements import is_narrow_float, literal, storage_type, value_type
+from .elements import is_narrow_float, is_narrow_integer, literal, storage_type, value_type
 
 Helper = Callable[[str], str]
 """Gives the C name of a helper function and notes that it is used."""
@@ -110,16 +110,22 @@ def _integer_primitive(function: str, args: list[Expr], dtype: DType, helper: He
 
 def load(text: Expr, dtype: DType, helper: Helper) -> Expr:
     """The value of a stored element."""
+    if is_narrow_integer(dtype):
+        return call(helper(f"wrap_{dtype}"), text)
     return call(helper(f"{dtype}_to_f32"), text) if is_narrow_float(dtype) else text
 
 
 def stored(value: Expr, dtype: DType, helper: Helper) -> Expr:
     """The stored form of a value of ``value_type(dtype)``."""
+    if is_narrow_integer(dtype) and dtype.is_signed:
+        return binary("&", value, integer((1 << dtype.bits) - 1))
     return call(helper(f"f32_to_{dtype}"), value) if is_narrow_float(dtype) else value
 
 
 def rounded(value: Expr, dtype: DType, helper: Helper) -> Expr:
     """``value`` after one trip through memory: narrow floats lose the extra precision."""
+    if not is_narrow_float(dtype):
+        return value
     return load(stored(value, dtype, helper), dtype, helper)
 
 
@@ -146,6 +152,6 @@ def convert(value: Expr, source: DType, to: DType, helper: Helper) -> Expr:
     if to.bits < 8:
         return call(helper(f"wrap_{to}"), cast("unsigned", value))
     if not to.is_signed or source.bits < to.bits or source is DType.BOOL:
-        return cast(storage_type(to), value)
+        return cast(value_type(to), value)
     return call(helper(f"wrap_{to}"), cast(storage_type(DType.parse(f"u{to.bits}")), value))
 

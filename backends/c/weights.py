@@ -152,7 +152,7 @@ def _format(dtype: DType, flat: Array) -> tuple[str, Array]:
     if dtype is DType.BOOL:
         return "%d", flat.astype(np.uint8)
     if dtype.bits < 8:
-        return "%d", flat.astype(np.int8)
+        return "%d", flat.view(np.uint8)
     return ("%dU" if dtype in (DType.U32, DType.U64) else "%d"), flat
 
 
