@@ -418,7 +418,8 @@ class KernelBuilder:
         pointer = self._writer.name(name)
         place = base if self.scratch_bytes == 0 else f"({base} + {self.scratch_bytes})"
         self._writer.line(f"{c_type} *const {pointer} = ({c_type} *)(void *){place};")
-        self.scratch_bytes += count * dtype.bytes
+        # Not nothing even for an empty tensor: the pointer above must point somewhere.
+        self.scratch_bytes += max(count, 1) * dtype.bytes
         return Buffer(pointer, tuple(shape), dtype)
 
     def table(self, name: str, dtype: DType | str, values: Sequence[Expr]) -> str:
