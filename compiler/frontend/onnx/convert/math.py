@@ -222,6 +222,10 @@ def _cast_to(node: NodeContext, dtype: DType) -> Value:
     x = node.input(0)
     if node.string("round_mode", "up") != "up":
         node.refuse(f"rounding mode {node.string('round_mode')!r}")
+    if dtype is DType.F8E8M0 and x.type.dtype is not dtype:
+        node.refuse("conversion to f8e8m0")
+    if dtype.is_integer and dtype.bits < 8 and x.type.dtype.is_float:
+        x = node.cast(x, DType.I32)  # the low bits of the integer part: it wraps
     narrow = dtype in LARGEST_FLOAT
     is_new = x.type.dtype.is_float and x.type.dtype is not dtype
     if narrow and is_new and node.flag("saturate", True):
