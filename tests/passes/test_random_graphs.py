@@ -48,7 +48,8 @@ def assert_equal(before: dict[str, Array], after: dict[str, Array], *, signs: bo
 def assert_close(before: dict[str, Array], after: dict[str, Array]) -> None:
     for name, expected in before.items():
         if expected.dtype.kind != "f":
-            continue  # a comparison may flip where its operands are rounded differently
+            np.testing.assert_array_equal(after[name], expected, err_msg=name)
+            continue
         finite = np.abs(expected[np.isfinite(expected)])
         scale = float(finite.max()) if finite.size else 0.0
         np.testing.assert_allclose(
@@ -77,11 +78,16 @@ def test_exact_passes_keep_every_bit(
     assert_equal(before, run(module, inputs), signs=not bounds)
 
 
+CONTINUOUS = [step for step in graphs.EVERYTHING if step != "compare"]
+JUMPS = ["floor", "round", "sign", "div"]
+"""Functions that turn a rounding error into a large one."""
+
+
 @pytest.mark.parametrize("pipeline", [*passes(), standard_pipeline("c"), standard_pipeline("onnx")])
 @SETTINGS
 @given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
 def test_passes_keep_results_within_rounding(pipeline: str, random: Random, seed: int) -> None:
-    module = graphs.random_module(random, 14, graphs.EVERYTHING)
+    module = graphs.random_module(random, 14, CONTINUOUS, JUMPS)
     inputs = graphs.random_inputs(module, seed)
     before = run(module, inputs)
     run_pipeline(module, pipeline, verify="each")

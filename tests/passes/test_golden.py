@@ -1,0 +1,418 @@
+"""What each rewrite does, as text: the golden file shows a function before and after.
+
+The function is also interpreted before and after, so that a golden file nobody read cannot bless
+a wrong rewrite.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from burnish.ir import DType, interpret, parse
+from burnish.passes import run_pipeline
+from burnish.testing import Golden
+
+CASES: dict[str, tuple[str, str]] = {
+    "identities": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[2, 3]>, %b: tensor<bool[2, 3]>)
+            -> ("y": tensor<f32[2, 3]>, "c": tensor<bool[2, 3]>) {
+          %zero = core.constant() {value = dense<f32[], [0.0]>}
+          %negative_zero = core.constant() {value = dense<f32[], [-0.0]>}
+          %one = core.constant() {value = splat<f32[2, 3], 1.0>}
+          %yes = core.constant() {value = dense<bool[], [true]>}
+          %0 = math.sub(%x, %zero)
+          %1 = math.add(%negative_zero, %0)
+          %2 = math.mul(%one, %1)
+          %kept = math.add(%2, %zero)
+          %3 = math.neg(%kept)
+          %4 = math.neg(%3)
+          %5 = math.logical_and(%yes, %b)
+          core.return(%4, %5)
+        }""",
+    ),
+    "signs": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>, %y: tensor<f32[4]>) -> ("z": tensor<f32[4]>) {
+          %0 = math.neg(%y)
+          %1 = math.add(%0, %x)
+          %2 = math.neg(%1)
+          %3 = math.sub(%1, %2)
+          %c = core.constant() {value = dense<f32[], [-1.0]>}
+          %4 = math.mul(%3, %c)
+          %four = core.constant() {value = dense<f32[], [4.0]>}
+          %5 = math.div(%4, %four)
+          %three = core.constant() {value = dense<f32[], [3.0]>}
+          %6 = math.div(%5, %three)
+          core.return(%6)
+        }""",
+    ),
+    "clamps": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>) -> ("y": tensor<f32[4]>) {
+          %zero = core.constant() {value = dense<f32[], [0.0]>}
+          %six = core.constant() {value = dense<f32[], [6.0]>}
+          %0 = math.max(%x, %zero)
+          %1 = math.min(%0, %six)
+          %2 = math.relu(%1)
+          %3 = math.clamp(%2) {low = -1.0, high = 4.0}
+          core.return(%3)
+        }""",
+    ),
+    "comparisons": (
+        "canonicalize",
+        """func @main(%i: tensor<i32[4]>, %x: tensor<f32[4]>)
+            -> ("y": tensor<bool[4]>, "z": tensor<bool[4]>) {
+          %0 = math.less(%i, %i)
+          %1 = math.logical_not(%0)
+          %2 = math.less(%x, %x)
+          %3 = math.logical_not(%2)
+          core.return(%1, %3)
+        }""",
+    ),
+    "casts": (
+        "canonicalize",
+        """func @main(%i: tensor<i32[4]>) -> ("y": tensor<f32[4]>, "z": tensor<i32[4]>) {
+          %0 = math.cast(%i) {to = i64}
+          %1 = math.cast(%0) {to = f32}
+          %2 = math.cast(%i) {to = i8}
+          %3 = math.cast(%2) {to = i32}
+          %4 = math.cast(%3) {to = i32}
+          core.return(%1, %4)
+        }""",
+    ),
+    "square": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>) -> ("y": tensor<f32[4]>) {
+          %two = core.constant() {value = dense<f32[], [2.0]>}
+          %0 = math.pow(%x, %two)
+          core.return(%0)
+        }""",
+    ),
+    "quantize-of-dequantize": (
+        "canonicalize",
+        """func @main(%q: tensor<i8[4], quant(0.5, 3)>) -> ("y": tensor<i8[4], quant(0.5, 3)>) {
+          %0 = quant.dequantize(%q)
+          %1 = quant.quantize(%0) {encoding = quant(0.5, 3), dtype = i8}
+          core.return(%1)
+        }""",
+    ),
+    "views": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[2, 1, 6]>) -> ("y": tensor<f32[6, 2]>) {
+          %0 = tensor.reshape(%x) {shape = [12]}
+          %1 = tensor.reshape(%0) {shape = [1, 2, 6]}
+          %2 = tensor.transpose(%1) {permutation = [1, 0, 2]}
+          %3 = tensor.reshape(%2) {shape = [2, 6]}
+          %4 = tensor.transpose(%3) {permutation = [1, 0]}
+          %5 = tensor.transpose(%4) {permutation = [1, 0]}
+          %6 = tensor.transpose(%5) {permutation = [1, 0]}
+          core.return(%6)
+        }""",
+    ),
+    "slices-and-concats": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[2, 8]>, %y: tensor<f32[2, 3]>)
+            -> ("a": tensor<f32[2, 8]>, "b": tensor<f32[2, 2]>, "c": tensor<f32[2, 14]>) {
+          %0 = tensor.slice(%x) {starts = [0, 0], sizes = [2, 3], steps = [1, 1]}
+          %1 = tensor.slice(%x) {starts = [0, 3], sizes = [2, 5], steps = [1, 1]}
+          %a = tensor.concat(%0, %1) {axis = 1}
+          %2 = tensor.concat(%x, %y) {axis = 1}
+          %3 = tensor.slice(%2) {starts = [0, 8], sizes = [2, 3], steps = [1, 1]}
+          %b = tensor.slice(%3) {starts = [0, 2], sizes = [2, 2], steps = [1, -1]}
+          %4 = tensor.concat(%x, %y) {axis = 1}
+          %c = tensor.concat(%4, %y) {axis = 1}
+          core.return(%a, %b, %c)
+        }""",
+    ),
+    "pads-and-tiles": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[1, 4]>) -> ("y": tensor<f32[3, 7]>) {
+          %zero = core.constant() {value = dense<f32[], [0.0]>}
+          %0 = tensor.pad(%x) {before = [0, 1], after = [0, 0]}
+          %1 = tensor.pad(%0, %zero) {before = [0, 1], after = [0, 1]}
+          %2 = tensor.pad(%1) {before = [0, 0], after = [0, 0]}
+          %3 = tensor.tile(%2) {repeats = [3, 1]}
+          core.return(%3)
+        }""",
+    ),
+    "broadcast-in-vain": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4, 8]>, %y: tensor<f32[8]>) -> ("z": tensor<f32[4, 8]>) {
+          %0 = tensor.broadcast(%y) {shape = [4, 8]}
+          %1 = math.add(%x, %0)
+          core.return(%1)
+        }""",
+    ),
+    "reductions": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[2, 1, 4]>) -> ("y": tensor<f32[2]>, "z": tensor<f32[]>) {
+          %0 = tensor.reduce(%x) {kind = "sum", axes = [1], keep_dims = false}
+          %1 = tensor.reduce(%0) {kind = "max", axes = [1], keep_dims = false}
+          %2 = tensor.reduce(%0) {kind = "max", axes = [1], keep_dims = false}
+          %3 = tensor.reduce(%2) {kind = "max", axes = [0], keep_dims = false}
+          core.return(%1, %3)
+        }""",
+    ),
+    "gather-one": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[3, 4]>) -> ("y": tensor<f32[4]>) {
+          %last = core.constant() {value = dense<i64[], [-1]>}
+          %0 = tensor.gather(%x, %last) {axis = 0}
+          core.return(%0)
+        }""",
+    ),
+    "decided-if": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>) -> ("y": tensor<f32[4]>) {
+          %no = core.constant() {value = dense<bool[], [false]>}
+          %0 = control.if(%no, %x) region(%a: tensor<f32[4]>) {
+            %1 = math.exp(%a)
+            core.yield(%1)
+          } region(%b: tensor<f32[4]>) {
+            %2 = math.neg(%b)
+            core.yield(%2)
+          }
+          core.return(%0)
+        }""",
+    ),
+    "captures-and-dead-results": (
+        "canonicalize,fold,dce",
+        """func @main(%c: tensor<bool[]>, %x: tensor<f32[2]>, %y: tensor<f32[2]>)
+            -> ("z": tensor<f32[2]>) {
+          %two = core.constant() {value = dense<f32[], [2.0]>}
+          %dead = math.exp(%y)
+          %0, %1 = control.if(%c, %x, %two, %dead)
+          region(%a: tensor<f32[2]>, %b: tensor<f32[]>, %d: tensor<f32[2]>) {
+            %2 = math.mul(%b, %b)
+            %3 = math.mul(%a, %2)
+            %4 = math.add(%d, %a)
+            core.yield(%3, %4)
+          } region(%a: tensor<f32[2]>, %b: tensor<f32[]>, %d: tensor<f32[2]>) {
+            core.yield(%a, %d)
+          }
+          core.return(%0)
+        }""",
+    ),
+    "folding-is-bounded": (
+        "fold{limit=64},dce",
+        """func @main(%x: tensor<f32[64]>) -> ("y": tensor<f32[64]>, "z": tensor<f32[2, 2]>) {
+          %small = core.constant() {value = dense<f32[], [2.0]>}
+          %half = math.reciprocal(%small)
+          %large = tensor.broadcast(%half) {shape = [64]}
+          %0 = math.mul(%x, %large)
+          %m = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %t = tensor.transpose(%m) {permutation = [1, 0]}
+          core.return(%0, %t)
+        }""",
+    ),
+    "common-subexpressions": (
+        "cse",
+        """func @main(%x: tensor<f32[4]>) -> ("y": tensor<f32[4]>, "z": tensor<f32[4]>) {
+          %a = core.constant() {value = dense<f32[], [3.0]>}
+          %b = core.constant() {value = dense<f32[], [3.0]>}
+          %0 = math.mul(%x, %a)
+          %1 = math.mul(%b, %x)
+          %2 = math.sub(%0, %a)
+          %3 = math.sub(%b, %1)
+          core.return(%2, %3)
+        }""",
+    ),
+    "transposes-cancel": (
+        "shape-cleanup,fold,dce",
+        """func @main(%x: tensor<f32[1, 2, 3, 3]>) -> ("y": tensor<f32[1, 2, 3, 3]>) {
+          %scale = core.constant() {value = dense<f32[2], [2.0, 3.0]>}
+          %0 = tensor.transpose(%x) {permutation = [0, 2, 3, 1]}
+          %1 = math.mul(%0, %scale)
+          %2 = math.relu(%1)
+          %3 = tensor.transpose(%2) {permutation = [0, 3, 1, 2]}
+          core.return(%3)
+        }""",
+    ),
+    "transposes-sink": (
+        "shape-cleanup",
+        """func @main(%x: tensor<f32[1, 2, 3, 4]>)
+            -> ("y": tensor<f32[1, 2]>, "z": tensor<f32[1, 3, 2, 2]>,
+                "u": tensor<f32[1, 6, 4, 2]>) {
+          %0 = tensor.transpose(%x) {permutation = [0, 2, 3, 1]}
+          %y = tensor.reduce(%0) {kind = "mean", axes = [1, 2], keep_dims = false}
+          %1 = tensor.transpose(%x) {permutation = [0, 2, 3, 1]}
+          %z = tensor.slice(%1) {starts = [0, 0, 1, 0], sizes = [1, 3, 2, 2], steps = [1, 1, 1, 1]}
+          %2 = tensor.transpose(%x) {permutation = [0, 2, 3, 1]}
+          %3 = tensor.transpose(%x) {permutation = [0, 2, 3, 1]}
+          %u = tensor.concat(%2, %3) {axis = 1}
+          core.return(%y, %z, %u)
+        }""",
+    ),
+    "pad-below-transpose": (
+        "shape-cleanup,fold-pad",
+        """func @main(%x: tensor<f32[1, 4, 4, 1]>, %w: tensor<f32[1, 1, 3, 3]>)
+            -> ("y": tensor<f32[1, 1, 4, 4]>) {
+          %0 = tensor.pad(%x) {before = [0, 1, 1, 0], after = [0, 1, 1, 0]}
+          %1 = tensor.transpose(%0) {permutation = [0, 3, 1, 2]}
+          %2 = nn.conv(%1, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          core.return(%2)
+        }""",
+    ),
+    "matmul-flags": (
+        "shape-cleanup",
+        """func @main(%a: tensor<f32[2, 4, 3]>, %b: tensor<f32[2, 5, 4]>)
+            -> ("y": tensor<f32[2, 5, 3]>) {
+          %0 = tensor.transpose(%a) {permutation = [0, 2, 1]}
+          %1 = tensor.transpose(%b) {permutation = [0, 2, 1]}
+          %2 = nn.matmul(%0, %1)
+          %3 = tensor.transpose(%2) {permutation = [0, 2, 1]}
+          core.return(%3)
+        }""",
+    ),
+    "reshape-around-matmul": (
+        "shape-cleanup",
+        """func @main(%a: tensor<f32[1, 4, 3]>, %b: tensor<f32[3, 5]>, %c: tensor<f32[5]>)
+            -> ("y": tensor<f32[1, 4, 5]>) {
+          %0 = tensor.reshape(%a) {shape = [4, 3]}
+          %1 = nn.matmul(%0, %b, %c)
+          %2 = tensor.reshape(%1) {shape = [1, 4, 5]}
+          core.return(%2)
+        }""",
+    ),
+    "reshape-below-activation": (
+        "shape-cleanup,fuse",
+        """func @main(%a: tensor<f32[4, 3]>, %b: tensor<f32[3, 6]>) -> ("y": tensor<f32[2, 2, 6]>) {
+          %0 = nn.matmul(%a, %b)
+          %1 = tensor.reshape(%0) {shape = [2, 2, 6]}
+          %2 = math.relu(%1)
+          core.return(%2)
+        }""",
+    ),
+    "batch-norm-into-conv": (
+        "fold-batch-norm",
+        """func @main(%x: tensor<f32[1, 1, 2, 2]>) -> ("y": tensor<f32[1, 2, 2, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 1, 1, 1], [1.0, 2.0]>}
+          %scale = core.constant() {value = dense<f32[2], [2.0, 3.0]>}
+          %bias = core.constant() {value = dense<f32[2], [1.0, -1.0]>}
+          %mean = core.constant() {value = dense<f32[2], [0.5, 0.25]>}
+          %variance = core.constant() {value = dense<f32[2], [3.0, 0.0]>}
+          %0 = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %1 = nn.batch_norm(%0, %scale, %bias, %mean, %variance) {epsilon = 1.0}
+          core.return(%1)
+        }""",
+    ),
+    "batch-norm-alone": (
+        "fold-batch-norm",
+        """func @main(%x: tensor<f32[1, 2, 2]>) -> ("y": tensor<f32[1, 2, 2]>) {
+          %scale = core.constant() {value = dense<f32[2], [2.0, 3.0]>}
+          %bias = core.constant() {value = dense<f32[2], [1.0, -1.0]>}
+          %mean = core.constant() {value = dense<f32[2], [0.5, 0.25]>}
+          %variance = core.constant() {value = dense<f32[2], [3.0, 0.0]>}
+          %0 = nn.batch_norm(%x, %scale, %bias, %mean, %variance) {epsilon = 1.0}
+          %1 = math.relu(%0)
+          core.return(%1)
+        }""",
+    ),
+    "scales-and-shifts": (
+        "fold-batch-norm",
+        """func @main(%x: tensor<f32[2, 2]>) -> ("y": tensor<f32[2, 3]>) {
+          %w = core.constant() {value = dense<f32[2, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %s = core.constant() {value = dense<f32[2], [2.0, 3.0]>}
+          %t = core.constant() {value = dense<f32[], [0.5]>}
+          %u = core.constant() {value = dense<f32[1, 3], [1.0, 2.0, 4.0]>}
+          %0 = math.mul(%x, %s)
+          %1 = math.add(%0, %t)
+          %2 = nn.matmul(%1, %w)
+          %3 = math.div(%2, %u)
+          %4 = math.sub(%3, %t)
+          core.return(%4)
+        }""",
+    ),
+    "shared-weights-stay": (
+        "fold-batch-norm",
+        """func @main(%x: tensor<f32[2, 2]>) -> ("y": tensor<f32[2, 2]>, "z": tensor<f32[2, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %s = core.constant() {value = dense<f32[2], [2.0, 3.0]>}
+          %0 = nn.matmul(%x, %w)
+          %1 = math.mul(%0, %s)
+          %2 = nn.matmul(%1, %w)
+          core.return(%1, %2)
+        }""",
+    ),
+    "pads-into-pools": (
+        "fold-pad",
+        """func @main(%x: tensor<f32[1, 1, 4, 4]>)
+            -> ("y": tensor<f32[1, 1, 3, 3]>, "z": tensor<f32[1, 1, 3, 3]>,
+                "u": tensor<f32[1, 1, 3, 3]>) {
+          %positive = math.relu(%x)
+          %0 = tensor.pad(%positive) {before = [0, 0, 1, 1], after = [0, 0, 1, 1]}
+          %1 = nn.max_pool(%0) {kernel = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0],
+              dilations = [1, 1], overhang = [0, 0]}
+          %2 = tensor.pad(%x) {before = [0, 0, 1, 1], after = [0, 0, 1, 1]}
+          %3 = nn.max_pool(%2) {kernel = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0],
+              dilations = [1, 1], overhang = [0, 0]}
+          %4 = nn.average_pool(%2) {kernel = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0],
+              dilations = [1, 1], overhang = [0, 0]}
+          core.return(%1, %3, %4)
+        }""",
+    ),
+    "fuse-residual": (
+        "fuse,dce",
+        """func @main(%x: tensor<f32[1, 2, 4, 4]>, %w: tensor<f32[2, 2, 1, 1]>)
+            -> ("y": tensor<f32[1, 2, 4, 4]>) {
+          %six = core.constant() {value = dense<f32[], [6.0]>}
+          %0 = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %1 = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %2 = math.relu(%1)
+          %3 = math.add(%0, %2)
+          %4 = math.sigmoid(%3)
+          %5 = math.mul(%3, %4)
+          %6 = math.min(%5, %six)
+          core.return(%6)
+        }""",
+    ),
+    "fuse-limits": (
+        "fuse{max-inputs=3,max-ops=4}",
+        """func @main(%a: tensor<f32[4]>, %b: tensor<f32[4]>, %c: tensor<f32[4]>, %d: tensor<f32[4]>)
+            -> ("y": tensor<f32[4]>, "z": tensor<f32[4]>) {
+          %0 = math.add(%a, %b)
+          %1 = math.add(%0, %c)
+          %2 = math.add(%1, %d)
+          %3 = math.exp(%2)
+          %4 = math.exp(%3)
+          %5 = math.neg(%4)
+          %6 = math.neg(%5)
+          %7 = math.exp(%6)
+          %8 = math.exp(%7)
+          core.return(%8, %3)
+        }""",
+    ),
+    "symbolic-dimensions": (
+        "canonicalize,shape-cleanup,fuse,dce",
+        """func @main(%x: tensor<f32[N, 3, 4]>) -> ("y": tensor<f32[N, 12]>) {
+          %0 = tensor.transpose(%x) {permutation = [0, 2, 1]}
+          %1 = math.relu(%0)
+          %2 = math.exp(%1)
+          %3 = tensor.transpose(%2) {permutation = [0, 2, 1]}
+          %4 = tensor.reshape(%3) {shape = [N, 12]}
+          %5 = tensor.slice(%4) {starts = [0, 0], sizes = [N, 12], steps = [1, 1]}
+          core.return(%5)
+        }""",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rewrite(case: str, golden: Golden) -> None:
+    pipeline, source = CASES[case]
+    module = parse(f'module "golden" {{ {source} }}')
+    original = module.copy()
+    run_pipeline(module, pipeline, verify="each")
+    golden(f"{original}// {pipeline}\n{module}")
+
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for value, name in zip(original.main.args, original.main.arg_names):
+        shape = [2 if not isinstance(dim, int) else dim for dim in value.type.shape]
+        numbers = rng.normal(size=shape) * (3 if value.type.dtype is DType.F32 else 60)
+        inputs[name] = np.asarray(numbers).astype(value.type.dtype.numpy)
+    before, after = interpret(original, inputs), interpret(module, inputs)
+    for name, expected in before.items():
+        np.testing.assert_allclose(after[name], expected, rtol=1e-5, atol=1e-5, err_msg=name)
