@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import KernelBuilder, KernelFamily, register
-from .strided import View, fill, split_at
+from .strided import View, split_at
 
 
 @register
@@ -24,7 +24,8 @@ class CumulativeSum(KernelFamily):
             x, y = x.sliced(1, extent - 1, extent, -1), y.sliced(1, extent - 1, extent, -1)
         shift = int(a.exclusive)
         if a.exclusive:
-            fill(k, y.sliced(1, 0, 1), None)
+            with k.loops("i j", (before, after)) as (i, j):
+                k.write(y.flat, [y.place((i, 0, j))], k.literal(0, dtype))
         if extent == shift:
             return
         with k.loops("i j", (before, after)) as (i, j):

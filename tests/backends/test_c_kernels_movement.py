@@ -1,0 +1,380 @@
+"""Kernels of the C backend that move, index, select or quantize data, against the interpreter.
+
+Random cases are batched: one build of many ops is compared bit by bit with the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from burnish.backends.c.compile import compile_module, runner
+from burnish.ir import Array, DType, Module, Quantized, TensorType, interpret
+from burnish.ir.builder import build_function
+from burnish.ir.errors import InputError
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+STORED = [dtype for dtype in DType if dtype.kind.value != "complex"]
+NUMERIC = [d for d in STORED if d.kind.value != "bool" and (d.is_float or d.bits >= 8)]
+
+
+@dataclass(repr=False)
+class Case:
+    """One op on given arrays; ``encodings`` of operands by position."""
+
+    op: str
+    operands: Sequence[Array | None]
+    attributes: dict[str, Any]
+    encodings: dict[int, Quantized] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        shown = [None if x is None else f"{x.dtype}{list(x.shape)}" for x in self.operands]
+        return f"{self.op}{self.attributes} of {shown} {self.encodings or ''}"
+
+
+def module_of(cases: Sequence[Case]) -> tuple[Module, dict[str, Array]]:
+    """All cases side by side in one module, and its inputs."""
+    inputs: dict[str, Array] = {}
+    types: dict[str, TensorType] = {}
+    for number, case in enumerate(cases):
+        for position, array in enumerate(case.operands):
+            if array is not None:
+                name = f"x{number}_{position}"
+                inputs[name] = array
+                dtype = DType.from_numpy(array.dtype)
+                encoding = case.encodings.get(position)
+                types[name] = TensorType(array.shape, dtype, None, encoding)
+    module = Module("cases")
+    function, b = build_function(module, "main", types)
+    arguments = dict(zip(types, function.args))
+    results = []
+    for number, case in enumerate(cases):
+        operands = [
+            None if array is None else arguments[f"x{number}_{position}"]
+            for position, array in enumerate(case.operands)
+        ]
+        results.append(b.create(case.op, operands, case.attributes).results)
+    flat = [value for values in results for value in values]
+    function.result_names = tuple(
+        f"y{number}_{i}" for number, values in enumerate(results) for i in range(len(values))
+    )
+    b.ret(*flat)
+    return module, inputs
+
+
+def assert_same(cases: Sequence[Case], *, sanitize: bool = False) -> None:
+    module, inputs = module_of(cases)
+    expected = interpret(module, inputs)
+    actual = runner(compile_module(module, "c:generic"), sanitize=sanitize).run(inputs)
+    for name, y in expected.items():
+        case = cases[int(name[1:].split("_")[0])]
+        assert same_bits(actual[name], y), (
+            f"{case}, {case.operands}\ngives {actual[name]}\nnot {y}"
+        )
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Equal bytes, or NaN where the other has NaN."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    unsigned = np.dtype(f"u{a.dtype.itemsize}")
+    equal = np.ascontiguousarray(a).view(unsigned) == np.ascontiguousarray(b).view(unsigned)
+    if DType.from_numpy(a.dtype).is_float:
+        equal |= np.isnan(a.astype(np.float64)) & np.isnan(b.astype(np.float64))
+    return bool(equal.all())
+
+
+def data(dtype: DType, shape: Sequence[int], seed: int) -> Array:
+    """Elements of every kind the type has: small ones, duplicates, extremes, NaN."""
+    random = np.random.default_rng(seed)
+    if dtype.kind.value == "bool":
+        return random.integers(0, 2, shape).astype(np.bool_)
+    if dtype.is_integer:
+        low, high = dtype.integer_range
+        small = random.integers(max(low, -4), min(high, 4) + 1, shape)
+        wide = random.integers(low, high, shape, dtype=np.int64 if low else np.uint64,
+                               endpoint=True)
+        return np.where(random.random(shape) < 0.5, small.astype(wide.dtype), wide).astype(
+            dtype.numpy
+        )
+    codes = random.normal(0, 2, shape).round(1)
+    special = random.choice([0.0, -0.0, 1.0, np.inf, -np.inf, np.nan], shape)
+    return np.where(random.random(shape) < 0.3, special, codes).astype(dtype.numpy)
+
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 17, 33])
+
+
+@st.composite
+def tensors(
+    draw: Any,
+    dtypes: Sequence[DType] = tuple(STORED),
+    *,
+    rank: st.SearchStrategy[int] | None = None,
+    size: st.SearchStrategy[int] = sizes,
+) -> Array:
+    """An array of any element type and shape, of moderate size."""
+    count = draw(rank if rank is not None else st.integers(0, 5))
+    shape: list[int] = []
+    for _ in range(count):
+        shape.append(min(draw(size), max(1, 6000 // max(1, math.prod(shape)))))
+    return data(draw(st.sampled_from(list(dtypes))), shape, draw(seeds))
+
+
+@st.composite
+def transposes(draw: Any) -> Case:
+    x = draw(tensors())
+    return Case(
+        "tensor.transpose", [x], {"permutation": draw(st.permutations(list(range(x.ndim))))}
+    )
+
+
+@st.composite
+def broadcasts(draw: Any) -> Case:
+    shape = draw(st.lists(st.sampled_from([0, 1, 2, 3, 17]), max_size=4))
+    ones = [1 if draw(st.booleans()) else size for size in shape]
+    ones = ones[draw(st.integers(0, len(shape))) :]
+    x = data(draw(st.sampled_from(STORED)), ones, draw(seeds))
+    return Case("tensor.broadcast", [x], {"shape": shape})
+
+
+@st.composite
+def slices(draw: Any) -> Case:
+    x = draw(tensors())
+    starts, counts, steps = [], [], []
+    for size in x.shape:
+        step = draw(st.sampled_from([1, 1, 2, 3, -1, -2]))
+        start = draw(st.integers(0, max(size - 1, 0)))
+        room = (size - start - 1) // step if step > 0 else start // -step
+        starts.append(start)
+        steps.append(step)
+        counts.append(draw(st.integers(0, room + 1)) if size else 0)
+    return Case("tensor.slice", [x], {"starts": starts, "sizes": counts, "steps": steps})
+
+
+@st.composite
+def concats(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(1, 4)))
+    axis = draw(st.integers(0, x.ndim - 1))
+    others = [
+        data(DType.from_numpy(x.dtype), [*x.shape[:axis], n, *x.shape[axis + 1 :]], draw(seeds))
+        for n in draw(st.lists(st.integers(0, 5), max_size=3))
+    ]
+    return Case("tensor.concat", [x, *others], {"axis": axis})
+
+
+@st.composite
+def pads(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(0, 4), size=st.sampled_from([0, 1, 2, 3, 5, 17])))
+    mode = draw(st.sampled_from(["constant", "constant", "reflect", "edge", "wrap"]))
+    amount = st.sampled_from([0, 0, 1, 2, 5, 18])
+    may = [size > 0 or mode == "constant" for size in x.shape]
+    before, after = ([draw(amount) if m else 0 for m in may] for _ in range(2))
+    value = None
+    if mode == "constant" and draw(st.booleans()):
+        value = data(DType.from_numpy(x.dtype), (), draw(seeds))
+    attributes = {"before": before, "after": after, "mode": mode}
+    return Case("tensor.pad", [x, value], attributes)
+
+
+@st.composite
+def tiles(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(0, 4), size=st.sampled_from([0, 1, 2, 5])))
+    return Case("tensor.tile", [x], {"repeats": [draw(st.integers(0, 3)) for _ in x.shape]})
+
+
+movements = st.one_of(transposes(), broadcasts(), slices(), concats(), pads(), tiles())
+
+
+def _indices(draw: Any, extent: int, shape: Sequence[int]) -> Array:
+    random = np.random.default_rng(draw(seeds))
+    dtype = draw(st.sampled_from([np.int32, np.int64]))
+    return random.integers(-extent, extent, shape).astype(dtype)
+
+
+def _shape(draw: Any, rank: int) -> list[int]:
+    return draw(st.lists(st.integers(0, 4), min_size=rank, max_size=rank))
+
+
+@st.composite
+def gathers(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(1, 4)))
+    axis = draw(st.integers(0, x.ndim - 1))
+    shape = _shape(draw, draw(st.integers(0, 2))) if x.shape[axis] else [0]
+    return Case("tensor.gather", [x, _indices(draw, x.shape[axis], shape)], {"axis": axis})
+
+
+def _elementwise_indices(draw: Any, x: Array, axis: int) -> Array:
+    shape = [draw(st.integers(0, size)) for size in x.shape]
+    shape[axis] = draw(st.integers(0, 6)) if x.shape[axis] else 0
+    return _indices(draw, x.shape[axis], shape)
+
+
+@st.composite
+def gather_elements(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(1, 4)))
+    axis = draw(st.integers(0, x.ndim - 1))
+    return Case("tensor.gather_elements", [x, _elementwise_indices(draw, x, axis)], {"axis": axis})
+
+
+@st.composite
+def _tuples(draw: Any, x: Array, batch: int, lead: Sequence[int]) -> Array:
+    width = draw(st.integers(0, x.ndim - batch))
+    lead = lead if all(x.shape[batch : batch + width]) else [*lead[:-1], 0]
+    columns = [
+        _indices(draw, x.shape[batch + i], lead).astype(np.int64) for i in range(width)
+    ]
+    return np.stack(columns, axis=-1) if columns else np.zeros((*lead, 0), np.int64)
+
+
+@st.composite
+def gather_nds(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(1, 4)))
+    batch = draw(st.integers(0, x.ndim - 1))
+    lead = [*x.shape[:batch], *_shape(draw, draw(st.integers(1, 2)))]
+    return Case("tensor.gather_nd", [x, draw(_tuples(x, batch, lead))], {"batch_dims": batch})
+
+
+def _reduction(draw: Any, dtype: DType) -> str:
+    if dtype not in NUMERIC:
+        return "none"
+    return str(draw(st.sampled_from(["none", "add", "mul", "min", "max"])))
+
+
+@st.composite
+def scatter_elements(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(1, 3), size=st.sampled_from([0, 1, 2, 3, 5])))
+    dtype = DType.from_numpy(x.dtype)
+    axis = draw(st.integers(0, x.ndim - 1))
+    indices = _elementwise_indices(draw, x, axis)
+    updates = data(dtype, indices.shape, draw(seeds))
+    attributes = {"axis": axis, "reduction": _reduction(draw, dtype)}
+    return Case("tensor.scatter_elements", [x, indices, updates], attributes)
+
+
+@st.composite
+def scatter_nds(draw: Any) -> Case:
+    x = draw(tensors(rank=st.integers(1, 3), size=st.sampled_from([0, 1, 2, 3, 5])))
+    dtype = DType.from_numpy(x.dtype)
+    indices = draw(_tuples(x, 0, _shape(draw, draw(st.integers(1, 2)))))
+    shape = [*indices.shape[:-1], *x.shape[indices.shape[-1] :]]
+    updates = data(dtype, shape, draw(seeds))
+    attributes = {"reduction": _reduction(draw, dtype)}
+    return Case("tensor.scatter_nd", [x, indices, updates], attributes)
+
+
+indexings = st.one_of(
+    gathers(), gather_elements(), gather_nds(), scatter_elements(), scatter_nds()
+)
+
+
+@st.composite
+def selections(draw: Any) -> Case:
+    x = draw(tensors(NUMERIC, rank=st.integers(1, 4)))
+    axis = draw(st.integers(0, x.ndim - 1))
+    flag = st.booleans()
+    kind = draw(st.sampled_from(["arg_reduce", "cumulative_sum", "top_k"]))
+    attributes: dict[str, Any] = {"axis": axis}
+    if kind == "arg_reduce" and x.shape[axis] > 0:
+        attributes.update(kind=draw(st.sampled_from(["min", "max"])), last=draw(flag))
+        attributes.update(keep_dims=draw(flag))
+    elif kind == "cumulative_sum":
+        attributes.update(exclusive=draw(flag), reverse=draw(flag))
+    else:
+        kind = "top_k"
+        attributes.update(k=draw(st.integers(0, x.shape[axis])), largest=draw(flag))
+        attributes.update(sorted=draw(flag))
+    return Case(f"tensor.{kind}", [x], attributes)
+
+
+STORAGE = [d for d in DType if d.is_integer or (d.is_float and d.bits <= 8)]
+
+
+@st.composite
+def encodings(draw: Any, shape: Sequence[int], dtype: DType, expressed: DType) -> Quantized:
+    low, high = dtype.integer_range if dtype.is_integer else (0, 0)
+    low, high = max(low, -(1 << 20)), min(high, 1 << 20)
+    axis = draw(st.sampled_from([None, *range(len(shape))])) if shape else None
+    block = draw(st.sampled_from([0, 0, 2, 3])) if axis is not None else 0
+    count = 1
+    if axis is not None:
+        blocks = [-(-n // max(block, 1)) if i == axis else n for i, n in enumerate(shape)]
+        count = math.prod(blocks) if block else shape[axis]
+        if count == 0:
+            axis, block, count = None, 0, 1
+    random = np.random.default_rng(draw(seeds))
+    same = draw(st.booleans())
+    points = random.integers(low, high, count, endpoint=True).tolist()
+    return Quantized(
+        tuple(float(np.float32(s)) for s in random.choice([0.1, 0.5, 0.03, 1.7], count)),
+        tuple(points[:1] * count if same else points),
+        axis,
+        block,
+        expressed,
+    )
+
+
+@st.composite
+def quantizations(draw: Any) -> Case:
+    storage = draw(st.sampled_from(STORAGE))
+    expressible = [DType.F32, DType.F32, DType.F16, DType.BF16]
+    if storage.is_integer:
+        expressible.append(DType.F64)
+    expressed = draw(st.sampled_from(expressible))
+    size = st.sampled_from([0, 1, 2, 3, 5, 7])
+    if draw(st.booleans()):
+        x = draw(tensors([expressed], rank=st.integers(0, 3), size=size))
+        q = draw(encodings(x.shape, storage, expressed))
+        return Case("quant.quantize", [x], {"encoding": q, "dtype": storage})
+    x = draw(tensors([storage], rank=st.integers(0, 3), size=size))
+    return Case("quant.dequantize", [x], {}, {0: draw(encodings(x.shape, storage, expressed))})
+
+
+def batches(case: st.SearchStrategy[Case]) -> st.SearchStrategy[list[Case]]:
+    return st.lists(case, min_size=30, max_size=60)
+
+
+# A build per example is slow: no shrinking, the failing op of a batch is named anyway.
+few = settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large,
+                           HealthCheck.large_base_example],
+)
+
+
+@few
+@given(batches(movements))
+def test_movement(cases: list[Case]) -> None:
+    assert_same(cases)
+
+
+@few
+@given(batches(indexings))
+def test_indexing(cases: list[Case]) -> None:
+    assert_same(cases)
+
+
+@few
+@given(batches(selections()))
+def test_selection(cases: list[Case]) -> None:
+    assert_same(cases)
+
+
+@few
+@given(batches(quantizations()))
+def test_quantization(cases: list[Case]) -> None:
+    assert_same(cases)
+
+
+@settings(few, max_examples=3)
+@given(batches(st.one_of(movements, indexings, selections(), quantizations())))
+def test_sanitizers_are_silent(cases: list[Case]) -> None:
+    assert_same(cases, sanitize=True)
