@@ -83,22 +83,24 @@ def compile(
     }
     name, complete = _split_options(chosen, options)
     pipeline = _pipeline(chosen, passes)
+    mode = _verify_mode(verify)
     with reporting(progress) as notify:
         notify("import", 0.0)
         module = read_model(model, dims)
-        if verify:
-            verify_module(module)
-        report = _optimize(module, pipeline, _verify_mode(verify), notify)
-        notify("emit", 0.8)
-        artifact = _emit(module, chosen, complete, name or module.name)
-        compiled = CompiledModel(
-            module=module,
-            target=chosen,
-            artifact=artifact,
-            report=build_report(module, chosen, artifact, report, pipeline_text(pipeline)),
-        )
-        notify("measure", 0.9)
-        return _fitting(compiled, limits)
+        try:
+            report = _optimize(module, pipeline, mode, notify)
+            notify("emit", 0.8)
+            artifact = _emit(module, chosen, complete, name or module.name)
+            compiled = CompiledModel(
+                module=module,
+                target=chosen,
+                artifact=artifact,
+                report=build_report(module, chosen, artifact, report, pipeline_text(pipeline)),
+            )
+            notify("measure", 0.9)
+            return _fitting(compiled, limits)
+        except Error as error:
+            raise error.located(_place(model)) from None
 
 
 def read_model(model: Model, dims: Mapping[str, Binding] | None = None) -> Module:
@@ -117,6 +119,11 @@ def read_model(model: Model, dims: Mapping[str, Binding] | None = None) -> Modul
             help="give dims to import_onnx, or compile the ONNX model",
         )
     return model.copy()
+
+
+def _place(model: Model) -> str:
+    """The model's file, for errors."""
+    return clip(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else ""
 
 
 def is_ir_file(model: object) -> bool:

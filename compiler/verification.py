@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -240,8 +239,8 @@ def onnxruntime_execution(model: ModelSource, outputs: Sequence[str]) -> Executi
 
 def _session_source(model: ModelSource) -> str | bytes:
     if isinstance(model, onnx.ModelProto):
-        return model.SerializeToString()
-    return bytes(model) if isinstance(model, (bytes, bytearray)) else str(Path(str(model)))
+        return bytes(model.SerializeToString())
+    return model if isinstance(model, bytes) else os.fspath(model)
 
 
 def _refused(error: Exception) -> ReferenceUnavailableError:
@@ -306,7 +305,7 @@ def choose_samples(
         InputError: the file does not fit the model's inputs.
     """
     names = module.main.arg_names
-    path = inputs
+    path: str | os.PathLike[str] | None = inputs
     if path is None and isinstance(model, (str, os.PathLike)):
         path = file_beside(model)
     if path is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from .common import dims_options, is_ir, json_option, print_json, show
 
 if TYPE_CHECKING:
+    from ..frontend.onnx.bindings import Binding
     from ..inspection import Inspection
 
 
@@ -51,14 +53,14 @@ def inspect_command(
 
 def _bindings(
     model: str, dims: tuple[str, ...], shapes: tuple[str, ...], dims_from: str | None
-) -> dict[str, object]:
+) -> Mapping[str, Binding]:
     """What the user binds, and only that: open dimensions are what inspect tells about."""
     from ..requests import parse_dims
     from .common import bindings
 
     if dims_from is not None:
-        return dict(bindings(model, dims, shapes, dims_from))
-    return dict(parse_dims(dims, shapes))
+        return bindings(model, dims, shapes, dims_from)
+    return parse_dims(dims, shapes)
 
 
 def _show(found: Inspection) -> None:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     help="The pipeline, such as 'canonicalize,fuse'; '' for none; default: the standard one.",
 )
 @click.option("-o", "--out", metavar="FILE", help="Write the IR there instead of printing it.")
-@click.option("--embed", is_flag=True, help="Include the data of large constants.")
+@click.option(
+    "--embed/--no-embed",
+    default=None,
+    help="Include the data of large constants; default: in files, but not when printing.",
+)
 @click.option(
     "--print-ir-after",
     "print_after",
@@ -38,7 +42,7 @@ def opt_command(
     model: str,
     passes: str | None,
     out: str | None,
-    embed: bool,
+    embed: bool | None,
     print_after: str | None,
     time_passes: bool,
     verify: bool,
@@ -69,7 +73,7 @@ def opt_command(
     )
     if time_passes:
         click.echo(str(report), err=True)
-    text = to_text(module, embed=embed)
+    text = to_text(module, embed=out is not None if embed is None else embed)
     if out is None:
         click.echo(text)
     else:

@@ -45,11 +45,8 @@ def computing_ops(block: Block) -> Iterator[Op]:
 
 def _layer(op: Op, kernel: str) -> Layer:
     cost = op_cost(op)
-    constants = {id(v): v.constant for v in op.inputs if v.constant is not None}
-    for region in op.regions:
-        for nested in region.walk():
-            constants.update((id(v), v.constant) for v in nested.results if v.constant is not None)
-    held = [constant for constant in constants.values() if constant is not None]
+    inside = (v for region in op.regions for nested in region.walk() for v in nested.results)
+    held = {id(c): c for v in (*op.inputs, *inside) if (c := v.constant) is not None}.values()
     return Layer(
         op=_title(op),
         kernel=kernel,

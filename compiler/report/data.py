@@ -194,7 +194,7 @@ def total(counts: Any) -> Count:
 
 def _revive(kind: Any, value: Any) -> Any:
     """Rebuild dataclasses and tuples from what JSON keeps of them."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{name: _revive(hints[name], item) for name, item in value.items()})
     if get_origin(kind) is tuple:
