@@ -12,12 +12,10 @@ from .products import (
     Tile,
     add_product,
     choose_tile,
-    finished,
     regroup,
     tile_product,
     tiles,
     unravel,
-    working_type,
 )
 from .unit import Unit
 from .windows import WindowAxis, axis_names, maximum, minimum, window_axes
@@ -45,8 +43,10 @@ class _Shapes:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the windows are the elements of the input: nothing needs to be unfolded."""
-        return all(axis.is_plain for axis in self.axes) and working_type(self.dtype) is self.dtype
+        """Whether nothing needs to be unfolded: the windows are the elements of the input."""
+        if self.depth == 0:
+            return True
+        return all(axis.is_plain for axis in self.axes) and self.dtype.compute is self.dtype
 
     @property
     def by_rows(self) -> bool:
@@ -82,7 +82,7 @@ class DepthwiseConv(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         s = _Shapes(k.unit)
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
-        work = working_type(s.dtype)
+        work = s.dtype.compute
         *outer_axes, inner = s.axes
         row = k.scratch("row", work, (inner.count,))
         with ExitStack() as nest:
@@ -107,7 +107,7 @@ class DepthwiseConv(KernelFamily):
                     value = k.load(x, [n, channel, *places, inner.element(o, tap)])
                     add_product(k, row, [o], factor, value)
             with k.loop(name, inner.count) as o:
-                k.store([n, m, *outer, o], finished(k, k.load(row, [o]), s.dtype))
+                k.store([n, m, *outer, o], k.load(row, [o]))
 
 
 @register
@@ -130,7 +130,7 @@ class Conv(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         s = _Shapes(k.unit)
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
-        work, tile = working_type(s.dtype), s.tile
+        work, tile = s.dtype.compute, s.tile
         is_flat = regroup(k, [1, 1, len(s.counts)])
         columns = None
         if not s.is_plain:
@@ -160,7 +160,7 @@ class Conv(KernelFamily):
                         bias = k.load(b, [channel + r])
                         total = k.value("total + bias", work, total=total, bias=bias)
                     position = [p + t] if is_flat else unravel(p + t, s.counts)
-                    k.store([n, channel + r, *position], finished(k, total, s.dtype))
+                    k.store([n, channel + r, *position], total)
 
 
 def _unfold(k: KernelBuilder, s: _Shapes, image: Buffer, columns: Buffer, p: Expr) -> None:

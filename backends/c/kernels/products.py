@@ -52,17 +52,6 @@ def best_step(count: int, most: int) -> int:
     return min(range(most, 0, -1), key=lambda step: -(-count // step) * (step + 1))
 
 
-def working_type(dtype: DType) -> DType:
-    """The type sums are kept in: ``compute``, and i32 for integers narrower than a byte."""
-    return DType.I32 if dtype.is_integer and dtype.bits < 8 else dtype.compute
-
-
-def finished(k: KernelBuilder, value: Expr, dtype: DType) -> Expr:
-    """A sum in :func:`working_type` as a value of ``dtype``."""
-    work = working_type(dtype)
-    return k.convert(value, work, dtype) if work is DType.I32 is not dtype else value
-
-
 @contextmanager
 def tiles(k: KernelBuilder, name: str, extent: int, size: int) -> Iterator[tuple[Expr, Expr]]:
     """Cover ``0 .. extent`` by tiles of ``size``; yields a tile's start and what to skip in it.

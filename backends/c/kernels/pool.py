@@ -1,0 +1,122 @@
+"""Pooling: one row of the result at a time, one element of the windows after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import ClassVar
+
+from burnish.ir import DType
+from burnish.ir.ops.pool import average_divisors
+
+from ..code import Expr
+from .base import Buffer, KernelBuilder, KernelFamily, register
+from .windows import axis_names, window_axes
+
+Finish = Callable[[Expr, Expr], Expr]
+"""The result from what a window holds after its last tap, and its position in the row."""
+
+
+class _Pool(KernelFamily):
+    """Accumulates a row of the result tap by tap; padding is never read.
+
+    Ranges of taps and of columns are found per row and tap, so the loop over a row has no
+    conditions and reads and writes neighbours.
+    """
+
+    fusable = True
+    combine: ClassVar[str]
+    """What becomes of the accumulated ``a`` with an element ``x``."""
+
+    def start(self, dtype: DType) -> float | int:
+        """What windows hold before the first tap."""
+        raise NotImplementedError
+
+    def finish(self, k: KernelBuilder, outer: Sequence[Expr]) -> Finish:
+        """What to do after the last tap in the row at ``outer``."""
+        return lambda value, _: value
+
+    def emit(self, k: KernelBuilder) -> None:
+        x = k.operand("x")
+        work = x.dtype.compute
+        batch, channels, *extents = k.op.inputs[0].type.static_shape
+        counts = k.op.results[0].type.static_shape[2:]
+        axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
+        inner = axes[-1]
+        *outer_names, name = axis_names("o", len(axes))
+        *tap_names, last_tap = axis_names("k", len(axes))
+        row = k.scratch("row", work, (inner.count,))
+        with ExitStack() as nest:
+            n, c = nest.enter_context(k.loops("n c", (batch, channels)))
+            outer = nest.enter_context(k.loops(" ".join(outer_names), counts[:-1]))
+            with k.loop(name, inner.count) as o:
+                k.write(row, [o], k.literal(self.start(work), work))
+            with ExitStack() as taps:
+                at = []
+                for axis, window, tap_name in zip(axes, outer, tap_names):
+                    low, high = axis.taps(k, tap_name, window)
+                    tap = taps.enter_context(k.loop(tap_name, high, start=low))
+                    at.append(axis.element(window, tap))
+                tap = taps.enter_context(k.loop(last_tap, inner.kernel))
+                low, high = inner.windows(k, name, tap)
+                with k.loop(name, high, start=low) as o:
+                    value = k.load(x, [n, c, *at, inner.element(o, tap)])
+                    k.assign(row.at([o]), k.value(self.combine, work, a=row.at([o]), x=value))
+            finish = self.finish(k, outer)
+            with k.loop(name, inner.count) as o:
+                k.store([n, c, *outer, o], finish(k.load(row, [o]), o))
+
+
+@register
+class MaxPool(_Pool):
+    """The largest element of each window; NaN propagates."""
+
+    name = "max_pool"
+    ops = ("nn.max_pool",)
+    combine = "max(a, x)"
+
+    def start(self, dtype: DType) -> float | int:
+        return -math.inf if dtype.is_float else dtype.integer_range[0]
+
+
+@register
+class AveragePool(_Pool):
+    """The mean of each window; divisors that vary along an axis come from a table."""
+
+    name = "average_pool"
+    ops = ("nn.average_pool",)
+    combine = "a + x"
+
+    def start(self, dtype: DType) -> float | int:
+        return 0.0
+
+    def finish(self, k: KernelBuilder, outer: Sequence[Expr]) -> Finish:
+        work = k.operand("x").dtype.compute
+        extents = k.op.inputs[0].type.static_shape[2:]
+        names = axis_names("count_", len(extents))
+        constant = 1
+        tables: list[Buffer | None] = []
+        for name, divisor in zip(names, average_divisors(k.attributes, extents)):
+            values = [int(value) for value in divisor]
+            if len(set(values)) <= 1:
+                constant *= values[0] if values else 1
+                tables.append(None)
+            else:
+                pointer = k.table(name, work, [k.literal(value, work) for value in values])
+                tables.append(Buffer(pointer, (len(values),), work))
+        size = k.literal(constant, work)
+        for table, at in zip(tables, outer):
+            if table is not None:
+                size = k.value("a * b", work, a=size, b=k.load(table, [at]))
+        if outer and any(table is not None for table in tables[:-1]):
+            size = k.let("size", work, size)
+        columns = tables[-1]
+
+        def finish(value: Expr, o: Expr) -> Expr:
+            if columns is None:
+                return k.value("x / size", work, x=value, size=size)
+            count = k.load(columns, [o])
+            return k.value("x / (size * n)", work, x=value, size=size, n=count)
+
+        return finish

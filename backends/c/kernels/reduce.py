@@ -1,0 +1,165 @@
+"""Reductions along axes: over a run in memory, or over whole rows of neighbouring results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from burnish.ir import DType
+from burnish.ir.dims import product
+
+from ..code import Expr, Index, index
+from .base import Buffer, KernelBuilder, KernelFamily, register
+from .products import regroup, tiles
+
+_LANES = 32
+"""Partial results of a run: independent sums that compilers keep in vectors."""
+_COLUMNS = 64
+"""Neighbouring results that are accumulated together."""
+
+_COMBINE = {
+    "sum": "a + x",
+    "mean": "a + x",
+    "prod": "a * x",
+    "min": "min(a, x)",
+    "max": "max(a, x)",
+    "any": "a or x",
+    "all": "a and x",
+}
+
+
+def neutral(kind: str, dtype: DType) -> float | int | bool:
+    """What a reduction of nothing gives."""
+    if kind in ("min", "max"):
+        low, high = (-math.inf, math.inf) if dtype.is_float else dtype.integer_range
+        return high if kind == "min" else low
+    return kind in ("prod", "all") if dtype is not DType.BOOL else kind == "all"
+
+
+def combine(k: KernelBuilder, kind: str, place: Expr, value: Expr, dtype: DType) -> None:
+    """Take ``value`` into what ``place`` has accumulated."""
+    k.assign(place, k.value(_COMBINE[kind], dtype, a=place, x=value))
+
+
+@register
+class Reduce(KernelFamily):
+    """Sums and other reductions.
+
+    Where the last axis is reduced, a result is a run through memory, taken in lanes when it is
+    long; else neighbouring results are accumulated together, each pass reading neighbours.
+    """
+
+    name = "reduce"
+    ops = ("tensor.reduce",)
+    fusable = True
+
+    def emit(self, k: KernelBuilder) -> None:
+        axes: tuple[int, ...] = k.attributes.axes
+        shape = k.op.inputs[0].type.static_shape
+        # Axes of size 1 do not matter; those at the end must not hide what is contiguous.
+        sized = [axis for axis, size in enumerate(shape) if size != 1]
+        if sized and sized[-1] in axes:
+            _along_memory(k, shape, axes)
+        else:
+            _across_memory(k, shape, axes)
+
+
+def _accumulator(k: KernelBuilder) -> tuple[str, DType, Expr]:
+    kind = k.attributes.kind
+    work = k.operand("x").dtype.compute
+    return kind, work, k.literal(neutral(kind, work), work)
+
+
+def _result(k: KernelBuilder, total: Expr, count: int) -> Expr:
+    """What is stored: the mean is divided here."""
+    dtype = k.operand("x").dtype
+    work = dtype.compute
+    if k.attributes.kind != "mean":
+        return total
+    if dtype.is_float:
+        return k.value("a / n", work, a=total, n=k.literal(count, work))
+    wide = DType.I64 if dtype.is_signed else DType.U64
+    quotient = k.value("a / n", wide, a=k.convert(total, work, wide), n=k.literal(count, wide))
+    return k.convert(quotient, wide, dtype)
+
+
+def _kept_indices(k: KernelBuilder, kept: Sequence[Index], axes: Sequence[int]) -> list[Index]:
+    """Indices of the result from those of the axes that are not reduced, in order."""
+    if not k.attributes.keep_dims:
+        return list(kept)
+    rest = iter(kept)
+    return [index(0) if axis in axes else next(rest) for axis in range(len(axes) + len(kept))]
+
+
+def _along_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
+    kind, work, start = _accumulator(k)
+    x = k.operand("x")
+    kept_axes = [axis for axis in range(len(shape)) if axis not in axes]
+    first = len(shape)
+    while first - 1 in axes or (first and shape[first - 1] == 1):
+        first -= 1
+    run = math.prod(shape[first:])
+    outer = [axis for axis in axes if axis < first]
+    with k.loops("i", [shape[axis] for axis in kept_axes]) as kept:
+        is_long = run >= 2 * _LANES
+        lanes = k.local("lane", work, (_LANES if is_long else 1,))
+        with k.loop("t", lanes.shape[0]) as t:
+            k.write(lanes, [t], start)
+        with k.loops("j", [shape[axis] for axis in outer]) as reduced:
+            at: list[Index] = [index(0)] * first
+            for axis, position in [*zip(kept_axes, kept), *zip(outer, reduced)]:
+                if axis < first:
+                    at[axis] = position
+            row = k.view("row", x, x.reshaped((*shape[:first], run)).offset([*at, 0]), (run,))
+            _accumulate_run(k, kind, lanes, row)
+        if is_long:
+            k.comment("Combine the lanes in pairs.")
+            half = k.index_variable("half", _LANES // 2)
+            with k.block(f"for (; {half} > 0; {half} /= 2)"), k.loop("t", half) as t:
+                combine(k, kind, lanes.at([t]), k.load(lanes, [t + half]), work)
+        count = run * math.prod(shape[axis] for axis in outer)
+        k.store(_kept_indices(k, kept, axes), _result(k, k.load(lanes, [0]), count))
+
+
+def _accumulate_run(k: KernelBuilder, kind: str, lanes: Buffer, row: Buffer) -> None:
+    (run,), (count,) = row.shape, lanes.shape
+    assert isinstance(run, int)
+    assert isinstance(count, int)
+    whole = run - run % count
+    with k.loop("k", whole, step=count) as position:
+        with k.loop("t", count) as t:
+            combine(k, kind, lanes.at([t]), k.load(row, [position + t]), lanes.dtype)
+    with k.loop("t", run - whole) as t:
+        combine(k, kind, lanes.at([t]), k.load(row, [t + whole]), lanes.dtype)
+
+
+def _across_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
+    kind, work, start = _accumulator(k)
+    x = k.operand("x")
+    first = len(shape)
+    while first and first - 1 not in axes:
+        first -= 1
+    tail = len(shape) - first
+    if tail and not regroup(k, [*[1] * (len(k.space) - tail), tail]):
+        first, tail = len(shape) - 1, 1
+    columns = math.prod(shape[first:])
+    kept_axes = [axis for axis in range(first) if axis not in axes]
+    source = x.reshaped((*shape[:first], columns))
+    width = max(1, min(columns, _COLUMNS))
+    with ExitStack() as nest:
+        kept = nest.enter_context(k.loops("i", [shape[axis] for axis in kept_axes]))
+        j, done = nest.enter_context(tiles(k, "column", columns, width))
+        sums = k.local("sum", work, (width,))
+        with k.loop("t", width) as t:
+            k.write(sums, [t], start)
+        with k.loops("j", [shape[axis] for axis in axes]) as reduced:
+            at: list[Index] = [index(0)] * first
+            for axis, position in [*zip(kept_axes, kept), *zip(axes, reduced)]:
+                at[axis] = position
+            with k.loop("t", width) as t:
+                combine(k, kind, sums.at([t]), k.load(source, [*at, j + t]), work)
+        count = math.prod(shape[axis] for axis in axes)
+        with k.loop("t", width, start=done) as t:
+            where = _kept_indices(k, [*kept, j + t] if tail else kept, axes)
+            k.store(where, _result(k, k.load(sums, [t]), count))
