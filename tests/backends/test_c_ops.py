@@ -1,0 +1,79 @@
+"""Every case of the op table through the C backend, against the op's definition.
+
+Cases are compiled many to a module, because a build takes a quarter of a second however small it
+is.  When a batch does not build, its cases are built one by one, so that each tells its own story.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from op_cases import OpCase, assert_close, cases
+
+from burnish.backends.c import compile_module, runner
+from burnish.ir import DType, Module, build_function
+from burnish.ir.errors import Error
+
+BATCH = 48
+COMPLEX = (DType.C64, DType.C128)
+CASES = [
+    case
+    for case in cases()
+    if not any(t is not None and t.dtype in COMPLEX for t in [*case.types, *case.result_types()])
+]
+NUMBERS = {case.id: i for i, case in enumerate(CASES)}
+
+
+def run_together(batch: list[OpCase]) -> list[list[Any]]:
+    """The results of each case, from one module that holds them all."""
+    module = Module("cases")
+    types = {
+        f"c{i}x{j}": t for i, case in enumerate(batch) for j, t in enumerate(case.types) if t
+    }
+    inputs = {
+        f"c{i}x{j}": x
+        for i, case in enumerate(batch)
+        for j, x in enumerate(case.operands)
+        if x is not None
+    }
+    names = [f"c{i}y{j}" for i, case in enumerate(batch) for j in range(len(case.result_types()))]
+    function, b = build_function(module, "main", types, names)
+    args = dict(zip(types, function.args))
+    values = []
+    for i, case in enumerate(batch):
+        operands = [args.get(f"c{i}x{j}") for j in range(len(case.operands))]
+        values += b.create(case.op, operands, case.attributes).results
+    b.ret(*values)
+    outputs = runner(compile_module(module, "c")).run(inputs)
+    return [
+        [outputs[f"c{i}y{j}"] for j in range(len(case.result_types()))]
+        for i, case in enumerate(batch)
+    ]
+
+
+@lru_cache(maxsize=None)
+def batch_results(number: int) -> list[list[Any] | Error]:
+    batch = CASES[number * BATCH : (number + 1) * BATCH]
+    try:
+        return list(run_together(batch))
+    except Error:
+        return [alone(case) for case in batch]
+
+
+def alone(case: OpCase) -> list[Any] | Error:
+    try:
+        return run_together([case])[0]
+    except Error as error:
+        return error
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_c_computes_what_the_op_means(case: OpCase) -> None:
+    number = NUMBERS[case.id]
+    results = batch_results(number // BATCH)[number % BATCH]
+    if isinstance(results, Error):
+        raise results
+    for actual, expected in zip(results, case.expected()):
+        assert_close(actual, expected, case.id)
