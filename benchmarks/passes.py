@@ -1,6 +1,6 @@
 """Time of the standard pipeline on long chains: it must grow linearly.
 
-    python benchmarks/passes.py [--ops 5000 10000 20000]
+python benchmarks/passes.py [--ops 5000 10000 20000]
 """
 
 from __future__ import annotations

@@ -27,12 +27,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, Union, get_type_hints, overload
+from typing import Any, ClassVar, TypeVar, get_type_hints, overload
 
 from burnish.ir import Function, Listener, Module, Rewriter
 from burnish.ir.errors import PassError
 
-OptionValue = Union[bool, int, float, str]
+OptionValue = bool | int | float | str
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
@@ -139,6 +139,7 @@ def register_pass(target: Any = None, *, name: str = "") -> Any:
         ValueError: the name is taken or not kebab-case.
     """
     if target is None:
+
         def enter(function: PassFunction) -> PassFunction:
             _enter(_from_function(function, name))
             return function

@@ -1,7 +1,7 @@
 """Running pipelines: passes in order, watched by instruments, with a report.
 
-    report = run_pipeline(module, "canonicalize,fold,fuse{max-inputs=8}", verify="each")
-    print(report)
+report = run_pipeline(module, "canonicalize,fold,fuse{max-inputs=8}", verify="each")
+print(report)
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 from burnish.ir import Block, Module, Trait
 from burnish.ir.errors import Error, UsageError
@@ -18,7 +17,7 @@ from .base import Pass, PassContext
 from .instruments import Instrument, VerifyEach
 from .pipeline import parse_pipeline, pipeline_text
 
-Pipeline = Union[str, Sequence[Pass]]
+Pipeline = str | Sequence[Pass]
 
 
 @dataclass(frozen=True)

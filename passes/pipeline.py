@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedInput
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from burnish.ir.errors import ParseError, PassError, clip
 
@@ -83,8 +83,8 @@ def _place(token: Token) -> str:
 
 
 def _fail(text: str, error: UnexpectedInput) -> NoReturn:
-    line, column = max(error.line, 1), max(error.column, 1)
-    if error.line < 0:  # the end of the text
+    line, column = error.line, error.column
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         lines = text.split("\n")
         line, column = len(lines), len(lines[-1]) + 1
     allowed = getattr(error, "accepts", None) or getattr(error, "expected", None)

@@ -51,9 +51,7 @@ def rebuild_region(
         if op is not terminator:
             builder.insert(clone_op(op, values))
     builder.location = terminator.location
-    builder.create(
-        terminator.name, [values[region.results[index]] for index in kept_results]
-    )
+    builder.create(terminator.name, [values[region.results[index]] for index in kept_results])
     return block
 
 

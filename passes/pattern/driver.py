@@ -109,11 +109,13 @@ class _Driver:
         except TypeInferenceError as error:
             # Symbolic shapes that cannot be proved to fit, encodings that cannot be moved.
             if self._rewriter.changes != changes:
-                raise error.located(f"pattern {pattern.name} ({pattern.where})")
+                raise error.located(f"pattern {pattern.name} ({pattern.where})") from None
             self._context.refusals[pattern.name, "the replacement has no type"] += 1
             return False
         except Error as error:
-            raise error.located(f"pattern {pattern.name} ({pattern.where})", str(op.location))
+            raise error.located(
+                f"pattern {pattern.name} ({pattern.where})", str(op.location)
+            ) from None
         if self._rewriter.changes == changes:
             raise InternalError(f"pattern {pattern.name} ({pattern.where}) changed nothing")
         if op.parent is not None:
@@ -124,7 +126,7 @@ class _Driver:
     def _check_types(op: Op, values: Sequence[Value]) -> None:
         for old, new in zip(op.results, values):
             if old.type != new.type:
-                raise Refusal(f"the replacement has another type", (old, new))
+                raise Refusal("the replacement has another type", (old, new))
 
     def _endless(self, step: _Step, op: Op) -> None:
         names: dict[str, None] = {}

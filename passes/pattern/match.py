@@ -8,14 +8,14 @@ before its last question.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, Union
+from typing import NoReturn
 
 import numpy as np
 
 from burnish.ir import Array, Attributes, Builder, Constant, Location, Op, Rewriter, Value
 from burnish.ir.dims import Dim
 
-Outcome = Union[Value, Sequence[Value], None]
+Outcome = Value | Sequence[Value] | None
 """What a pattern returns: values that replace the root's results; None when it has changed the
 graph itself, through the match's rewriter."""
 
@@ -126,9 +126,7 @@ class Match:
         """A new op with one result, right before the root."""
         return self.builder.create(name, operands, attributes).result
 
-    def rebuild(
-        self, op: Op, operands: Sequence[Value | None], **changes: object
-    ) -> Value:
+    def rebuild(self, op: Op, operands: Sequence[Value | None], **changes: object) -> Value:
         """A copy of ``op`` (one result) right before the root, with other operands.
 
         ``changes`` replace attributes.

@@ -1,11 +1,11 @@
 """Patterns as data, and sets of them.
 
-    CANONICAL = PatternSet("canonicalize")
+CANONICAL = PatternSet("canonicalize")
 
-    @CANONICAL.pattern("neg-neg", "math.neg")
-    def neg_neg(m: Match) -> Outcome:
-        '''-(-x) is x.'''
-        return m.producer(m.operand(0), "math.neg").operands[0]
+@CANONICAL.pattern("neg-neg", "math.neg")
+def neg_neg(m: Match) -> Outcome:
+    '''-(-x) is x.'''
+    return m.producer(m.operand(0), "math.neg").operands[0]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Union
+from typing import ClassVar
 
 from burnish.ir import Function, OpDef, Trait
 
@@ -22,7 +22,7 @@ from ..base import FunctionPass, PassContext
 from .match import Match, Outcome
 
 RewriteFunction = Callable[[Match], Outcome]
-Root = Union[str, Trait]
+Root = str | Trait
 
 EXACT = "exact"
 ROUNDING = "rounding"

@@ -36,7 +36,7 @@ def _vector(m: Match, value: Value, axis: int, rank: int, channels: int) -> Arra
 
 
 class Linear:
-    """A convolution or matmul with constant weights, as a map whose channels can be scaled.
+    """A convolution or matmul as a linear map whose channels can be scaled and shifted.
 
     Attributes:
         op: the convolution or matmul.
@@ -46,19 +46,17 @@ class Linear:
 
     def __init__(self, m: Match, op: Op) -> None:
         self.op = op
+        self._match = m
         self._value = m.needed(op.operands[1])
-        m.require(self._value.has_one_use, "the weights are used elsewhere too", self._value)
-        data = m.constant(self._value)
-        m.require(data.dtype.kind == "f", "the weights are not floating", self._value)
-        self._data = data
         result = op.result.type
+        m.require(result.dtype.numpy.kind == "f", "not floating", op.result)
         self.axis = result.rank - 1 if op.name == "nn.matmul" else 1
         (self.channels,) = m.static([result.shape[self.axis]])
 
     @cached_property
     def weights(self) -> Array:
-        """The constant weights, in f64."""
-        return self._data.astype(np.float64)
+        """The weights in f64; they must be constant."""
+        return self._match.constant(self._value).astype(np.float64)
 
     @property
     def _groups(self) -> int:
@@ -99,31 +97,30 @@ class Linear:
         """Convolution weights [M, C/g, k...] as [g, M/g, C/g, k...]."""
         return self.weights.reshape(self._groups, -1, *self.weights.shape[1:])
 
-    def bias(self, m: Match) -> Array:
+    def bias(self) -> Array:
         """The bias [channels] in f64; 0 where there is none."""
         if len(self.op.operands) < 3 or self.op.operands[2] is None:
             return np.zeros(self.channels)
-        value = self.op.operands[2]
         rank = 1 if self.op.name != "nn.matmul" else self.op.result.type.rank
-        return _vector(m, value, rank - 1, rank, self.channels)
+        return _vector(self._match, self.op.operands[2], rank - 1, rank, self.channels)
 
-    def rebuilt(self, m: Match, x: Value | None, weights: Array | None, bias: Array) -> Value:
-        """The op with new weights (None: the old ones) and bias.
+    def rebuilt(self, x: Value | None, weights: Array | None, bias: Array) -> Value:
+        """The op with new weights (None: the old ones) and bias, right before the root.
 
-        Refuses, before anything is built, where a number overflows.
+        Refuses, before anything is built, where a number overflows, or where the old weights
+        would be kept beside the new ones.
         """
-        dtype = self.op.result.type.dtype.numpy
+        m, dtype = self._match, self.op.result.type.dtype.numpy
         with np.errstate(over="ignore"):
             new_bias = bias.astype(dtype)
-            shape = self._data.shape
-            new_weights = None if weights is None else weights.reshape(shape).astype(dtype)
-        finite = np.isfinite(new_bias).all() and (
-            new_weights is None or np.isfinite(new_weights).all()
-        )
-        m.require(bool(finite), "a new weight or bias is not finite")
+        m.require(bool(np.isfinite(new_bias).all()), "a new bias is not finite")
         w = self._value
-        if new_weights is not None:
-            w = m.build_constant(new_weights, self._value.name)
+        if weights is not None:
+            m.require(w.has_one_use, "the weights are used elsewhere too", w)
+            with np.errstate(over="ignore"):
+                new_weights = weights.reshape(w.type.static_shape).astype(dtype)
+            m.require(bool(np.isfinite(new_weights).all()), "a new weight is not finite")
+            w = m.build_constant(new_weights, w.name)
         b = m.build_constant(new_bias) if bias.any() else None
         return m.rebuild(self.op, [x, w, b])
 
@@ -145,8 +142,8 @@ def batch_norm_into_weights(m: Match) -> Outcome:
     linear = Linear(m, op)
     m.require(linear.axis == 1, "the batch norm's channels are not those of the matmul")
     scale, shift = _normalization(m, m.op)
-    bias = linear.bias(m) * scale + shift
-    return linear.rebuilt(m, op.operands[0], linear.scaled(scale), bias)
+    bias = linear.bias() * scale + shift
+    return linear.rebuilt(op.operands[0], linear.scaled(scale), bias)
 
 
 @AFFINE.pattern("batch-norm-to-scale", "nn.batch_norm", promise=ROUNDING)
@@ -180,8 +177,8 @@ def scale_into_weights(m: Match) -> Outcome:
         with np.errstate(all="ignore"):
             factor = 1 / factor
     m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
-    bias = linear.bias(m) * factor
-    return linear.rebuilt(m, op.operands[0], linear.scaled(factor), bias)
+    bias = linear.bias() * factor
+    return linear.rebuilt(op.operands[0], linear.scaled(factor), bias)
 
 
 @AFFINE.pattern("shift-into-bias", "math.add", "math.sub", promise=ROUNDING)
@@ -190,8 +187,8 @@ def shift_into_bias(m: Match) -> Outcome:
     op = m.producer(m.operand(0), *LINEAR, one_use=True)
     linear = Linear(m, op)
     shift = _constant_operand(m, linear)
-    bias = linear.bias(m) + (shift if m.op.name == "math.add" else -shift)
-    return linear.rebuilt(m, op.operands[0], None, bias)
+    bias = linear.bias() + (shift if m.op.name == "math.add" else -shift)
+    return linear.rebuilt(op.operands[0], None, bias)
 
 
 def _input_constant(m: Match, linear: Linear, before: Op) -> Array:
@@ -213,7 +210,7 @@ def input_scale_into_weights(m: Match) -> Outcome:
     factor = _input_constant(m, linear, multiplication)
     m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
     weights = linear.with_scaled_input(factor)
-    return linear.rebuilt(m, multiplication.operands[0], weights, linear.bias(m))
+    return linear.rebuilt(multiplication.operands[0], weights, linear.bias())
 
 
 @AFFINE.pattern("input-shift-into-bias", "nn.conv", "nn.matmul", promise=ROUNDING)
@@ -221,11 +218,13 @@ def input_shift_into_bias(m: Match) -> Outcome:
     """A per-channel addend before a convolution without padding, or before a matmul."""
     addition = m.producer(m.operand(0), "math.add", "math.sub", one_use=True)
     linear = Linear(m, m.op)
-    m.require(m.needed(m.op.operands[1]).type.rank == 2 or m.op.name == "nn.conv", "a batch of matrices")
+    m.require(
+        m.needed(m.op.operands[1]).type.rank == 2 or m.op.name == "nn.conv", "a batch of matrices"
+    )
     padded = m.op.name == "nn.conv" and any(m.op.attributes.pads)
     m.require(not padded, "padding would not be shifted")
     shift = _input_constant(m, linear, addition)
     m.require(bool(np.isfinite(shift).all()), "the addend is not finite")
     change = linear.response(shift)
-    bias = linear.bias(m) + (change if addition.name == "math.add" else -change)
-    return linear.rebuilt(m, addition.operands[0], None, bias)
+    bias = linear.bias() + (change if addition.name == "math.add" else -change)
+    return linear.rebuilt(addition.operands[0], None, bias)

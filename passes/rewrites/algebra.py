@@ -13,7 +13,7 @@ import numpy as np
 
 from burnish.ir import Array, DType, Kind, Op, Trait, Value
 
-from ..pattern import Match, Outcome
+from ..pattern import Match, Outcome, Refusal
 from ..pattern.table import ROUNDING
 from .sets import CANONICAL
 
@@ -192,7 +192,7 @@ def add_negated(m: Match) -> Outcome:
         if negation is not None and negation.name == "math.neg":
             m.absorb(negation)
             return m.build("math.sub", m.operand(x), negation.operands[0])
-    m.refuse("no operand is negated")
+    raise Refusal("no operand is negated")
 
 
 @CANONICAL.pattern("subtract-negated", "math.sub")

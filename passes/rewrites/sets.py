@@ -15,4 +15,3 @@ AFFINE = PatternSet("fold-batch-norm")
 
 PADS = PatternSet("fold-pad")
 """Padding into the ops that pad by themselves."""
-

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from burnish.ir import Trait, broadcast_shapes
 from burnish.ir.errors import TypeInferenceError
 
-from ..pattern import Match, Outcome
+from ..pattern import Match, Outcome, Refusal
 from .algebra import filled_with
 from .sets import CANONICAL
 
@@ -62,7 +64,7 @@ def elementwise_of_broadcast(m: Match) -> Outcome:
             m.absorb(producer)
             return m.rebuild(m.op, operands)
         operands[index] = value
-    m.refuse("no operand is broadcast in vain")
+    raise Refusal("no operand is broadcast in vain")
 
 
 @CANONICAL.pattern("transpose-to-same", "tensor.transpose", benefit=3)
@@ -134,7 +136,7 @@ def slice_of_concat(m: Match) -> Outcome:
             starts = [*a.starts[:axis], start - offset, *a.starts[axis + 1 :]]
             return m.build("tensor.slice", value, starts=starts, sizes=a.sizes, steps=a.steps)
         offset += extent
-    m.refuse("several operands are read")
+    raise Refusal("several operands are read")
 
 
 @CANONICAL.pattern("concat-of-one", "tensor.concat", benefit=3)
@@ -170,7 +172,7 @@ def concat_of_slices(m: Match) -> Outcome:
     """Neighbouring slices of one tensor, put together again, are one slice."""
     axis = m.op.attributes.axis
     operands = list(m.op.inputs)
-    for index, (left, right) in enumerate(zip(operands, operands[1:])):
+    for index, (left, right) in enumerate(pairwise(operands)):
         first, second = left.op, right.op
         if first is None or second is None or {first.name, second.name} != {"tensor.slice"}:
             continue
@@ -186,7 +188,7 @@ def concat_of_slices(m: Match) -> Outcome:
             joined = m.build("tensor.slice", x, starts=a.starts, sizes=sizes, steps=a.steps)
             operands[index : index + 2] = [joined]
             return m.build("tensor.concat", *operands, axis=axis)
-    m.refuse("no two neighbours are slices that meet")
+    raise Refusal("no two neighbours are slices that meet")
 
 
 @CANONICAL.pattern("pad-by-nothing", "tensor.pad", benefit=3)

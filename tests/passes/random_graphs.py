@@ -240,7 +240,12 @@ class GraphMaker:
         shape = (columns, depth) if transpose_b else (depth, columns)
         c = self.constant((columns,)) if self.random.random() < 0.3 else None
         return self.builder(
-            "nn.matmul", x, self.constant(shape), c, transpose_a=transpose_a, transpose_b=transpose_b
+            "nn.matmul",
+            x,
+            self.constant(shape),
+            c,
+            transpose_a=transpose_a,
+            transpose_b=transpose_b,
         )
 
     def convolution(self) -> Value | None:

@@ -370,8 +370,8 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "fuse-limits": (
         "fuse{max-inputs=3,max-ops=4}",
-        """func @main(%a: tensor<f32[4]>, %b: tensor<f32[4]>, %c: tensor<f32[4]>, %d: tensor<f32[4]>)
-            -> ("y": tensor<f32[4]>, "z": tensor<f32[4]>) {
+        """func @main(%a: tensor<f32[4]>, %b: tensor<f32[4]>, %c: tensor<f32[4]>,
+            %d: tensor<f32[4]>) -> ("y": tensor<f32[4]>, "z": tensor<f32[4]>) {
           %0 = math.add(%a, %b)
           %1 = math.add(%0, %c)
           %2 = math.add(%1, %d)
