@@ -11,14 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Function
+from burnish.ir import Function, TensorType
 
 from ..target import OptionValue, Target
 from . import helpers
 from .code import INDENT, MAX_LINE, CodeWriter, comment_text
 from .header import header_text
-from .plan import ARENA, INPUT, OUTPUT, BranchStep, CallStep, CopyStep, Plan, Step, Storage
-from .select import Kernel, Selection
+from .plan import ARENA, INPUT, OUTPUT, BranchStep, CallStep, CopyStep, LoopStep, Plan, Step, Storage
+from .kernels.base import Parameter
+from .kernels.unit import Unit
+from .select import Kernel, Selection, describe
 from .weights import (
     WeightLayout,
     assertions_text,
@@ -47,15 +49,8 @@ class Program:
 
 def weight_layout(function: Function, plan: Plan, alignment: int) -> WeightLayout:
     """A place for each constant that some step reads, in the order of first use."""
-    read: list[Storage] = []
-    for step in plan.walk():
-        if isinstance(step, CallStep):
-            read += [s.root for s in step.operands if s is not None]
-        else:
-            read.append(step.source.root if isinstance(step, CopyStep) else step.condition.root)
-    return lay_out(
-        ((s.constant, s.name) for s in read if s.constant is not None), alignment
-    )
+    read = (storage.root for step in plan.walk() for storage in step.reads)
+    return lay_out(((s.constant, s.name) for s in read if s.constant is not None), alignment)
 
 
 def emit(program: Program) -> dict[str, str | bytes]:
@@ -214,27 +209,22 @@ class _Source:
             f"{''.join(unused)}{kernel.body}{end}}}\n"
         )
 
-    def parameter(self, kernel: Kernel, parameter: object) -> str:
-        from .kernels.base import Parameter
-
-        assert isinstance(parameter, Parameter)
+    def parameter(self, kernel: Kernel, parameter: Parameter) -> str:
         const = "const " if parameter.kind == "operand" else ""
         alone = (kernel, parameter.kind, parameter.index) not in self.shared
         restrict = "restrict " if alone else ""
         return f"{const}{parameter.c_type} *{restrict}{parameter.name}"
 
     def describe(self, kernel: Kernel) -> str:
-        from .select import _describe
-
         op = kernel.origin
         operands = ", ".join(_short(t) for t in op.operand_types if t is not None)
         results = ", ".join(_short(t) for t in op.result_types)
         attributes = ", ".join(
-            f"{key} = {_attribute(value)}" for key, value in _main(op).attributes.items()
+            f"{key} = {_attribute(value)}" for key, value in Unit.of(op).main.attributes.items()
         )
         settings = f" {{{attributes}}}" if attributes else ""
         where = f". First used for {op.location}" if op.location else ""
-        return f"{_describe(op)}{settings}: ({operands}) -> {results}{where}."
+        return f"{describe(op)}{settings}: ({operands}) -> {results}{where}."
 
     # run ---------------------------------------------------------------------------------
 
@@ -327,13 +317,42 @@ class _Source:
                 source, to = self.pointer(step.source, ""), self.pointer(step.to, "")
                 if step.to.bytes:
                     writer.line(f"memcpy({to}, {source}, {step.to.bytes});")
-            else:
+            elif isinstance(step, BranchStep):
                 self.branch(writer, step)
+            else:
+                self.loop(writer, step)
+
+    def loop(self, writer: CodeWriter, step: LoopStep) -> None:
+        iteration = f"*{self.pointer(step.iteration, 'int64_t')}"
+        condition = f"*{self.pointer(step.condition, 'uint8_t')}"
+        writer.comment(str(step.op.location) if step.op.location else "loop")
+        self.steps(writer, step.before)
+        start = f"*{self.pointer(step.start, 'const uint8_t')}" if step.start else "1"
+        limit = f"{iteration} < *{self.pointer(step.trip_count, 'const int64_t')} && " if (
+            step.trip_count
+        ) else ""
+        writer.line(f"{condition} = {start};")
+        writer.line(f"{iteration} = 0;")
+        with writer.block(f"while ({limit}{condition} != 0)"):
+            if step.scans:
+                with writer.block(f"if ({iteration} >= {step.iterations})"):
+                    writer.line(f"return {self.macro}_ERROR_LOOP;")
+            self.steps(writer, step.body)
+            for source, target in step.scans:
+                to = self.pointer(target, "unsigned char")
+                if source.bytes:
+                    place = f"{to} + (size_t){iteration} * {source.bytes}"
+                    writer.line(f"memcpy({place}, {self.pointer(source, '')}, {source.bytes});")
+            self.steps(writer, step.after)
+            writer.line(f"{iteration} += 1;")
+        if step.scans:
+            with writer.block(f"if ({iteration} != {step.iterations})"):
+                writer.line(f"return {self.macro}_ERROR_LOOP;")
 
     def branch(self, writer: CodeWriter, step: BranchStep) -> None:
         condition = self.pointer(step.condition, "const uint8_t")
         writer.comment(str(step.op.location) if step.op.location else "conditional")
-        writer.line(f"if (*{_postfix(condition)} != 0) {{")
+        writer.line(f"if (*{condition} != 0) {{")
         yes, no = step.regions
         with writer.indented():
             self.steps(writer, yes)
@@ -386,17 +405,7 @@ class _Source:
         return f"w->{self.members[root.constant]}"
 
 
-def _main(op: object) -> object:
-    from .kernels.unit import Unit
-
-    return Unit.of(op).main  # type: ignore[arg-type]
-
-
-def _postfix(text: str) -> str:
-    return text
-
-
-def _short(type_: object) -> str:
+def _short(type_: TensorType) -> str:
     return comment_text(str(type_).removeprefix("tensor<").removesuffix(">"))
 
 

@@ -34,7 +34,8 @@ def header_text(
         f"/* What {name}_run returns. */\n"
         f"#define {macro}_OK 0\n"
         f"#define {macro}_ERROR_INDEX 1 /* an index tensor points out of range */\n"
-        f"#define {macro}_ERROR_WEIGHTS 2 /* weights are not loaded, or do not fit */\n",
+        f"#define {macro}_ERROR_WEIGHTS 2 /* weights are not loaded, or do not fit */\n"
+        f"#define {macro}_ERROR_LOOP 3 /* a loop ran more or less often than declared */\n",
         "/* Activation memory. */\n"
         f"#define {macro}_ARENA_BYTES {plan.arena_bytes}\n"
         f"#define {macro}_ARENA_ALIGNMENT {plan.alignment}\n",

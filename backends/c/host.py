@@ -33,6 +33,7 @@ SHOWN_LINES = 12
 RUN_ERRORS = {
     1: "an index tensor points out of range",
     2: "the weights are not loaded, or do not fit",
+    3: "a loop ran more or less often than its results allow",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Union
 
 from burnish.ir import Block, Constant, Function, Op, Trait, Value
 from burnish.ir.errors import InternalError
@@ -59,14 +60,30 @@ class CallStep:
     results: tuple[Storage, ...]
     scratch: Storage | None
 
+    @property
+    def reads(self) -> list[Storage]:
+        return [storage for storage in self.operands if storage is not None]
+
+    @property
+    def inner(self) -> tuple[Step, ...]:
+        return ()
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CopyStep:
-    """Copy bytes: for outputs that are inputs, constants, or outputs already."""
+    """Copy bytes: where a value already lies somewhere it cannot move away from."""
 
     number: int
     source: Storage
     to: Storage
+
+    @property
+    def reads(self) -> list[Storage]:
+        return [self.source]
+
+    @property
+    def inner(self) -> tuple[Step, ...]:
+        return ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,8 +94,46 @@ class BranchStep:
     condition: Storage
     regions: tuple[tuple[Step, ...], ...]
 
+    @property
+    def reads(self) -> list[Storage]:
+        return [self.condition]
 
-Step = CallStep | CopyStep | BranchStep
+    @property
+    def inner(self) -> tuple[Step, ...]:
+        return tuple(step for region in self.regions for step in region)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LoopStep:
+    """Run ``before`` once, then ``body`` as often as trip count and condition allow.
+
+    ``iteration`` and ``condition`` are the memory of the body's first two arguments; ``start``
+    the initial condition (None: true); ``scans`` pairs a value of the body with the result that
+    collects it.  ``iterations`` is how often the loop must run when there are scans, else -1.
+    """
+
+    op: Op
+    trip_count: Storage | None
+    start: Storage | None
+    iteration: Storage
+    condition: Storage
+    before: tuple[Step, ...]
+    body: tuple[Step, ...]
+    scans: tuple[tuple[Storage, Storage], ...]
+    after: tuple[Step, ...]
+    iterations: int
+
+    @property
+    def reads(self) -> list[Storage]:
+        optional = [self.trip_count, self.start, *(source for source, _ in self.scans)]
+        return [storage for storage in optional if storage is not None]
+
+    @property
+    def inner(self) -> tuple[Step, ...]:
+        return (*self.before, *self.body, *self.after)
+
+
+Step = Union[CallStep, CopyStep, BranchStep, LoopStep]
 
 
 @dataclass(frozen=True)
@@ -134,11 +189,27 @@ def _show(steps: Sequence[Step], lines: list[str], indent: str) -> None:
             lines.append(
                 f"{indent}{step.number}: copy {place_of(step.source)} -> {place_of(step.to)}"
             )
-        else:
+        elif isinstance(step, BranchStep):
             lines.append(f"{indent}if {place_of(step.condition)}")
             for name, region in zip(("then", "else"), step.regions):
                 lines.append(f"{indent}{name}")
                 _show(region, lines, indent + "  ")
+        else:
+            _show_loop(step, lines, indent)
+
+
+def _show_loop(step: LoopStep, lines: list[str], indent: str) -> None:
+    _show(step.before, lines, indent)
+    limit = f" at most {place_of(step.trip_count)} times" if step.trip_count else ""
+    start = f" if {place_of(step.start)}" if step.start else ""
+    lines.append(
+        f"{indent}loop{start}{limit}, iteration {place_of(step.iteration)}, "
+        f"while {place_of(step.condition)}"
+    )
+    _show(step.body, lines, indent + "  ")
+    for source, target in step.scans:
+        lines.append(f"{indent}  append {place_of(source)} -> {place_of(target)}")
+    _show(step.after, lines, indent + "  ")
 
 
 def place_of(storage: Storage) -> str:
@@ -152,9 +223,7 @@ def place_of(storage: Storage) -> str:
 def _walk(steps: Sequence[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        if isinstance(step, BranchStep):
-            for region in step.regions:
-                yield from _walk(region)
+        yield from _walk(step.inner)
 
 
 def plan(function: Function, selection: Selection, alignment: int) -> Plan:
@@ -198,6 +267,11 @@ def _bytes(value: Value) -> int:
     size = value.type.bytes
     assert isinstance(size, int)
     return size
+
+
+def _padded(op: Op) -> list[Value | None]:
+    """The operands, with None for trailing optional ones that are not written."""
+    return [*op.operands, *[None] * (2 - len(op.operands))]
 
 
 def _align(size: int, alignment: int) -> int:
@@ -253,8 +327,10 @@ class _Planner:
                 )
             elif Trait.VIEW in op.opdef.traits:
                 self.storage[op.results[0]] = self.of(op.inputs[0])
-            elif op.regions and op.name != "core.group":
+            elif op.name == "control.if":
                 steps.append(self.branch(op))
+            elif op.name == "control.loop":
+                steps.append(self.loop(op))
             else:
                 steps += self.call(op)
         return steps
@@ -303,6 +379,61 @@ class _Planner:
         for value in op.inputs:  # the regions read them until the very end
             self.use(value)
         return BranchStep(op, condition, tuple(regions))
+
+    def loop(self, op: Op) -> LoopStep:
+        """Carried values live in the results' memory; what the body yields is copied there."""
+        (body,) = op.regions
+        carried: int = op.attributes.carried
+        trip_count, start = (self.use(v) if v is not None else None for v in _padded(op)[:2])
+        values = [v for v in op.operands[2:] if v is not None]
+        results = [self.new(v) for v in op.results]
+        before = [
+            self.copy(self.use(value), result) for value, result in zip(values[:carried], results)
+        ]
+        iteration, condition = self.new(body.args[0]), self.new(body.args[1])
+        for arg, result in zip(body.args[2:], results[:carried]):
+            self.storage[arg] = result
+        for arg, value in zip(body.args[2 + carried :], values[carried:]):
+            self.storage[arg] = self.of(value)
+        self.step += 1
+        steps = self.block(body)
+        yielded = [self.use(v) for v in body.results]
+        scans = tuple(zip(yielded[1 + carried :], results[carried:]))
+        after = self.carry(yielded[: 1 + carried], [condition, *results[:carried]])
+        for storage in (*yielded, iteration, condition, *results):
+            storage.root.last = max(storage.root.last, self.step)
+        for value in op.inputs:  # the body reads them in every iteration
+            self.use(value)
+        self.step += 1
+        iterations = op.attributes.iterations if scans else -1
+        return LoopStep(
+            op, trip_count, start, iteration, condition, tuple(before), tuple(steps), scans,
+            tuple(after), iterations,
+        )
+
+    def carry(self, sources: Sequence[Storage], targets: Sequence[Storage]) -> list[Step]:
+        """Copy the body's results to where the next iteration reads them, all at once."""
+        parked: list[Step] = []
+        copies: list[Step] = []
+        roots = [target.root for target in targets]
+        for source, target in zip(sources, roots):
+            if source.root is target:
+                continue
+            if any(source.root is other for other in roots):
+                # Another copy may overwrite it first (carried values that swap places).
+                aside = Storage(
+                    ARENA, source.bytes, f"parked {source.name}", first=self.step, last=self.step
+                )
+                self.arena.append(aside)
+                parked.append(CopyStep(self.step, source, aside))
+                source = aside
+            copies.append(CopyStep(self.step, source, target))
+        return parked + copies
+
+    def copy(self, source: Storage, to: Storage) -> CopyStep:
+        step = CopyStep(self.step, source, to)
+        self.step += 1
+        return step
 
     def outputs(self, function: Function) -> list[Step]:
         """Turn the memory of results into the caller's outputs, or copy what cannot be."""

@@ -72,16 +72,16 @@ class Selection:
             for choice in choices:
                 types = ", ".join(str(t) for t in choice.op.result_types)
                 if choice.kernel is None:
-                    lines.append(f"{indent}{choice.op.name} -> branches : {types}")
-                    for region in choice.regions:
-                        lines.append(f"{indent}  region")
+                    lines.append(f"{indent}{choice.op.name} : {types}")
+                    for name, region in zip(choice.op.opdef.regions, choice.regions):
+                        lines.append(f"{indent}  {name}")
                         show(region, indent + "    ")
                     continue
                 kernel = choice.kernel
                 details = "".join(f" {name}={value}" for name, value in choice.details)
                 scratch = f" scratch={kernel.scratch}" if kernel.scratch else ""
                 lines.append(
-                    f"{indent}{_describe(choice.op)} -> {kernel.family}#{numbers[kernel]}"
+                    f"{indent}{describe(choice.op)} -> {kernel.family}#{numbers[kernel]}"
                     f"{details}{scratch} : {types}"
                 )
 
@@ -96,7 +96,8 @@ def _walk(choices: Sequence[Choice]) -> Iterator[Choice]:
             yield from _walk(region)
 
 
-def _describe(op: Op) -> str:
+def describe(op: Op) -> str:
+    """The op's name; for a group the names of its ops."""
     if op.name != "core.group":
         return op.name
     unit = Unit.of(op)
@@ -151,7 +152,7 @@ class _Selector:
             self.report(f"{what} of element type {value.type.dtype}", value.op)
 
     def report(self, what: str, op: Op | None) -> None:
-        where = str(op.location) if op is not None else ""
+        where = str(op.location) if op is not None and op.location else ""
         self.problems.setdefault(what, []).append(where)
 
     def raise_problems(self) -> None:
@@ -172,9 +173,6 @@ class _Selector:
 
     def choose(self, op: Op) -> Choice | None:
         if op.name in CONTROL_FLOW:
-            if op.name == "control.loop":
-                self.report(op.name, op)
-                return None
             return Choice(op, None, regions=tuple(map(self.block, op.regions)))
         key = signature(op)
         if key not in self.known:
