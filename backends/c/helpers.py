@@ -315,7 +315,8 @@ def _define_order(dtype: DType) -> None:
         after = f"@_after_{order}_{dtype.compute}"
         _define(
             f"sift_{order}_{dtype}", "void",
-            f"const {c_type} *x, int64_t *heap, ptrdiff_t stride, ptrdiff_t root, ptrdiff_t size",
+            f"const {c_type} *x, int64_t *heap, ptrdiff_t stride,\n"
+            "    ptrdiff_t root, ptrdiff_t size",
             "const int64_t moved = heap[root * stride];\n"
             f"const {value} p = {element.format('moved * stride')};\n"
             "ptrdiff_t child;\n"

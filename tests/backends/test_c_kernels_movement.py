@@ -342,7 +342,7 @@ def batches(case: st.SearchStrategy[Case]) -> st.SearchStrategy[list[Case]]:
 
 # A build per example is slow: no shrinking, the failing op of a batch is named anyway.
 few = settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large,
@@ -374,7 +374,7 @@ def test_quantization(cases: list[Case]) -> None:
     assert_same(cases)
 
 
-@settings(few, max_examples=3)
+@settings(few, max_examples=2)
 @given(batches(st.one_of(movements, indexings, selections(), quantizations())))
 def test_sanitizers_are_silent(cases: list[Case]) -> None:
     assert_same(cases, sanitize=True)

@@ -59,7 +59,8 @@ class Grid:
     def loops(self) -> Iterator[Place]:
         """The loops; the caller writes their body."""
         k, (before, extent, after) = self._k, self.shape
-        with k.loop("i", before) as i, k.loop("g", self._groups) as group:
+        letter = "c" if self._group == 1 else "g"
+        with k.loop("i", before) as i, k.loop(letter, self._groups) as group:
             start = group * self._group
             end = start + self._group
             if extent % self._group:
@@ -70,6 +71,10 @@ class Grid:
                     yield Place((i, n, j), *parameters)
                 return
             parameters = self._parameters(group)
+            if self._group == 1:
+                with k.loop("j", after) as j:
+                    yield Place((i, group, j), *parameters)
+                return
             with k.loop("n", end, start=start) as n, k.loop("j", after) as j:
                 yield Place((i, n, j), *parameters)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from burnish.ir.dims import Dim
 from burnish.ir.errors import InternalError
 
-from ..code import Expr, Index, conditional, index
+from ..code import ADDITIVE, Expr, Index, conditional, index
 from ..elements import storage_type
 from .base import Buffer, KernelBuilder
 
@@ -240,7 +240,11 @@ def _block_end(k: KernelBuilder, axis: int, start: Expr, size: int) -> Expr:
 def _pointer(view: View) -> Expr:
     offset = index(view.offset)
     name = view.buffer.pointer
-    return Expr(name) if offset.value == 0 else Expr(f"{name} + {offset}", 12)
+    if offset.value == 0:
+        return Expr(name)
+    # A difference comes first: on the way from left to right the pointer could leave its array.
+    text = f"({offset})" if " - " in offset.text else offset.text
+    return Expr(f"{name} + {text}", ADDITIVE)
 
 
 def _bytes(count: int, buffer: Buffer) -> str:

@@ -38,7 +38,8 @@ class TopK(KernelFamily):
                 return indices.at((i, n, j))
 
             def restore(root: Expr | int, size: Expr | int) -> None:
-                k.statement(f"{sift}({line}, {heap}, {after}, {root}, {size})")
+                if a.k > 1:
+                    k.statement(f"{sift}({line}, {heap}, {after}, {root}, {size})")
 
             def element(n: Expr) -> Expr:
                 return k.load(x, (i, n, j))
@@ -54,7 +55,8 @@ class TopK(KernelFamily):
                 with k.when(Expr(f"{follows}({worst}, {at(0)}, {element(n)}, {n})")):
                     k.statement(f"{at(0)} = {n}")
                     restore(0, a.k)
-            k.comment("Move the root behind the rest, until all are in order.")
+            if a.k > 1:
+                k.comment("Move the root behind the rest, until all are in order.")
             with k.loop("n", a.k - 1) as n:
                 last = k.let_index("last", a.k - 1 - n)
                 k.statement(f"const int64_t root = {at(0)}")
