@@ -28,6 +28,8 @@ class Kind(enum.Enum):
 class DType(enum.Enum):
     """An element type; the value is ``(text name, kind, bits, NumPy dtype)``."""
 
+    __hash__ = object.__hash__  # members are singletons; enum's own hash runs in Python
+
     F64 = ("f64", Kind.FLOAT, 64, np.dtype(np.float64))
     F32 = ("f32", Kind.FLOAT, 32, np.dtype(np.float32))
     F16 = ("f16", Kind.FLOAT, 16, np.dtype(np.float16))

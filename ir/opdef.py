@@ -45,6 +45,8 @@ ANY = frozenset(DType)
 class Trait(enum.Enum):
     """Facts about an op that generic code relies on."""
 
+    __hash__ = object.__hash__  # members are singletons; enum's own hash runs in Python
+
     COMMUTATIVE = "the first two operands may be swapped"
     ELEMENTWISE = "result element i depends on operand elements i only, after broadcasting"
     TERMINATOR = "ends a block"
