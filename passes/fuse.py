@@ -155,6 +155,8 @@ def refusal(plan: GroupPlan, op: Op) -> str:
         return "the result has another shape"
     if not all(user in plan.members for user in op.result.users):
         return "the result is used outside of the group"
+    if plan.anchor in op.result.users:
+        return "the anchor reads the result"
     if len(plan.members) >= plan.max_ops:
         return "the group has the most ops allowed"
     if len(plan.inputs_with(op)) > plan.max_inputs:
@@ -165,7 +167,7 @@ def refusal(plan: GroupPlan, op: Op) -> str:
 def _make(plan: GroupPlan, rewriter: Rewriter) -> None:
     """Replace the planned ops by a group."""
     members = list(reversed(plan.members))
-    if plan.anchor is not None:  # it reads nothing from the group, so it can be first
+    if plan.anchor is not None:  # the group has nothing that it reads, so it can be first
         members.remove(plan.anchor)
         members.insert(0, plan.anchor)
     inputs = _reading_order(members, plan.inputs)

@@ -98,6 +98,20 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%1)
         }""",
     ),
+    "dequantize-of-moved": (
+        "canonicalize,fold-pad",
+        """func @main(%q: tensor<i8[1, 1, 4, 4], quant(0.5, 3)>, %w: tensor<f32[1, 1, 3, 3]>)
+            -> ("y": tensor<f32[1, 1, 4, 4]>, "z": tensor<f32[1, 1, 4, 4]>) {
+          %0 = quant.dequantize(%q)
+          %1 = tensor.pad(%0) {before = [0, 0, 1, 1], after = [0, 0, 1, 1]}
+          %2 = quant.quantize(%1) {encoding = quant(0.5, 3), dtype = i8}
+          %3 = quant.dequantize(%2)
+          %y = nn.conv(%3, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %4 = quant.quantize(%0) {encoding = quant(0.25, 3), dtype = i8}
+          %z = quant.dequantize(%4)
+          core.return(%y, %z)
+        }""",
+    ),
     "views": (
         "canonicalize",
         """func @main(%x: tensor<f32[2, 1, 6]>) -> ("y": tensor<f32[6, 2]>) {
@@ -366,6 +380,16 @@ CASES: dict[str, tuple[str, str]] = {
           %5 = math.mul(%3, %4)
           %6 = math.min(%5, %six)
           core.return(%6)
+        }""",
+    ),
+    "fuse-no-prologue": (
+        "fuse",
+        """func @main(%x: tensor<f32[1, 2, 4, 4]>, %w: tensor<f32[2, 2, 1, 1]>)
+            -> ("y": tensor<f32[1, 2, 4, 4]>) {
+          %0 = math.silu(%x)
+          %1 = nn.conv(%0, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %2 = math.add(%1, %0)
+          core.return(%2)
         }""",
     ),
     "fuse-limits": (
