@@ -192,8 +192,8 @@ elementwise(
 )
 elementwise(
     "math.sign",
-    "1 if x > 0 else -1 if x < 0 else 0",
-    "1, 0 or -1 for positive, zero (or NaN) and negative x.  ONNX Sign.",
+    "1 if x > 0 else -1 if x < 0 else x",
+    "1 for positive, -1 for negative x; zeros and NaN stay.  ONNX Sign.",
     dtypes=NUMERIC,
     traits=_IDEMPOTENT,
 )

@@ -174,7 +174,7 @@ def _coordinates(a: Attributes, axis: int, old: int) -> Array:
     elif a.coordinates == "half_pixel_symmetric":
         center = f(old / 2)
         offset = center * (f(1) - f(new) / (scale * f(old)))
-        source = offset + (position + f(0.5)) / scale - f(0.5)
+        source = (offset + (position + 0.5).astype(np.float64) / scale - 0.5).astype(f)
     elif a.coordinates == "tf_crop_and_resize":
         start, end = f(a.roi[axis]), f(a.roi[axis + len(a.shape)])
         if new == 1:

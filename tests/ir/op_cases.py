@@ -118,12 +118,12 @@ def data(
     high: float = 2.0,
     salt: str = "",
 ) -> ir.Array:
-    """Random numbers that depend on the arguments only; integers are spread over [4·low, 4·high]."""
+    """Random numbers that depend on the arguments only; integers lie in [4·low, 4·high]."""
     kind = ir.DType.parse(dtype)
     seed = zlib.crc32(repr((tuple(shape), dtype, low, high, salt)).encode())
     rng = np.random.default_rng(seed)
     if kind is ir.DType.BOOL:
-        return rng.random(shape) < 0.5
+        return np.asarray(rng.random(shape) < 0.5)
     if kind.is_integer:
         bottom, top = kind.integer_range
         first, last = max(bottom, int(4 * low)), min(top, int(4 * high))

@@ -116,7 +116,9 @@ def _special(op: str, note: str, dtype: str, attributes: dict[str, object]) -> O
         return OpCase(op, note, (numbers,), attributes)
     pair = (numbers[:, np.newaxis], numbers[np.newaxis])
     condition = (data((len(SPECIAL), 1), "bool"),) if len(types) == 3 else ()
-    return OpCase(op, note, (*condition, *pair), attributes)
+    # ONNX has floor_mod for integers only; onnx.reference has another prelu of 0 · inf.
+    open_in_onnx = op == "math.floor_mod" or (op == "math.prelu" and dtype == "f64")
+    return OpCase(op, note, (*condition, *pair), attributes, defined_here=open_in_onnx)
 
 
 def _casts() -> list[OpCase]:

@@ -104,7 +104,7 @@ def _padding() -> list[OpCase]:
         case("minus-inf", (1, 1, 2, 2), (0, 0, 1, 1), (0, 0, 1, 1), "constant", value=-np.inf),
         case("none", (2, 2), (0, 0), (0, 0), "constant"),
         case("empty", (0, 2), (1, 0), (1, 0), "constant"),
-        case("rank0", (), (), (), "constant"),
+        case("rank0", (), (), (), "constant", here=True),
         case("reflect", (4, 5), (1, 4), (3, 2), "reflect"),
         case("reflect-far", (2, 1), (3, 1), (4, 2), "reflect", here=True),
         case("edge", (3, 4), (2, 0), (1, 5), "edge"),
