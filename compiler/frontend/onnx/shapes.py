@@ -199,7 +199,10 @@ def _slice(a: Attributes, _: Ranges, x: Content) -> Content | None:
 def _gather(a: Attributes, _: Ranges, x: Content, indices: Content) -> Content | None:
     extent = x.shape[a.axis]
     inside = all(isinstance(i, int) and -extent <= i < extent for i in indices.flat)
-    return np.take(x, indices.astype(np.int64), axis=a.axis) if inside else None
+    if not inside:
+        return None
+    # Taking a single element gives the element itself, not an array.
+    return np.asarray(np.take(x, indices.astype(np.int64), axis=a.axis), object)
 
 
 def _reduce(a: Attributes, ranges: Ranges, x: Content) -> Content | None:
