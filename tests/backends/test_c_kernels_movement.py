@@ -6,18 +6,22 @@ Random cases are batched: one build of many ops is compared bit by bit with the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import shutil
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
 from burnish.backends.c.compile import compile_module, runner
 from burnish.ir import Array, DType, Module, Quantized, TensorType, interpret
 from burnish.ir.builder import build_function
 from burnish.ir.errors import InputError
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 STORED = [dtype for dtype in DType if dtype.kind.value != "complex"]
 NUMERIC = [d for d in STORED if d.kind.value != "bool" and (d.is_float or d.bits >= 8)]
@@ -73,9 +77,7 @@ def assert_same(cases: Sequence[Case], *, sanitize: bool = False) -> None:
     actual = runner(compile_module(module, "c:generic"), sanitize=sanitize).run(inputs)
     for name, y in expected.items():
         case = cases[int(name[1:].split("_")[0])]
-        assert same_bits(actual[name], y), (
-            f"{case}, {case.operands}\ngives {actual[name]}\nnot {y}"
-        )
+        assert same_bits(actual[name], y), f"{case}, {case.operands}\ngives {actual[name]}\nnot {y}"
 
 
 def same_bits(a: Array, b: Array) -> bool:
@@ -97,8 +99,9 @@ def data(dtype: DType, shape: Sequence[int], seed: int) -> Array:
     if dtype.is_integer:
         low, high = dtype.integer_range
         small = random.integers(max(low, -4), min(high, 4) + 1, shape)
-        wide = random.integers(low, high, shape, dtype=np.int64 if low else np.uint64,
-                               endpoint=True)
+        wide = random.integers(
+            low, high, shape, dtype=np.int64 if low else np.uint64, endpoint=True
+        )
         return np.where(random.random(shape) < 0.5, small.astype(wide.dtype), wide).astype(
             dtype.numpy
         )
@@ -227,9 +230,7 @@ def gather_elements(draw: Any) -> Case:
 def _tuples(draw: Any, x: Array, batch: int, lead: Sequence[int]) -> Array:
     width = draw(st.integers(0, x.ndim - batch))
     lead = lead if all(x.shape[batch : batch + width]) else [*lead[:-1], 0]
-    columns = [
-        _indices(draw, x.shape[batch + i], lead).astype(np.int64) for i in range(width)
-    ]
+    columns = [_indices(draw, x.shape[batch + i], lead).astype(np.int64) for i in range(width)]
     return np.stack(columns, axis=-1) if columns else np.zeros((*lead, 0), np.int64)
 
 
@@ -269,9 +270,7 @@ def scatter_nds(draw: Any) -> Case:
     return Case("tensor.scatter_nd", [x, indices, updates], attributes)
 
 
-indexings = st.one_of(
-    gathers(), gather_elements(), gather_nds(), scatter_elements(), scatter_nds()
-)
+indexings = st.one_of(gathers(), gather_elements(), gather_nds(), scatter_elements(), scatter_nds())
 
 
 @st.composite
@@ -345,8 +344,11 @@ few = settings(
     max_examples=4,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large,
-                           HealthCheck.large_base_example],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
 )
 
 
@@ -378,3 +380,124 @@ def test_quantization(cases: list[Case]) -> None:
 @given(batches(st.one_of(movements, indexings, selections(), quantizations())))
 def test_sanitizers_are_silent(cases: list[Case]) -> None:
     assert_same(cases, sanitize=True)
+
+
+def floats(*shape: int) -> Array:
+    return data(DType.F32, shape, 7)
+
+
+def test_large_transposes_in_blocks() -> None:
+    """Sizes that are and are not multiples of the block, and the blocked axis in any place."""
+    shapes = [
+        ((64, 48), (1, 0)),
+        ((33, 3, 50), (2, 1, 0)),
+        ((2, 37, 41), (0, 2, 1)),
+        ((40, 2, 3, 35), (3, 1, 2, 0)),
+        ((35, 40, 2), (1, 0, 2)),
+    ]
+    cases = [
+        Case("tensor.transpose", [data(dtype, shape, 3)], {"permutation": order})
+        for shape, order in shapes
+        for dtype in (DType.F32, DType.F16, DType.I64, DType.BOOL)
+    ]
+    assert_same(cases)
+    module, _ = module_of(cases[:1])
+    assert "blocks of 16 x 16" in compile_module(module, "c:generic").files["cases.c"]
+
+
+def test_order_of_many_elements() -> None:
+    """Heaps of all sizes: whole axes sorted, ties, a few out of many, one."""
+    ties = np.random.default_rng(1).integers(0, 50, (3, 500)).astype(np.float32)
+    ties[1, ::7] = np.nan
+    cases = [
+        Case("tensor.top_k", [x], {"axis": axis, "k": k, "largest": largest})
+        for x, axis in ((ties, 1), (ties.T.copy(), 0))
+        for k in (1, 2, 3, 100, 500)
+        for largest in (True, False)
+    ]
+    assert_same(cases)
+
+
+def test_later_updates_win_and_all_combine_in_order() -> None:
+    x = np.zeros(4, np.float16)
+    indices = np.array([1, -3, 1, 1], np.int32)
+    updates = np.array([2048, 1, 1, 1], np.float16)  # rounding after each sum would lose the ones
+    reductions = ["none", "add", "mul", "min", "max"]
+    elements = [
+        Case("tensor.scatter_elements", [x, indices, updates], {"axis": 0, "reduction": r})
+        for r in reductions
+    ]
+    slices = [
+        Case(
+            "tensor.scatter_nd",
+            [x, indices[:, np.newaxis].astype(np.int64), updates],
+            {"reduction": r},
+        )
+        for r in reductions
+    ]
+    assert_same([*elements, *slices])
+
+
+INDEXED = {
+    "gather": lambda i: Case("tensor.gather", [floats(2, 3), i], {"axis": 1}),
+    "gather_elements": lambda i: Case("tensor.gather_elements", [floats(3), i], {"axis": 0}),
+    "gather_nd": lambda i: Case("tensor.gather_nd", [floats(3, 2), i[:, np.newaxis]], {}),
+    "scatter_elements": lambda i: Case(
+        "tensor.scatter_elements", [floats(3), i, floats(2)], {"axis": 0}
+    ),
+    "scatter_nd": lambda i: Case(
+        "tensor.scatter_nd", [floats(3), i[:, np.newaxis], floats(2)], {"reduction": "add"}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INDEXED)
+def test_an_index_out_of_range_is_an_error(name: str) -> None:
+    module, _ = module_of([INDEXED[name](np.array([0, 1]))])
+    compiled = runner(compile_module(module, "c:generic"))
+    for bad in (3, -4, 2**40, np.iinfo(np.int64).min):
+        _, inputs = module_of([INDEXED[name](np.array([0, bad]))])
+        with pytest.raises(InputError):
+            interpret(module, inputs)
+        with pytest.raises(InputError, match="out of range"):
+            compiled.run(inputs)
+    for good in (2, -3):
+        _, inputs = module_of([INDEXED[name](np.array([0, good]))])
+        compiled.run(inputs)
+
+
+def test_copies_of_whole_tensors_are_one_memcpy() -> None:
+    cases = [
+        Case("tensor.transpose", [floats(1, 6, 7)], {"permutation": [1, 0, 2]}),
+        Case("tensor.slice", [floats(6, 7)], {"starts": [0, 0], "sizes": [6, 7], "steps": [1, 1]}),
+        Case("tensor.slice", [floats(6, 7)], {"starts": [2, 0], "sizes": [2, 7], "steps": [1, 1]}),
+        Case("tensor.broadcast", [floats(6, 7)], {"shape": [1, 6, 7]}),
+        Case("tensor.concat", [floats(6, 7)], {"axis": 0}),
+        Case("tensor.pad", [floats(6, 7)], {"before": [0, 0], "after": [0, 0]}),
+        Case("tensor.tile", [floats(6, 7)], {"repeats": [1, 1]}),
+        Case("tensor.gather_nd", [floats(6, 7), np.zeros((1, 0), np.int64)], {}),
+    ]
+    module, _ = module_of(cases)
+    source = compile_module(module, "c:generic").files["cases.c"]
+    assert isinstance(source, str)
+    assert "for (" not in source
+    assert_same(cases)
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no compiler for Cortex-M")
+def test_the_cross_compiler_has_nothing_to_say(tmp_path: Path) -> None:
+    random = settings(few, max_examples=1, database=None)
+
+    @random
+    @given(batches(st.one_of(movements, indexings, selections(), quantizations())))
+    def check(cases: list[Case]) -> None:
+        module, _ = module_of(cases)
+        files = compile_module(module, "c:cortex-m4").files
+        for name, content in files.items():
+            assert isinstance(content, str)
+            (tmp_path / name).write_text(content)
+        warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+        command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-std=c99", "-O1", *warnings]
+        subprocess.run([*command, "-c", "cases.c", "-o", "cases.o"], cwd=tmp_path, check=True)
+
+    check()

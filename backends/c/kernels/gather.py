@@ -23,10 +23,6 @@ class Gather(KernelFamily):
         x = View.of(k.operand("x"), (before, extent, after))
         y = View.of(k.result, (before, count, after))
         flat = indices.reshaped((count,))
-        if before == 0:
-            # Nothing is read, but an index out of range is an error all the same.
-            with k.loop("j", count) as j:
-                k.load_index(flat, (j,), extent)
         with k.loops("i j", (before, count)) as (i, j):
             position = k.load_index(flat, (j,), extent)
             copy(k, y.at(i, j), x.at(i, position))

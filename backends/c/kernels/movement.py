@@ -70,7 +70,5 @@ class Tile(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
         single = [size for extent in x.shape for size in (1, extent)]
-        repeated = [
-            size for pair in zip(k.attributes.repeats, x.shape) for size in pair
-        ]
+        repeated = [size for pair in zip(k.attributes.repeats, x.shape) for size in pair]
         copy(k, View.of(k.result, repeated), View.of(x, single).broadcast(repeated))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from burnish.ir import DType
 from burnish.ir.dims import product
 
 from ..code import Expr
 from ..elements import is_narrow_float
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .base import KernelBuilder, KernelFamily, register
 from .gather import AxisWalk, flat_element
 from .strided import View, copy, linear, static
 
@@ -45,9 +47,7 @@ class Updates:
         """Combine element ``place`` of the result with element ``update`` of the updates."""
         k = self._k
         if self._reduction == "none":
-            k.statement(
-                f"{self.buffer.at([place])} = {flat_element(self._updates, update)}"
-            )
+            k.statement(f"{self.buffer.at([place])} = {flat_element(self._updates, update)}")
             return
         value = k.load(self._updates.reshaped((self._updates.elements,)), [update])
         combined = k.value(
@@ -102,24 +102,12 @@ class ScatterND(KernelFamily):
         updates = Updates(k)
         updates.begin()
         with k.loop("i", tuples) as i:
-            positions = [
-                k.load_index(listed, (i, axis), size) for axis, size in enumerate(indexed)
-            ]
-            self._slice(k, updates, View.of(x, (*indexed, after)).at(*positions), i, after)
+            positions = [k.load_index(listed, (i, axis), size) for axis, size in enumerate(indexed)]
+            place = View.of(x, (*indexed, after)).at(*positions)
+            if k.attributes.reduction == "none":
+                source = View.of(k.operand("updates"), (tuples, after)).at(i)
+                copy(k, replace(place, buffer=k.result), source)
+            else:
+                with k.loop("j", after) as j:
+                    updates.update(place.place((j,)), i * after + j)
         updates.end()
-
-    def _slice(
-        self, k: KernelBuilder, updates: Updates, place: View, i: Expr, after: object
-    ) -> None:
-        (size,) = place.shape
-        source = View.of(k.operand("updates"), (product(k.operand("indices").shape[:-1]), size))
-        if k.attributes.reduction == "none":
-            copy(k, View(k.result, place.offset, place.shape, place.strides), source.at(i))
-            return
-        with k.loop("j", size) as j:
-            updates.update(
-                linear((j,), place.strides, place.offset), linear((i, j), source.strides)
-            )
-
-
-__all__ = ["Buffer", "ScatterElements", "ScatterND", "Updates"]

@@ -141,9 +141,7 @@ def merge_strides(
         else:
             merged.append(size)
             columns.append(column)
-    return tuple(merged), tuple(
-        tuple(column[i] for column in columns) for i in range(len(strides))
-    )
+    return tuple(merged), tuple(tuple(column[i] for column in columns) for i in range(len(strides)))
 
 
 def copy(k: KernelBuilder, target: View, source: View) -> None:
@@ -219,13 +217,9 @@ def _copy_blocks(k: KernelBuilder, target: View, source: View, across: int) -> N
             axis: stack.enter_context(k.loop(f"block{axis}", shape[axis], step=BLOCK))
             for axis in (across, last)
         }
-        ends = {
-            axis: _block_end(k, axis, start, shape[axis]) for axis, start in starts.items()
-        }
+        ends = {axis: _block_end(k, axis, start, shape[axis]) for axis, start in starts.items()}
         for axis in (across, last):
-            at[axis] = stack.enter_context(
-                k.loop(f"i{axis}", ends[axis], start=starts[axis])
-            )
+            at[axis] = stack.enter_context(k.loop(f"i{axis}", ends[axis], start=starts[axis]))
         positions = [at[axis] for axis in range(last + 1)]
         k.statement(f"{target.element(positions)} = {source.element(positions)}")
 
