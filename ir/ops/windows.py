@@ -29,9 +29,9 @@ def check_windows(a: Attributes, x: TensorType, names: Sequence[str]) -> int:
             f"x of shape {show(x.shape)} has no spatial axes; it must be [N, C, ...]"
         )
     for name in names:
-        require_length(a[name], spatial * (2 if name == "pads" else 1), name)  # type: ignore[arg-type]
-        low = 0 if name in ("pads", "overhang", "output_padding") else 1
-        require_minimum(a[name], low, name)  # type: ignore[arg-type]
+        values: tuple[int, ...] = getattr(a, name)
+        require_length(values, spatial * (2 if name == "pads" else 1), name)
+        require_minimum(values, 0 if name in ("pads", "overhang", "output_padding") else 1, name)
     return spatial
 
 
