@@ -118,8 +118,8 @@ def load(folder: str | os.PathLike[str]) -> CompiledModel:
         return CompiledModel(
             module=parse(files[IR_FILE].decode("utf-8")),
             target=find_target(manifest["target"]),
-            artifact=Artifact(emitted, manifest["artifact"]),
-            report=Report.from_dict(_json(files[REPORT_DATA])),
+            artifact=Artifact(emitted, _mapping(manifest["artifact"])),
+            report=Report.from_dict(_mapping(json.loads(files[REPORT_DATA]))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise OutputError(
@@ -131,11 +131,10 @@ def load(folder: str | os.PathLike[str]) -> CompiledModel:
         raise error.located(clip(str(folder))) from None
 
 
-def _json(data: bytes) -> dict[str, Any]:
-    loaded = json.loads(data)
-    if not isinstance(loaded, dict):
-        raise TypeError("the report is no object")
-    return loaded
+def _mapping(data: object) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__} where an object belongs")
+    return data
 
 
 def runner(artifact: Artifact, target: Target, **how: bool) -> Runner:

@@ -62,13 +62,13 @@ for _command in (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit status.  Never raises for a user's error."""
     try:
-        burnish.main(
+        # Without its standalone mode, click returns the status that a command exits with.
+        status = burnish.main(
             args=list(arguments) if arguments is not None else None,
             prog_name="burnish",
             standalone_mode=False,
         )
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        return status if isinstance(status, int) else OK
     except click.exceptions.Abort:
         return INTERRUPTED
     except click.ClickException as error:
@@ -83,7 +83,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     except Exception as error:
         return _report(error)
-    return OK
 
 
 def _report(error: Exception) -> int:
