@@ -11,6 +11,9 @@ that runs once leaves only its body, one that never runs leaves nothing.
 
 from __future__ import annotations
 
+import re
+import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Union
@@ -302,6 +305,28 @@ def comment_text(text: str) -> str:
     return ascii_text
 
 
+class _Declaration(str):
+    """Lines that declare a local variable."""
+
+    __slots__ = ("name",)
+
+    def __new__(cls, text: str, name: str) -> _Declaration:
+        self = super().__new__(cls, text)
+        self.name = name
+        return self
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _without_unused(lines: list[str]) -> list[str]:
+    """``lines`` without declarations of names that occur nowhere else."""
+    if not any(isinstance(line, _Declaration) for line in lines):
+        return lines
+    counts = Counter(word for line in lines for word in _WORD.findall(line))
+    return [x for x in lines if not isinstance(x, _Declaration) or counts[x.name] > 1]
+
+
 class CodeWriter:
     """Statements of one function body, with scopes for names."""
 
@@ -328,18 +353,24 @@ class CodeWriter:
         pad = INDENT * self._depth
         # Function bodies are indented once more when they are put between their braces.
         width = max(48, MAX_LINE - len(INDENT) - len(pad))
+        parts = []
         while len(text) > width:
             cut = text.rfind(" ", 24, width)
             if cut < 0:
                 break
-            self._blocks[-1].append(pad + text[:cut])
+            parts.append(pad + text[:cut])
             text = f"{INDENT}{text[cut + 1 :]}"
-        self._blocks[-1].append(pad + text)
+        self._blocks[-1].append("\n".join([*parts, pad + text]))
+
+    def declare(self, c_type: str, hint: str, value: Expr) -> Expr:
+        """``c_type name = value;``, dropped from the text when nothing reads the name."""
+        name = self.name(hint)
+        self.line(f"{c_type} {name} = {value};")
+        self._blocks[-1][-1] = _Declaration(self._blocks[-1][-1], name)
+        return Expr(name)
 
     def comment(self, text: str) -> None:
         """A comment, wrapped to the line length."""
-        import textwrap
-
         width = max(40, MAX_LINE - len(INDENT) * self._depth - 6)
         lines = textwrap.wrap(comment_text(text), width, break_long_words=True) or [""]
         for i, part in enumerate(lines):
@@ -352,7 +383,12 @@ class CodeWriter:
         """All lines so far."""
         if len(self._blocks) != 1:
             raise InternalError("a block is still open")
-        return "".join(f"{line}\n" for line in self._blocks[0])
+        lines = self._blocks[0]
+        while True:
+            kept = _without_unused(lines)
+            if len(kept) == len(lines):
+                return "".join(f"{line}\n" for line in kept)
+            lines = kept
 
     @contextmanager
     def block(self, header: str) -> Iterator[None]:

@@ -61,6 +61,13 @@ def primitive(function: str, args: list[Expr], dtype: DType, helper: Helper) -> 
     if function == "select":
         return conditional(*args)
     if function in _COMPARISONS:
+        if not dtype.is_signed:
+            x, y = (arg.value for arg in args)
+            # Compilers warn of comparisons that no unsigned number can pass.
+            if (function == "lt" and y == 0) or (function == "gt" and x == 0):
+                return integer(0)
+            if (function == "ge" and y == 0) or (function == "le" and x == 0):
+                return integer(1)
         return binary(_COMPARISONS[function], *args)
     if function in _LOGIC:
         return binary(_LOGIC[function], *args)

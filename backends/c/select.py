@@ -201,7 +201,8 @@ class _Selector:
 
     def write(self, family: KernelFamily, unit: Unit) -> Kernel:
         k = KernelBuilder(unit, self.prefix)
-        family.emit(k)
+        if any(value.type.elements != 0 for value in unit.results):
+            family.emit(k)
         parameters = tuple(k.parameters)
         return Kernel(
             family.name,

@@ -6,17 +6,22 @@ is.  When a batch does not build, its cases are built one by one, so that each t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import pytest
 from op_cases import OpCase, assert_close, cases
 
-from burnish.backends.c import compile_module, runner
+from burnish.backends import find_target
+from burnish.backends.c import compile_module
+from burnish.backends.c.host import build
 from burnish.ir import DType, Module, build_function
 from burnish.ir.errors import Error
 
 BATCH = 48
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
+STRICT = replace(find_target("c"), flags=(*find_target("c").flags, *WARNINGS))
 COMPLEX = (DType.C64, DType.C128)
 CASES = [
     case
@@ -26,8 +31,8 @@ CASES = [
 NUMBERS = {case.id: i for i, case in enumerate(CASES)}
 
 
-def run_together(batch: list[OpCase]) -> list[list[Any]]:
-    """The results of each case, from one module that holds them all."""
+def run_together(batch: list[OpCase], *, sanitize: bool = False) -> list[list[Any]]:
+    """The results of each case, from one module that holds them all, built without a warning."""
     module = Module("cases")
     types = {
         f"c{i}x{j}": t for i, case in enumerate(batch) for j, t in enumerate(case.types) if t
@@ -46,7 +51,8 @@ def run_together(batch: list[OpCase]) -> list[list[Any]]:
         operands = [args.get(f"c{i}x{j}") for j in range(len(case.operands))]
         values += b.create(case.op, operands, case.attributes).results
     b.ret(*values)
-    outputs = runner(compile_module(module, "c")).run(inputs)
+    artifact = compile_module(module, "c")
+    outputs = build(artifact.files, artifact.manifest, STRICT, sanitize=sanitize).run(inputs)
     return [
         [outputs[f"c{i}y{j}"] for j in range(len(case.result_types()))]
         for i, case in enumerate(batch)
@@ -77,3 +83,9 @@ def test_c_computes_what_the_op_means(case: OpCase) -> None:
         raise results
     for actual, expected in zip(results, case.expected()):
         assert_close(actual, expected, case.id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(-(-len(CASES) // BATCH)))
+def test_sanitizers_find_nothing_in_the_cases(number: int) -> None:
+    run_together(CASES[number * BATCH : (number + 1) * BATCH], sanitize=True)

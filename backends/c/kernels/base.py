@@ -23,6 +23,7 @@ the group's elementwise ops to the value before writing it.  For that a *fusable
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -114,7 +115,7 @@ class KernelBuilder:
         self.can_fail = False
         self.scratch_bytes = 0
         self._writer = CodeWriter()
-        self._tables: list[str] = []
+        self._tables: dict[str, str] = {}
         self._table_names: dict[tuple[str, str], str] = {}
         self._buffers: dict[Value, Buffer] = {}
         for value, position in unit.operands.items():
@@ -285,9 +286,7 @@ class KernelBuilder:
         return value if isinstance(value, Expr) else literal(value, dtype.compute)
 
     def _declare(self, c_type: str, hint: str, value: Expr) -> Expr:
-        name = self._writer.name(hint)
-        self._writer.line(f"{c_type} {name} = {value};")
-        return Expr(name)
+        return self._writer.declare(c_type, hint, value)
 
     def local(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
         """Declare a small array of values of ``dtype`` on the stack, not initialized."""
@@ -415,9 +414,8 @@ class KernelBuilder:
         base = "scratch"
         if self.scratch_bytes == 0 and not any(p.kind == "scratch" for p in self.parameters):
             self.parameters.append(Parameter("scratch", 0, self._writer.name(base), "unsigned char"))
-        pointer = self._writer.name(name)
         place = base if self.scratch_bytes == 0 else f"({base} + {self.scratch_bytes})"
-        self._writer.line(f"{c_type} *const {pointer} = ({c_type} *)(void *){place};")
+        pointer = self._writer.declare(f"{c_type} *const", name, Expr(f"({c_type} *)(void *){place}"))
         # Not nothing even for an empty tensor: the pointer above must point somewhere.
         self.scratch_bytes += max(count, 1) * dtype.bytes
         return Buffer(pointer, tuple(shape), dtype)
@@ -430,7 +428,7 @@ class KernelBuilder:
         if known is not None:
             return known
         chosen = self._writer.name(name)
-        self._tables.append(f"static const {c_type} {chosen}[{len(values)}] = {{{text}}};")
+        self._tables[chosen] = f"static const {c_type} {chosen}[{len(values)}] = {{{text}}};"
         self._table_names[c_type, text] = chosen
         return chosen
 
@@ -445,9 +443,9 @@ class KernelBuilder:
     @property
     def body(self) -> str:
         """The text between the braces of the function."""
-        tables = "".join(f"    {line}\n" for line in self._tables)
         body = "".join(f"    {line}\n" if line else "\n" for line in self._writer.text.splitlines())
-        return tables + body
+        used = [text for name, text in self._tables.items() if re.search(rf"\b{name}\b", body)]
+        return "".join(f"    {line}\n" for line in used) + body
 
     def reshape_all(self, space: Sequence[Dim], shapes: Sequence[Sequence[Dim]]) -> None:
         """Index everything by another space (all-elementwise kernels that merge axes)."""

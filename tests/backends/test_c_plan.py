@@ -1,0 +1,134 @@
+"""Memory plans: placement, lifetimes, sharing; on random graphs also that results stay right."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.backends.c import compile_module, runner
+from burnish.backends.c.arena import Lifetime, lower_bound, place
+from burnish.backends.c.plan import verify_plan
+from burnish.ir import Block, Builder, Module, Value, build_function, interpret, tensor
+
+LIFETIMES = st.builds(
+    lambda size, first, length: Lifetime(size * 8, first, first + length),
+    st.integers(0, 40),
+    st.integers(0, 30),
+    st.integers(0, 12),
+)
+
+
+@given(st.lists(LIFETIMES, max_size=40))
+def test_no_two_live_buffers_overlap(buffers: list[Lifetime]) -> None:
+    offsets = place(buffers)
+    for i, a in enumerate(buffers):
+        assert offsets[i] >= 0
+        assert offsets[i] % 8 == 0
+        for j, b in enumerate(buffers[:i]):
+            if a.first <= b.last and b.first <= a.last:
+                apart = offsets[i] + a.size <= offsets[j] or offsets[j] + b.size <= offsets[i]
+                assert apart or not a.size or not b.size
+
+
+@given(st.lists(LIFETIMES, max_size=20))
+def test_the_lower_bound_is_one(buffers: list[Lifetime]) -> None:
+    height = max((o + b.size for o, b in zip(place(buffers), buffers)), default=0)
+    steps = range(60)
+    live = [sum(b.size for b in buffers if b.first <= s <= b.last) for s in steps]
+    assert lower_bound(buffers) == max(live)
+    assert height >= lower_bound(buffers)
+
+
+def test_placing_twice_the_buffers_takes_about_twice_the_time() -> None:
+    def seconds(count: int) -> float:
+        rng = random.Random(1)
+        buffers = [Lifetime(rng.randrange(64, 4096, 64), i, i + 2) for i in range(count)]
+        start = time.perf_counter()
+        place(buffers)
+        return time.perf_counter() - start
+
+    seconds(1000)
+    small = min(seconds(10_000) for _ in range(3))
+    large = min(seconds(20_000) for _ in range(3))
+    assert large < 4 * small + 0.05  # quadratic would be hopeless; the rest is noise
+
+
+def random_module(seed: int) -> tuple[Module, dict[str, Any]]:
+    """A graph of elementwise ops, groups, views and reductions, with shared and dead values."""
+    rng = random.Random(seed)
+    module = Module("random")
+    types = {f"x{i}": tensor("f32", 2, 3, 4) for i in range(rng.randint(1, 3))}
+    function, b = build_function(module, "main", types)
+    values: list[Value] = list(function.args)
+    values.append(b.constant(np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4)))
+    for _ in range(rng.randint(1, 25)):
+        recent = values[-rng.randint(1, len(values)) :]
+        values.append(random_op(rng, b, rng.choice(recent), rng.choice(recent)))
+    results = [rng.choice(values) for _ in range(rng.randint(1, 4))]
+    b.ret(*results)
+    function.result_names = tuple(f"y{i}" for i in range(len(results)))
+    generator = np.random.default_rng(seed)
+    inputs = {n: generator.uniform(-1, 1, t.static_shape).astype(np.float32)
+              for n, t in types.items()}
+    return module, inputs
+
+
+def random_op(rng: random.Random, b: Builder, x: Value, y: Value) -> Value:
+    kind = rng.randrange(5)
+    if kind == 0:
+        return b(rng.choice(["math.neg", "math.abs", "math.relu"]), x)
+    if kind == 1:
+        flat = b("tensor.reshape", x, shape=(24,))
+        other = b("tensor.reshape", y, shape=(24,))
+        return b("tensor.reshape", b("math.mul", flat, other), shape=(2, 3, 4))
+    if kind == 2:
+        block = Block([x.type, y.type])
+        inner = Builder(block)
+        total = inner("math.add", *block.args)
+        half = inner.constant(np.float32(0.5))
+        product = inner("math.mul", total, half)
+        inner.yield_(product, total)
+        group = b.create("core.group", [x, y], regions=[block])
+        return rng.choice(group.results)
+    if kind == 3:
+        moved = b("tensor.transpose", x, permutation=(2, 0, 1))
+        return b("tensor.transpose", moved, permutation=(1, 2, 0))
+    return b(rng.choice(["math.add", "math.sub", "math.max"]), x, y)
+
+
+@given(st.integers(0, 1 << 30))
+@settings(max_examples=300, deadline=None)
+def test_plans_of_random_graphs_are_sound(seed: int) -> None:
+    module, _ = random_module(seed)
+    plan = compile_module(module, "c").stages["plan"]
+    verify_plan(plan)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sharing_memory_keeps_results(seed: int) -> None:
+    module, inputs = random_module(seed)
+    expected = interpret(module, inputs)
+    actual = runner(compile_module(module, "c:generic")).run(inputs)
+    for name in expected:
+        np.testing.assert_array_equal(actual[name], expected[name])
+
+
+def test_a_chain_of_ten_thousand_ops_compiles_quickly_and_in_place() -> None:
+    module = Module("chain")
+    function, b = build_function(module, "main", {"x": tensor("f32", 8, 8)})
+    value = skip = function.args[0]
+    for i in range(10_000):
+        value = b(("math.relu", "math.neg", "math.abs")[i % 3], value)
+        if i % 7 == 0:
+            value = skip = b("math.add", value, skip)
+    b.ret(value)
+    start = time.perf_counter()
+    artifact = compile_module(module, "c")
+    assert time.perf_counter() - start < 5
+    assert artifact.manifest["arena_bytes"] == artifact.manifest["arena_bound"] <= 2 * 256
