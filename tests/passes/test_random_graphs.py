@@ -92,3 +92,18 @@ def test_passes_keep_results_within_rounding(pipeline: str, random: Random, seed
     before = run(module, inputs)
     run_pipeline(module, pipeline, verify="each")
     assert_close(before, run(module, inputs))
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    random=st.randoms(use_true_random=False),
+    seed=st.integers(0, 1000),
+    pipeline=st.lists(st.sampled_from(sorted(passes())), min_size=1, max_size=8),
+)
+def test_random_pipelines_keep_results(random: Random, seed: int, pipeline: list[str]) -> None:
+    module = graphs.random_module(random, 25, CONTINUOUS, JUMPS)
+    inputs = graphs.random_inputs(module, seed)
+    before = run(module, inputs)
+    run_pipeline(module, ",".join(pipeline), verify="each")
+    assert_close(before, run(module, inputs))
