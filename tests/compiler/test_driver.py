@@ -100,9 +100,9 @@ def test_limits(model: onnx.ModelProto) -> None:
         burnish.compile(model, ram=memory.ram - 1)
     assert "1 B more than the" in caught.value.message
     assert "RAM" in caught.value.message
-    with pytest.raises(TargetError, match="flash for code and weights, .* more than the 100 B"):
+    with pytest.raises(TargetError, match=r"flash for code and weights, .* more than the 100 B"):
         burnish.compile(model, flash=100)
-    with pytest.raises(TargetError, match="RAM .*, and it needs .* of flash"):
+    with pytest.raises(TargetError, match=r"RAM .*, and it needs .* of flash"):
         burnish.compile(model, ram=1, flash=1)
 
 
@@ -204,5 +204,5 @@ def test_loading_what_is_damaged(
     (folder / "manifest.json").write_text(json.dumps(manifest | change))
     with pytest.raises(burnish.Error):
         burnish.load(folder).run({})
-    with pytest.raises(OutputError, match="no manifest.json"):
+    with pytest.raises(OutputError, match=r"no manifest\.json"):
         burnish.load(tmp_path)
