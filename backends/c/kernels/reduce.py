@@ -10,37 +10,12 @@ from burnish.ir import DType
 from burnish.ir.dims import product
 
 from ..code import Expr, Index, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .base import KernelBuilder, KernelFamily, register
+from .lanes import accumulate_run, combine, combined_lanes, lanes_for, neutral
 from .products import regroup, tiles
 
-_LANES = 32
-"""Partial results of a run: independent sums that compilers keep in vectors."""
 _COLUMNS = 64
 """Neighbouring results that are accumulated together."""
-
-_COMBINE = {
-    "sum": "a + x",
-    "mean": "a + x",
-    "prod": "a * x",
-    "min": "min(a, x)",
-    "max": "max(a, x)",
-    "any": "a or x",
-    "all": "a and x",
-}
-
-
-def neutral(kind: str, dtype: DType) -> float | int | bool:
-    """What a reduction of nothing gives."""
-    if kind in ("min", "max"):
-        low, high = (-math.inf, math.inf) if dtype.is_float else dtype.integer_range
-        return high if kind == "min" else low
-    return kind in ("prod", "all") if dtype is not DType.BOOL else kind == "all"
-
-
-def combine(k: KernelBuilder, kind: str, place: Expr, value: Expr, dtype: DType) -> None:
-    """Take ``value`` into what ``place`` has accumulated."""
-    k.assign(place, k.value(_COMBINE[kind], dtype, a=place, x=value))
-
 
 @register
 class Reduce(KernelFamily):
@@ -65,12 +40,6 @@ class Reduce(KernelFamily):
             _across_memory(k, shape, axes)
 
 
-def _accumulator(k: KernelBuilder) -> tuple[str, DType, Expr]:
-    kind = k.attributes.kind
-    work = k.operand("x").dtype.compute
-    return kind, work, k.literal(neutral(kind, work), work)
-
-
 def _result(k: KernelBuilder, total: Expr, count: int) -> Expr:
     """What is stored: the mean is divided here."""
     dtype = k.operand("x").dtype
@@ -93,8 +62,8 @@ def _kept_indices(k: KernelBuilder, kept: Sequence[Index], axes: Sequence[int]) 
 
 
 def _along_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
-    kind, work, start = _accumulator(k)
-    x = k.operand("x")
+    x, kind = k.operand("x"), k.attributes.kind
+    work = x.dtype.compute
     kept_axes = [axis for axis in range(len(shape)) if axis not in axes]
     first = len(shape)
     while first - 1 in axes or (first and shape[first - 1] == 1):
@@ -102,41 +71,22 @@ def _along_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -
     run = math.prod(shape[first:])
     outer = [axis for axis in axes if axis < first]
     with k.loops("i", [shape[axis] for axis in kept_axes]) as kept:
-        is_long = run >= 2 * _LANES
-        lanes = k.local("lane", work, (_LANES if is_long else 1,))
-        with k.loop("t", lanes.shape[0]) as t:
-            k.write(lanes, [t], start)
+        lanes = lanes_for(k, "lane", kind, work, run)
         with k.loops("j", [shape[axis] for axis in outer]) as reduced:
             at: list[Index] = [index(0)] * first
             for axis, position in [*zip(kept_axes, kept), *zip(outer, reduced)]:
                 if axis < first:
                     at[axis] = position
             row = k.view("row", x, x.reshaped((*shape[:first], run)).offset([*at, 0]), (run,))
-            _accumulate_run(k, kind, lanes, row)
-        if is_long:
-            k.comment("Combine the lanes in pairs.")
-            half = k.index_variable("half", _LANES // 2)
-            with k.block(f"for (; {half} > 0; {half} /= 2)"), k.loop("t", half) as t:
-                combine(k, kind, lanes.at([t]), k.load(lanes, [t + half]), work)
+            accumulate_run(k, kind, lanes, row)
+        total = combined_lanes(k, kind, lanes)
         count = run * math.prod(shape[axis] for axis in outer)
-        k.store(_kept_indices(k, kept, axes), _result(k, k.load(lanes, [0]), count))
-
-
-def _accumulate_run(k: KernelBuilder, kind: str, lanes: Buffer, row: Buffer) -> None:
-    (run,), (count,) = row.shape, lanes.shape
-    assert isinstance(run, int)
-    assert isinstance(count, int)
-    whole = run - run % count
-    with k.loop("k", whole, step=count) as position:
-        with k.loop("t", count) as t:
-            combine(k, kind, lanes.at([t]), k.load(row, [position + t]), lanes.dtype)
-    with k.loop("t", run - whole) as t:
-        combine(k, kind, lanes.at([t]), k.load(row, [t + whole]), lanes.dtype)
+        k.store(_kept_indices(k, kept, axes), _result(k, total, count))
 
 
 def _across_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
-    kind, work, start = _accumulator(k)
-    x = k.operand("x")
+    x, kind = k.operand("x"), k.attributes.kind
+    work = x.dtype.compute
     first = len(shape)
     while first and first - 1 not in axes:
         first -= 1
@@ -152,7 +102,7 @@ def _across_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) 
         j, done = nest.enter_context(tiles(k, "column", columns, width))
         sums = k.local("sum", work, (width,))
         with k.loop("t", width) as t:
-            k.write(sums, [t], start)
+            k.write(sums, [t], k.literal(neutral(kind, work), work))
         with k.loops("j", [shape[axis] for axis in axes]) as reduced:
             at: list[Index] = [index(0)] * first
             for axis, position in [*zip(kept_axes, kept), *zip(axes, reduced)]:

@@ -1,0 +1,53 @@
+"""Softmax and its logarithm along one axis."""
+
+from __future__ import annotations
+
+from burnish.ir.dims import product
+
+from .base import KernelBuilder, KernelFamily, register
+
+
+@register
+class Softmax(KernelFamily):
+    """One line along the axis at a time: its maximum, powers and their sum, the results.
+
+    Powers are kept in scratch, so that each is computed once; of a line of -inf only, or with a
+    NaN, everything is NaN.
+    """
+
+    name = "softmax"
+    ops = ("nn.softmax", "nn.log_softmax")
+    fusable = True
+
+    def emit(self, k: KernelBuilder) -> None:
+        x, axis = k.operand("x"), k.attributes.axis
+        work = x.dtype.compute
+        length = x.shape[axis]
+        is_log = k.op.name == "nn.log_softmax"
+        if x.elements == 0:
+            return
+        line = k.scratch("line", work, (length,))
+        with k.loops("i", (*x.shape[:axis], *x.shape[axis + 1 :])) as around:
+            outer, inner = around[:axis], around[axis:]
+            first = x.offset([*outer, 0, *inner])
+            view = k.view("from", x, first, (length, product(x.shape[axis + 1 :])))
+            k.comment("The largest element makes all powers at most 1.")
+            top = k.variable("top", work, float("-inf"))
+            with k.loop("j", length) as j:
+                k.assign(top, k.value("max(a, x)", work, a=top, x=k.load(view, [j, 0])))
+            total = k.variable("total", work, 0.0)
+            with k.loop("j", length) as j:
+                shifted = k.value("x - top", work, x=k.load(view, [j, 0]), top=top)
+                if is_log:
+                    k.write(line, [j], shifted)
+                    k.assign(total, k.value("a + exp(x)", work, a=total, x=k.load(line, [j])))
+                else:
+                    power = k.let("power", work, k.value("exp(x)", work, x=shifted))
+                    k.write(line, [j], power)
+                    k.assign(total, k.value("a + x", work, a=total, x=power))
+            if is_log:
+                total = k.let("log_total", work, k.value("log(x)", work, x=total))
+            with k.loop("j", length) as j:
+                expression = "x - total" if is_log else "x / total"
+                result = k.value(expression, work, x=k.load(line, [j]), total=total)
+                k.store([*outer, j, *inner], result)
