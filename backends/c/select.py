@@ -202,7 +202,8 @@ class _Selector:
     def write(self, family: KernelFamily, unit: Unit) -> Kernel:
         k = KernelBuilder(unit, self.prefix)
         if any(value.type.elements != 0 for value in unit.results):
-            family.emit(k)
+            if any(result.type.elements != 0 for result in unit.results):
+            family.emit(k)  # of empty results there is nothing to compute
         parameters = tuple(k.parameters)
         return Kernel(
             family.name,
