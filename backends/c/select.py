@@ -202,8 +202,7 @@ class _Selector:
     def write(self, family: KernelFamily, unit: Unit) -> Kernel:
         k = KernelBuilder(unit, self.prefix)
         if any(value.type.elements != 0 for value in unit.results):
-            if any(result.type.elements != 0 for result in unit.results):
-            family.emit(k)  # of empty results there is nothing to compute
+            family.emit(k)
         parameters = tuple(k.parameters)
         return Kernel(
             family.name,
