@@ -1,0 +1,113 @@
+"""Names, locations and constants of imported modules, and the cost of importing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from burnish.frontend.onnx import import_onnx
+from burnish.ir import Location, interpret
+
+MakeModel = Callable[..., onnx.ModelProto]
+F32 = np.float32
+node = helper.make_node
+
+
+def test_names_are_kept_exactly(make_model: MakeModel) -> None:
+    odd = 'in "quoted"\n*/ int'
+    model = make_model(
+        [node("Relu", [odd], ["hidden"]), node("Neg", ["hidden"], ["out put"])],
+        {odd: (F32, [2])},
+        {"out put": F32},
+    )
+    main = import_onnx(model).main
+    assert main.arg_names == (odd,)
+    assert main.result_names == ("out put",)
+    assert [value.name for op in main.body for value in op.results] == ["hidden", "out put"]
+
+
+def test_ops_know_their_nodes(make_model: MakeModel) -> None:
+    model = make_model(
+        [node("Relu", ["x"], ["h"]), node("Gemm", ["h", "h"], ["y"], name="fc", alpha=2.0)],
+        {"x": (F32, [2, 2])},
+        {"y": F32},
+    )
+    locations = {op.name: op.location for op in import_onnx(model).walk()}
+    assert locations["math.relu"] == Location.node("Relu#0", "Relu")
+    assert locations["nn.matmul"] == locations["math.mul"] == Location.node("fc", "Gemm")
+
+
+def test_initializers_become_one_constant_without_a_copy(make_model: MakeModel) -> None:
+    weights = np.arange(6, dtype=F32).reshape(2, 3)
+    model = make_model(
+        [node("Add", ["x", "w"], ["h"]), node("Mul", ["h", "w"], ["y"])],
+        {"x": (F32, [2, 3])},
+        {"y": F32},
+        {"w": weights, "unused": weights},
+    )
+    module = import_onnx(model)
+    (constant,) = module.constants()
+    assert constant.array.base is not None
+    (op,) = [op for op in module.walk() if op.name == "core.constant"]
+    assert op.result.name == "w"
+
+
+def test_outputs_may_be_inputs_and_initializers(make_model: MakeModel) -> None:
+    model = make_model(
+        [node("Identity", ["x"], ["z"])],
+        {"x": (F32, [2])},
+        {"x": F32, "w": F32, "z": F32},
+        {"w": np.ones(1, F32)},
+    )
+    module = import_onnx(model)
+    results = interpret(module, {"x": np.array([1, 2], F32)})
+    assert {name: array.tolist() for name, array in results.items()} == {
+        "x": [1, 2],
+        "w": [1],
+        "z": [1, 2],
+    }
+
+
+def test_nodes_nobody_reads_leave_nothing_behind(make_model: MakeModel) -> None:
+    model = make_model(
+        [node("Relu", ["x"], ["y"]), node("Exp", ["x"], ["unused"])],
+        {"x": (F32, [2])},
+        {"y": F32},
+    )
+    assert [op.name for op in import_onnx(model).walk()] == ["math.relu", "core.return"]
+
+
+def test_metadata_is_kept(make_model: MakeModel) -> None:
+    model = make_model([node("Relu", ["x"], ["y"])], {"x": (F32, [2])}, {"y": F32})
+    model.producer_name, model.producer_version = "tool", "1.2"
+    helper.set_model_props(model, {"author": "somebody"})
+    assert import_onnx(model).metadata == {"author": "somebody", "producer": "tool 1.2"}
+
+
+def chain(make_model: MakeModel, length: int) -> bytes:
+    nodes = []
+    for i in range(0, length, 2):
+        nodes.append(node("Add", [f"v{i}" if i else "x", "c"], [f"a{i}"]))
+        nodes.append(node("Relu", [f"a{i}"], [f"v{i + 2}"]))
+    model = make_model(nodes, {"x": (F32, [1, 64])}, {f"v{length}": F32}, {"c": np.ones(64, F32)})
+    return model.SerializeToString()
+
+
+def seconds(model: bytes) -> float:
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        import_onnx(model)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def test_import_takes_linear_time(make_model: MakeModel) -> None:
+    """10,000 nodes take about half a second; the bounds leave room for a busy machine."""
+    small, large = seconds(chain(make_model, 5_000)), seconds(chain(make_model, 10_000))
+    assert large < 5
+    assert large < 3.5 * small
