@@ -48,12 +48,8 @@ def signature(function: Function) -> dict[str, Any]:
         for i in range(len(function.results))
     ]
     return {
-        "inputs": [
-            _entry(name, arg.type) for name, arg in zip(function.arg_names, function.args)
-        ],
-        "outputs": [
-            _entry(name, value.type) for name, value in zip(outputs, function.results)
-        ],
+        "inputs": [_entry(name, arg.type) for name, arg in zip(function.arg_names, function.args)],
+        "outputs": [_entry(name, value.type) for name, value in zip(outputs, function.results)],
     }
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Union
 
 from burnish.ir.errors import TargetError
 
-OptionValue = Union[str, int, bool]
+OptionValue = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)

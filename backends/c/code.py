@@ -16,7 +16,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Union
 
 from burnish.ir.dims import Dim
 from burnish.ir.errors import InternalError
@@ -225,7 +224,7 @@ class Expr:
         return binary("||", self, other)
 
 
-Index = Union[Expr, Dim]
+Index = Expr | Dim
 
 
 def _known(a: Expr, b: Index) -> bool:
@@ -261,7 +260,7 @@ def index(value: Index) -> Expr:
 def binary(operator: str, left: Expr, right: Expr) -> Expr:
     """``left operator right``, evaluated as written (left-associative, nothing folded)."""
     precedence = _PRECEDENCE[operator]
-    if SHIFT >= precedence and operator not in ("&&", "||"):
+    if precedence <= SHIFT and operator not in ("&&", "||"):
         # gcc warns on mixtures such as a << b + c, a & b == c, a < b < c.
         needed_left = needed_right = ADDITIVE if precedence >= EQUALITY else UNARY
         if precedence == SHIFT:
@@ -271,9 +270,7 @@ def binary(operator: str, left: Expr, right: Expr) -> Expr:
         needed_left = OR if "&&" not in left.text else BIT_OR
     else:
         needed_left, needed_right = precedence, precedence + 1
-    return Expr(
-        f"{left.within(needed_left)} {operator} {right.within(needed_right)}", precedence
-    )
+    return Expr(f"{left.within(needed_left)} {operator} {right.within(needed_right)}", precedence)
 
 
 def call(function: str, *args: Expr) -> Expr:
@@ -295,7 +292,7 @@ def conditional(condition: Expr, yes: Expr, no: Expr) -> Expr:
 
 
 def comment_text(text: str) -> str:
-    """``text`` made safe for the inside of a C comment: printable ASCII, no ``*/``, ``/*``, ``??``."""
+    """``text`` made safe for the inside of a C comment: printable ASCII, no end, no trigraph."""
     ascii_text = "".join(
         c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text
     )
@@ -308,7 +305,7 @@ def comment_text(text: str) -> str:
 class _Declaration(str):
     """Lines that declare a local variable."""
 
-    __slots__ = ("name",)
+    name: str
 
     def __new__(cls, text: str, name: str) -> _Declaration:
         self = super().__new__(cls, text)
@@ -413,9 +410,7 @@ class CodeWriter:
         self._depth -= 1
 
     @contextmanager
-    def loop(
-        self, name: str, end: Index, *, start: Index = 0, step: int = 1
-    ) -> Iterator[Expr]:
+    def loop(self, name: str, end: Index, *, start: Index = 0, step: int = 1) -> Iterator[Expr]:
         """A counting loop; yields the counter.
 
         A loop of one iteration yields its start and leaves only the body; one of none leaves
@@ -438,7 +433,7 @@ class CodeWriter:
 
     @contextmanager
     def loops(self, names: str, shape: tuple[Index, ...]) -> Iterator[tuple[Expr, ...]]:
-        """Nested loops over ``shape``; names are ``names`` split at spaces, else ``i0``, ``i1`` …"""
+        """Nested loops over ``shape``, named ``names`` split at spaces, else ``i0``, ``i1`` …"""
         given = names.split()
         if len(given) != len(shape):
             given = [f"{names}{axis}" for axis in range(len(shape))]

@@ -1,8 +1,8 @@
 """Element types in C: how a tensor element is stored, computed with, and written as a literal.
 
 Stored: floats narrower than f32 as their bits in an unsigned integer, sub-byte integers one per
-byte in its low bits (the others do not count), bool as ``uint8_t`` 0 or 1.  Computed: what :attr:`DType.compute` says, in the C type of
-:func:`value_type`; :mod:`.helpers` converts between the two.
+byte in its low bits (the others do not count), bool as ``uint8_t`` 0 or 1.  Computed: what
+:attr:`DType.compute` says, in the C type of :func:`value_type`; :mod:`.helpers` converts.
 """
 
 from __future__ import annotations

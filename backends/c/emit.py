@@ -17,9 +17,20 @@ from ..target import OptionValue, Target
 from . import helpers
 from .code import INDENT, MAX_LINE, CodeWriter, comment_text
 from .header import header_text
-from .plan import ARENA, INPUT, OUTPUT, BranchStep, CallStep, CopyStep, LoopStep, Plan, Step, Storage
 from .kernels.base import Parameter
 from .kernels.unit import Unit
+from .plan import (
+    ARENA,
+    INPUT,
+    OUTPUT,
+    BranchStep,
+    CallStep,
+    CopyStep,
+    LoopStep,
+    Plan,
+    Step,
+    Storage,
+)
 from .select import Kernel, Selection, describe
 from .weights import (
     WeightLayout,
@@ -27,7 +38,6 @@ from .weights import (
     blob,
     initializer_text,
     lay_out,
-    struct_text,
 )
 
 STEPS_PER_FUNCTION = 500
@@ -57,8 +67,9 @@ def emit(program: Program) -> dict[str, str | bytes]:
     """The files of the model, by name."""
     name = program.name
     files: dict[str, str | bytes] = {
-        f"{name}.h": header_text(program.function, program.plan, program.layout, name,
-                                 program.target, program.options),
+        f"{name}.h": header_text(
+            program.function, program.plan, program.layout, name, program.target, program.options
+        ),
         f"{name}.c": _Source(program).text(),
     }
     if not program.layout.members:
@@ -140,7 +151,7 @@ class _Source:
         used = {helper for kernel in self.kernel_names for helper in kernel.helpers}
         parts = [
             f"/* The model {name}: kernels, and {name}_run. */\n",
-            f'#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n'
+            f"#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"
             f'#include "{name}.h"\n',
             self.attributes(),
         ]
@@ -242,9 +253,7 @@ class _Source:
                 part = CodeWriter()
                 self.body(part, chunk, whole=False)
                 text = _indented(part.text)
-                parts.append(
-                    f"{self.macro}_KERNEL int {name}_part_{i}{signature}\n{{\n{text}}}\n"
-                )
+                parts.append(f"{self.macro}_KERNEL int {name}_part_{i}{signature}\n{{\n{text}}}\n")
             self.prologue(writer, parts=len(chunks))
         else:
             self.body(writer, steps, whole=True)
@@ -301,7 +310,9 @@ class _Source:
         if "status =" in text:
             writer.line("int status;")
         for parameter, pattern in (
-            ("inputs", r"\binputs\["), ("outputs", r"\boutputs\["), ("arena", r"\ba \+ "),
+            ("inputs", r"\binputs\["),
+            ("outputs", r"\boutputs\["),
+            ("arena", r"\ba \+ "),
         ):
             if not re.search(pattern, text):
                 writer.line(f"(void){parameter};")
@@ -328,9 +339,11 @@ class _Source:
         writer.comment(str(step.op.location) if step.op.location else "loop")
         self.steps(writer, step.before)
         start = f"*{self.pointer(step.start, 'const uint8_t')}" if step.start else "1"
-        limit = f"{iteration} < *{self.pointer(step.trip_count, 'const int64_t')} && " if (
-            step.trip_count
-        ) else ""
+        limit = (
+            f"{iteration} < *{self.pointer(step.trip_count, 'const int64_t')} && "
+            if (step.trip_count)
+            else ""
+        )
         writer.line(f"{condition} = {start};")
         writer.line(f"{iteration} = 0;")
         with writer.block(f"while ({limit}{condition} != 0)"):

@@ -106,7 +106,7 @@ def _weights(
         )
     else:
         parts.append(
-            "/* Define this to place the weights, such as __attribute__((section(\".flash\"))). */\n"
+            '/* Define this to place the weights, such as __attribute__((section(".flash"))). */\n'
             f"#ifndef {macro}_WEIGHTS_ATTRIBUTE\n#define {macro}_WEIGHTS_ATTRIBUTE "
             f"{macro}_ALIGNED\n#endif\n"
             f"extern const struct {name}_weights {name}_weights;\n"

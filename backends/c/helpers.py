@@ -33,13 +33,16 @@ def _define_integer_arithmetic(dtype: DType) -> None:
     name = dtype.text
     # Unsigned arithmetic wraps; narrower types than unsigned would be promoted to int.
     unsigned = "uint64_t" if dtype.bits == 64 else "uint32_t"
-    low, _ = dtype.integer_range
     signed = dtype.kind is Kind.INT
     binary = f"{c_type} x, {c_type} y"
     _define_wrap(dtype, unsigned)
     for function, operator in (("add", "+"), ("sub", "-"), ("mul", "*")):
-        _define(f"{function}_{name}", c_type, binary,
-                f"return @_wrap_{name}(({unsigned})x {operator} ({unsigned})y);")
+        _define(
+            f"{function}_{name}",
+            c_type,
+            binary,
+            f"return @_wrap_{name}(({unsigned})x {operator} ({unsigned})y);",
+        )
     _define(f"neg_{name}", c_type, f"{c_type} x", f"return @_wrap_{name}(0 - ({unsigned})x);")
     absolute = f"return x < 0 ? @_wrap_{name}(0 - ({unsigned})x) : x;" if signed else "return x;"
     _define(f"abs_{name}", c_type, f"{c_type} x", absolute)
@@ -48,32 +51,61 @@ def _define_integer_arithmetic(dtype: DType) -> None:
         _define(f"{function}_{name}", c_type, binary, f"return x {operator} y ? x : y;")
     minus_one = f"if (y == -1) {{\n    return @_wrap_{name}(0 - ({unsigned})x);\n}}\n"
     guard = "if (y == 0) {\n    return 0;\n}\n"
-    _define(f"div_{name}", c_type, binary,
-            guard + (minus_one if signed else "") + f"return ({c_type})(x / y);",
-            "Truncates; x / 0 is 0, and MIN / -1 wraps." if signed else "x / 0 is 0.")
+    _define(
+        f"div_{name}",
+        c_type,
+        binary,
+        guard + (minus_one if signed else "") + f"return ({c_type})(x / y);",
+        "Truncates; x / 0 is 0, and MIN / -1 wraps." if signed else "x / 0 is 0.",
+    )
     zero = "if (y == 0 || y == -1) {\n    return 0;\n}\n" if signed else guard
-    _define(f"truncated_mod_{name}", c_type, binary, zero + f"return ({c_type})(x % y);",
-            "Sign of the dividend; 0 where the divisor is 0.")
+    _define(
+        f"truncated_mod_{name}",
+        c_type,
+        binary,
+        zero + f"return ({c_type})(x % y);",
+        "Sign of the dividend; 0 where the divisor is 0.",
+    )
     fix = f"return ({c_type})(r != 0 && (r < 0) != (y < 0) ? r + y : r);" if signed else "return r;"
-    _define(f"floor_mod_{name}", c_type, binary,
-            zero + f"const {c_type} r = ({c_type})(x % y);\n" + fix,
-            "Sign of the divisor; 0 where the divisor is 0.")
-    _define(f"pow_{name}", c_type, binary, _power_body(dtype, c_type, unsigned),
-            "Wraps; a negative exponent gives 0, or +-1 for a base of +-1." if signed else "")
+    _define(
+        f"floor_mod_{name}",
+        c_type,
+        binary,
+        zero + f"const {c_type} r = ({c_type})(x % y);\n" + fix,
+        "Sign of the divisor; 0 where the divisor is 0.",
+    )
+    _define(
+        f"pow_{name}",
+        c_type,
+        binary,
+        _power_body(dtype, c_type, unsigned),
+        "Wraps; a negative exponent gives 0, or +-1 for a base of +-1." if signed else "",
+    )
     width = dtype.bits if dtype.bits >= 8 else 8
     beyond = f"y < 0 || y >= {width}" if signed else f"y >= {width}"
-    _define(f"shift_left_{name}", c_type, binary,
-            f"return {beyond} ? 0 : @_wrap_{name}(({unsigned})x << y);")
+    _define(
+        f"shift_left_{name}",
+        c_type,
+        binary,
+        f"return {beyond} ? 0 : @_wrap_{name}(({unsigned})x << y);",
+    )
     if signed:
         # A right shift of a negative number is implementation-defined: shift its complement.
-        body = (f"const {c_type} n = ({c_type})({beyond} ? {width - 1} : y);\n"
-                f"return ({c_type})(x < 0 ? ~(~x >> n) : x >> n);")
+        body = (
+            f"const {c_type} n = ({c_type})({beyond} ? {width - 1} : y);\n"
+            f"return ({c_type})(x < 0 ? ~(~x >> n) : x >> n);"
+        )
     else:
         body = f"return ({c_type})({beyond} ? 0 : x >> y);"
     _define(f"shift_right_{name}", c_type, binary, body)
     for source, c_source in (("f32", "float"), ("f64", "double")):
-        _define(f"{source}_to_{name}", c_type, f"{c_source} x", _saturate_body(dtype, source),
-                "Truncates towards zero and saturates; NaN gives 0.")
+        _define(
+            f"{source}_to_{name}",
+            c_type,
+            f"{c_source} x",
+            _saturate_body(dtype, source),
+            "Truncates towards zero and saturates; NaN gives 0.",
+        )
 
 
 def _define_wrap(dtype: DType, unsigned: str) -> None:
@@ -85,8 +117,10 @@ def _define_wrap(dtype: DType, unsigned: str) -> None:
     elif dtype.bits >= 32:
         top, low = f"INT{dtype.bits}_MAX", f"INT{dtype.bits}_MIN"
         # The conversion of a too large unsigned number is implementation-defined in C99.
-        body = (f"return x <= ({unsigned}){top} ? ({c_type})x\n"
-                f"    : ({c_type})(x - ({unsigned}){top} - 1) + {low};")
+        body = (
+            f"return x <= ({unsigned}){top} ? ({c_type})x\n"
+            f"    : ({c_type})(x - ({unsigned}){top} - 1) + {low};"
+        )
     else:
         half = 1 << (dtype.bits - 1)
         body = f"return ({c_type})((int32_t)((x + {half}u) & {2 * half - 1}u) - {half});"
@@ -133,15 +167,29 @@ for _dtype in _INTEGERS:
 
 def _define_float_arithmetic(name: str, c_type: str, f: str) -> None:
     pair = f"{c_type} x, {c_type} y"
-    _define(f"min_{name}", c_type, pair, "return x < y || isnan(x) ? x : y;",
-            "The smaller one; NaN when either is NaN.")
-    _define(f"max_{name}", c_type, pair, "return x > y || isnan(x) ? x : y;",
-            "The larger one; NaN when either is NaN.")
-    _define(f"floor_mod_{name}", c_type, pair,
-            f"const {c_type} r = fmod{f}(x, y);\n"
-            f"if (r == 0) {{\n    return copysign{f}(0, y);\n}}\n"
-            "return (r < 0) != (y < 0) ? r + y : r;",
-            "Remainder with the sign of the divisor.")
+    _define(
+        f"min_{name}",
+        c_type,
+        pair,
+        "return x < y || isnan(x) ? x : y;",
+        "The smaller one; NaN when either is NaN.",
+    )
+    _define(
+        f"max_{name}",
+        c_type,
+        pair,
+        "return x > y || isnan(x) ? x : y;",
+        "The larger one; NaN when either is NaN.",
+    )
+    _define(
+        f"floor_mod_{name}",
+        c_type,
+        pair,
+        f"const {c_type} r = fmod{f}(x, y);\n"
+        f"if (r == 0) {{\n    return copysign{f}(0, y);\n}}\n"
+        "return (r < 0) != (y < 0) ? r + y : r;",
+        "Remainder with the sign of the divisor.",
+    )
 
 
 for _name, _operator, _doc in (
@@ -149,8 +197,13 @@ for _name, _operator, _doc in (
     ("at_most", ">", "min(x, limit) for a limit that is a number; NaN stays NaN."),
 ):
     for _type, _c_type in (("f32", "float"), ("f64", "double")):
-        _define(f"{_name}_{_type}", _c_type, f"{_c_type} x, {_c_type} limit",
-                f"return x {_operator} limit ? limit : x;", _doc)
+        _define(
+            f"{_name}_{_type}",
+            _c_type,
+            f"{_c_type} x, {_c_type} limit",
+            f"return x {_operator} limit ? limit : x;",
+            _doc,
+        )
 
 _define_float_arithmetic("f32", "float", "f")
 _define_float_arithmetic("f64", "double", "")
@@ -193,7 +246,9 @@ def _define_rounding(source: str, c_type: str, bits: int, mantissa: int, bias: i
     """The code of a magnitude in a narrower format, to nearest, ties to even."""
     unsigned = f"uint{bits}_t"
     _define(
-        f"round_{source}", "uint32_t", f"{c_type} x, int mantissa, int bias",
+        f"round_{source}",
+        "uint32_t",
+        f"{c_type} x, int mantissa, int bias",
         f"{unsigned} code;\n"
         "int field, above, shift;\n"
         "memcpy(&code, &x, sizeof code);\n"
@@ -212,7 +267,9 @@ def _define_rounding(source: str, c_type: str, bits: int, mantissa: int, bias: i
 _define_rounding("f32", "float", 32, 23, 127)
 _define_rounding("f64", "double", 64, 52, 1023)
 _define(
-    "scale_f32", "float", "uint32_t code, int mantissa, int bias",
+    "scale_f32",
+    "float",
+    "uint32_t code, int mantissa, int bias",
     "const uint32_t fraction = code & ((1u << mantissa) - 1);\n"
     "const int exponent = (int)(code >> mantissa);\n"
     "return exponent == 0 ? ldexpf((float)fraction, 1 - bias - mantissa)\n"
@@ -234,7 +291,9 @@ def _define_narrow_float(dtype: DType, f: FloatFormat) -> None:
             else f"signbit(x) && code != 0 && code <= {f.largest:#x} ? {f.sign:#x}u : 0"
         )
         _define(
-            f"{source}_to_{dtype}", c_type, f"{c_source} x",
+            f"{source}_to_{dtype}",
+            c_type,
+            f"{c_source} x",
             f"{nan}"
             f"uint32_t code = isinf(x) ? {f.largest + 1:#x}"
             f" : @_round_{source}(x, {f.mantissa}, {f.bias});\n"
@@ -253,7 +312,9 @@ def _define_narrow_float(dtype: DType, f: FloatFormat) -> None:
     elif f.nan is not None:
         checks = f"if ((x & {magnitude:#x}) == {f.nan:#x}) {{\n    return NAN;\n}}\n"
     _define(
-        f"{dtype}_to_f32", "float", f"{c_type} x",
+        f"{dtype}_to_f32",
+        "float",
+        f"{c_type} x",
         f"{checks}const float value = @_scale_f32(x & {magnitude:#x}u, {f.mantissa}, {f.bias});\n"
         f"return x & {f.sign:#x} ? -value : value;",
     )
@@ -263,12 +324,17 @@ for _dtype, _format in FORMATS.items():
     _define_narrow_float(_dtype, _format)
 
 _define(
-    "f8e8m0_to_f32", "float", "uint8_t x",
-    "return x == 0xff ? NAN : ldexpf(1.0f, (int)x - 127);", "A power of two.",
+    "f8e8m0_to_f32",
+    "float",
+    "uint8_t x",
+    "return x == 0xff ? NAN : ldexpf(1.0f, (int)x - 127);",
+    "A power of two.",
 )
 for _source, _c_source in (("f32", "float"), ("f64", "double")):
     _define(
-        f"{_source}_to_f8e8m0", "uint8_t", f"{_c_source} x",
+        f"{_source}_to_f8e8m0",
+        "uint8_t",
+        f"{_c_source} x",
         "uint32_t code;\n"
         "if (isnan(x) || isinf(x) || signbit(x) || x == 0) {\n    return 0xff;\n}\n"
         f"code = @_round_{_source}(x, 0, 128);\n"
@@ -279,14 +345,18 @@ for _source, _c_source in (("f32", "float"), ("f64", "double")):
 # Indices, order, quantization --------------------------------------------------------------
 
 _define(
-    "position", "ptrdiff_t", "int64_t index, ptrdiff_t size",
+    "position",
+    "ptrdiff_t",
+    "int64_t index, ptrdiff_t size",
     "const int64_t position = index < 0 ? index + size : index;\n"
     "return position < 0 || position >= size ? -1 : (ptrdiff_t)position;",
     "Where an index points; negative ones count from the end, and -1 means out of range.",
 )
 for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
     _define(
-        f"round_within_{_type}", "int32_t", f"{_c_type} x, int32_t low, int32_t high",
+        f"round_within_{_type}",
+        "int32_t",
+        f"{_c_type} x, int32_t low, int32_t high",
         f"const {_c_type} r = isnan(x) ? 0 : rint{_f}(x);\n"
         f"return r <= ({_c_type})low ? low : r >= ({_c_type})high ? high : (int32_t)r;",
         "The nearest integer, ties to even, within a range; 0 for NaN.",
@@ -308,13 +378,16 @@ def _define_order(dtype: DType) -> None:
         end = " (NaN is largest)" if dtype.is_float else ""
         if dtype.compute is dtype:
             _define(
-                f"after_{order}_{dtype}", "int",
-                f"{value} p, int64_t i, {value} q, int64_t j", compare,
+                f"after_{order}_{dtype}",
+                "int",
+                f"{value} p, int64_t i, {value} q, int64_t j",
+                compare,
                 f"Whether p at position i follows q at j in {order} order{end}.",
             )
         after = f"@_after_{order}_{dtype.compute}"
         _define(
-            f"sift_{order}_{dtype}", "void",
+            f"sift_{order}_{dtype}",
+            "void",
             f"const {c_type} *x, int64_t *heap, ptrdiff_t stride,\n"
             "    ptrdiff_t root, ptrdiff_t size",
             "const int64_t moved = heap[root * stride];\n"

@@ -44,7 +44,7 @@ def find_compiler(target: Target) -> list[str]:
         ToolchainError: none is installed.
     """
     chosen = os.environ.get("CC", "").split() if target.host else []
-    for command in ([chosen] if chosen else [[name] for name in target.compilers]):
+    for command in [chosen] if chosen else [[name] for name in target.compilers]:
         path = shutil.which(command[0])
         if path is not None:
             return [path, *command[1:]]
@@ -209,9 +209,7 @@ class SanitizedRunner:
     Address errors and undefined behaviour end the program, which raises here.
     """
 
-    def __init__(
-        self, program: Path, manifest: Mapping[str, Any], weights: bytes | None
-    ) -> None:
+    def __init__(self, program: Path, manifest: Mapping[str, Any], weights: bytes | None) -> None:
         self.program, self.manifest, self.weights = program, manifest, weights
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -360,12 +358,16 @@ def driver_text(manifest: Mapping[str, Any]) -> str:
         for kind, key in (("INPUT", "input"), ("OUTPUT", "output"))
     }
     counts = {kind: f"{macro}_{kind}_COUNT" for kind in sizes}
-    loading = f"""
+    loading = (
+        f"""
     unsigned char *weights = memory({macro}_WEIGHTS_BYTES, {macro}_WEIGHTS_ALIGNMENT);
     transfer(argv[next++], "rb", weights, {macro}_WEIGHTS_BYTES);
     if ({name}_load_weights(weights, {macro}_WEIGHTS_BYTES) != {macro}_OK) {{
         return {macro}_ERROR_WEIGHTS;
-    }}""" if load else ""
+    }}"""
+        if load
+        else ""
+    )
     return f"""#include <stdio.h>
 #include <stdlib.h>
 #include "{name}.h"

@@ -8,12 +8,14 @@ import re
 MAX_IDENTIFIER = 40
 
 _KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if "
-    "inline int long register restrict return short signed sizeof static struct switch typedef "
-    "union unsigned void volatile while alignas alignof bool constexpr false nullptr "
-    "static_assert thread_local true typeof asm class catch delete explicit export friend "
-    "mutable namespace new operator private protected public template this throw try typename "
-    "using virtual wchar_t and or not xor linux unix errno assert offsetof main".split()
+    """
+    auto break case char const continue default do double else enum extern float for goto if
+    inline int long register restrict return short signed sizeof static struct switch
+    typedef union unsigned void volatile while alignas alignof bool constexpr false nullptr
+    static_assert thread_local true typeof asm class catch delete explicit export friend
+    mutable namespace new operator private protected public template this throw try typename
+    using virtual wchar_t and or not xor linux unix errno assert offsetof main
+    """.split()  # noqa: SIM905 - eighty quoted words are harder to read
 )
 """Keywords of C and C++, and macros that compilers and headers may define in lower case."""
 

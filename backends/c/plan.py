@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 from burnish.ir import Block, Constant, Function, Op, Trait, Value
 from burnish.ir.errors import InternalError
@@ -133,7 +132,7 @@ class LoopStep:
         return (*self.before, *self.body, *self.after)
 
 
-Step = Union[CallStep, CopyStep, BranchStep, LoopStep]
+Step = CallStep | CopyStep | BranchStep | LoopStep
 
 
 @dataclass(frozen=True)
@@ -343,8 +342,11 @@ class _Planner:
         scratch = None
         if choice.kernel.scratch:
             scratch = Storage(
-                ARENA, choice.kernel.scratch, f"scratch of step {self.step}",
-                first=self.step, last=self.step,
+                ARENA,
+                choice.kernel.scratch,
+                f"scratch of step {self.step}",
+                first=self.step,
+                last=self.step,
             )
             self.arena.append(scratch)
         step = CallStep(self.step, choice, operands, results, scratch)
@@ -364,11 +366,10 @@ class _Planner:
             steps = self.block(region)
             for value, result in zip(region.results, results):
                 source = self.of(value)
-                if source.kind == ARENA and source.first >= begin and source is not result.root:
-                    # Made in this region for this result: write it there directly.
-                    if not any(source is other.root for other in results):
-                        _merge(source, result)
-                        continue
+                made_here = source.kind == ARENA and source.first >= begin
+                if made_here and not any(source is other.root for other in results):
+                    _merge(source, result)  # the producer writes the result directly
+                    continue
                 source.last = max(source.last, self.step)
                 steps.append(CopyStep(self.step, source, result))
                 self.step += 1
@@ -407,8 +408,16 @@ class _Planner:
         self.step += 1
         iterations = op.attributes.iterations if scans else -1
         return LoopStep(
-            op, trip_count, start, iteration, condition, tuple(before), tuple(steps), scans,
-            tuple(after), iterations,
+            op,
+            trip_count,
+            start,
+            iteration,
+            condition,
+            tuple(before),
+            tuple(steps),
+            scans,
+            tuple(after),
+            iterations,
         )
 
     def carry(self, sources: Sequence[Storage], targets: Sequence[Storage]) -> list[Step]:
@@ -419,15 +428,16 @@ class _Planner:
         for source, target in zip(sources, roots):
             if source.root is target:
                 continue
-            if any(source.root is other for other in roots):
-                # Another copy may overwrite it first (carried values that swap places).
-                aside = Storage(
-                    ARENA, source.bytes, f"parked {source.name}", first=self.step, last=self.step
-                )
-                self.arena.append(aside)
-                parked.append(CopyStep(self.step, source, aside))
-                source = aside
-            copies.append(CopyStep(self.step, source, target))
+            if all(source.root is not other for other in roots):
+                copies.append(CopyStep(self.step, source, target))
+                continue
+            # Another copy may overwrite it first (carried values that swap places).
+            aside = Storage(
+                ARENA, source.bytes, f"parked {source.name}", first=self.step, last=self.step
+            )
+            self.arena.append(aside)
+            parked.append(CopyStep(self.step, source, aside))
+            copies.append(CopyStep(self.step, aside, target))
         return parked + copies
 
     def copy(self, source: Storage, to: Storage) -> CopyStep:

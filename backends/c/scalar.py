@@ -29,20 +29,33 @@ _MATH_FUNCTIONS = {
     "abs": "fabs",
     "truncated_mod": "fmod",
     "round_even": "rint",
-    **{
-        name: name
-        for name in (
-            "pow exp expm1 log log1p sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-            "atanh erf floor ceil trunc"
-        ).split()
-    },
+    "pow": "pow",
+    "exp": "exp",
+    "expm1": "expm1",
+    "log": "log",
+    "log1p": "log1p",
+    "sqrt": "sqrt",
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "asin": "asin",
+    "acos": "acos",
+    "atan": "atan",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "tanh": "tanh",
+    "asinh": "asinh",
+    "acosh": "acosh",
+    "atanh": "atanh",
+    "erf": "erf",
+    "floor": "floor",
+    "ceil": "ceil",
+    "trunc": "trunc",
 }
 """Primitives of floats that are a function of ``<math.h>`` (``f`` is appended for f32)."""
 
 
-def render(
-    expr: scalar.Expr, values: Mapping[str, Expr], dtype: DType, helper: Helper
-) -> Expr:
+def render(expr: scalar.Expr, values: Mapping[str, Expr], dtype: DType, helper: Helper) -> Expr:
     """``expr`` in C with variables replaced by ``values`` (of ``value_type(dtype)``, or bool).
 
     ``dtype`` is the type arithmetic happens in; narrow floats mean f32.
@@ -103,7 +116,7 @@ def _negated(value: Expr) -> Expr:
 
 
 def _integer_primitive(function: str, args: list[Expr], dtype: DType, helper: Helper) -> Expr:
-    if function == "is_nan" or function == "is_inf":
+    if function in ("is_nan", "is_inf"):
         return integer(0)
     if function in ("floor", "ceil", "trunc", "round_even"):
         return args[0]
@@ -161,4 +174,3 @@ def convert(value: Expr, source: DType, to: DType, helper: Helper) -> Expr:
     if not to.is_signed or source.bits < to.bits or source is DType.BOOL:
         return cast(value_type(to), value)
     return call(helper(f"wrap_{to}"), cast(storage_type(DType.parse(f"u{to.bits}")), value))
-

@@ -62,7 +62,7 @@ class Selection:
     def kernels(self) -> list[Kernel]:
         """The distinct kernels, in order of first use."""
         found = {choice.kernel: None for choice in self.walk() if choice.kernel is not None}
-        return [kernel for kernel in found if kernel is not None]
+        return list(found)
 
     def __str__(self) -> str:
         numbers = {kernel: i for i, kernel in enumerate(self.kernels)}

@@ -46,31 +46,51 @@ def _host(name: str, doc: str, *flags: str) -> None:
 def _bare(
     name: str, doc: str, compilers: tuple[str, ...], *flags: str, word: int = 32, alignment: int = 8
 ) -> None:
-    register_target(
-        Target(name, "c", doc, compilers, (*COMMON_FLAGS, *flags), word, alignment)
-    )
+    register_target(Target(name, "c", doc, compilers, (*COMMON_FLAGS, *flags), word, alignment))
 
 
 _host("c", "the machine burnish runs on", "-march=native")
 _host("c:x86-64-v3", "64-bit x86 with AVX2 and FMA", "-march=x86-64-v3")
 _bare(
-    "c:aarch64", "64-bit ARM with NEON", ("aarch64-linux-gnu-gcc", "cc"), "-march=armv8-a",
-    word=64, alignment=64,
+    "c:aarch64",
+    "64-bit ARM with NEON",
+    ("aarch64-linux-gnu-gcc", "cc"),
+    "-march=armv8-a",
+    word=64,
+    alignment=64,
 )
 _host("c:generic", "any C99 compiler")
 _bare(
-    "c:cortex-m4", "ARM Cortex-M4 with single-precision FPU", _ARM,
-    "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16",
+    "c:cortex-m4",
+    "ARM Cortex-M4 with single-precision FPU",
+    _ARM,
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-mfpu=fpv4-sp-d16",
 )
 _bare(
-    "c:cortex-m7", "ARM Cortex-M7 with double-precision FPU", _ARM,
-    "-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-d16",
+    "c:cortex-m7",
+    "ARM Cortex-M7 with double-precision FPU",
+    _ARM,
+    "-mcpu=cortex-m7",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-mfpu=fpv5-d16",
 )
 _bare(
-    "c:cortex-m55", "ARM Cortex-M55 with vector extension (MVE)", _ARM,
-    "-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard", alignment=16,
+    "c:cortex-m55",
+    "ARM Cortex-M55 with vector extension (MVE)",
+    _ARM,
+    "-mcpu=cortex-m55",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    alignment=16,
 )
 _bare(
-    "c:rv32imc", "32-bit RISC-V without FPU",
-    ("riscv32-unknown-elf-gcc", "riscv64-unknown-elf-gcc"), "-march=rv32imc", "-mabi=ilp32",
+    "c:rv32imc",
+    "32-bit RISC-V without FPU",
+    ("riscv32-unknown-elf-gcc", "riscv64-unknown-elf-gcc"),
+    "-march=rv32imc",
+    "-mabi=ilp32",
 )

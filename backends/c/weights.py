@@ -96,9 +96,7 @@ def assertions_text(layout: WeightLayout, prefix: str) -> str:
         f"[offsetof({struct}, {member.name}) == {member.offset} ? 1 : -1];"
         for member in layout.members
     ]
-    lines.append(
-        f"typedef char {prefix}_check_size[sizeof({struct}) == {layout.size} ? 1 : -1];"
-    )
+    lines.append(f"typedef char {prefix}_check_size[sizeof({struct}) == {layout.size} ? 1 : -1];")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -107,7 +105,11 @@ def blob(layout: WeightLayout) -> bytes:
     data = bytearray(layout.size)
     for member in layout.members:
         array = np.ascontiguousarray(member.constant.array)
-        raw = array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.isbuiltin else array
+        raw = (
+            array.astype(array.dtype.newbyteorder("<"), copy=False)
+            if array.dtype.isbuiltin
+            else array
+        )
         data[member.offset : member.offset + raw.nbytes] = raw.reshape(-1).view(np.uint8).tobytes()
     return bytes(data)
 

@@ -16,37 +16,37 @@ from burnish.backends.c.code import (
     index,
 )
 
-I, J = Expr("i"), Expr("j")
+A, B = Expr("i"), Expr("j")
 
 
 @pytest.mark.parametrize(
     ("expr", "text"),
     [
-        (I * 1 + 0, "i"),
-        (I * 0 + 3, "3"),
-        (I + 1 + 2, "i + 3"),
-        (I + 1 - 1, "i"),
-        ((I + 1) * 4 - 4, "i * 4"),
-        ((I - 1) * 4 + J, "i * 4 + j - 4"),
-        (2 * I + (J + 1), "i * 2 + j + 1"),
-        (I - (J - 1), "i - j + 1"),
-        (I - (J + I), "i - (j + i)"),
-        ((I + J) * 3, "(i + j) * 3"),
-        (-I + J, "-i + j"),
-        (0 - I, "-i"),
-        (I % 1, "0"),
+        (A * 1 + 0, "i"),
+        (A * 0 + 3, "3"),
+        (A + 1 + 2, "i + 3"),
+        (A + 1 - 1, "i"),
+        ((A + 1) * 4 - 4, "i * 4"),
+        ((A - 1) * 4 + B, "i * 4 + j - 4"),
+        (2 * A + (B + 1), "i * 2 + j + 1"),
+        (A - (B - 1), "i - j + 1"),
+        (A - (B + A), "i - (j + i)"),
+        ((A + B) * 3, "(i + j) * 3"),
+        (-A + B, "-i + j"),
+        (0 - A, "-i"),
+        (A % 1, "0"),
         (index(7) // 2, "3"),
-        ((I + J) // 2, "(i + j) / 2"),
-        (I * 2 // 3, "i * 2 / 3"),
-        (J * (I * 2), "j * (i * 2)"),
-        ((I < 3) & (J >= 1), "i < 3 && j >= 1"),
-        ((I < 3) | (J > 1) & I.equals(0), "i < 3 || (j > 1 && i == 0)"),
-        ((index(1) < 3) & (I < J), "i < j"),
-        (conditional(I < J, I, J + 1), "i < j ? i : j + 1"),
-        (cast("float", I + J), "(float)(i + j)"),
-        (binary("-", I, binary("-", J, I)), "i - (j - i)"),
-        (binary("<<", binary("+", I, J), index(2)), "(i + j) << 2"),
-        (binary("&", binary("==", I, J), I), "(i == j) & i"),
+        ((A + B) // 2, "(i + j) / 2"),
+        (A * 2 // 3, "i * 2 / 3"),
+        (B * (A * 2), "j * (i * 2)"),
+        ((A < 3) & (B >= 1), "i < 3 && j >= 1"),
+        ((A < 3) | (B > 1) & A.equals(0), "i < 3 || (j > 1 && i == 0)"),
+        ((index(1) < 3) & (A < B), "i < j"),
+        (conditional(A < B, A, B + 1), "i < j ? i : j + 1"),
+        (cast("float", A + B), "(float)(i + j)"),
+        (binary("-", A, binary("-", B, A)), "i - (j - i)"),
+        (binary("<<", binary("+", A, B), index(2)), "(i + j) << 2"),
+        (binary("&", binary("==", A, B), A), "(i == j) & i"),
     ],
 )
 def test_expressions_are_folded_and_parenthesized(expr: Expr, text: str) -> None:
@@ -98,7 +98,7 @@ def test_names_do_not_clash_with_visible_ones() -> None:
 
 def test_branches_that_are_decided_leave_one_side() -> None:
     w = CodeWriter()
-    for condition in (index(1), index(0), I < 2):
+    for condition in (index(1), index(0), A < 2):
         with w.branch(condition) as (yes, no):
             with yes:
                 w.line("a();")
@@ -109,7 +109,7 @@ def test_branches_that_are_decided_leave_one_side() -> None:
 
 def test_a_branch_with_an_empty_first_side_is_negated() -> None:
     w = CodeWriter()
-    with w.branch(I < 2) as (yes, no):
+    with w.branch(A < 2) as (yes, no):
         with yes:
             pass
         with no:

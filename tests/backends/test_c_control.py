@@ -51,7 +51,9 @@ def test_branches_share_memory_and_hand_over_captures_constants_and_results() ->
         k = b.constant(vector(1, 2, 3))
         return [k, b("math.sub", y, k)]  # the first is a constant
 
-    op = b.create("control.if", [c, x, y], regions=[region([F, F], then), region([F, F], otherwise)])
+    op = b.create(
+        "control.if", [c, x, y], regions=[region([F, F], then), region([F, F], otherwise)]
+    )
     p, q = op.results
     b.ret(b("math.add", p, y), q)
     x_value = vector(4, 5, 6)
@@ -109,9 +111,7 @@ def fibonacci() -> Module:
     function, b = build_function(module, "main", types, ["a_end", "b_end", "all"])
     n, first, second, k = function.args
 
-    def body(
-        b: Builder, i: Value, going: Value, a: Value, c: Value, k: Value
-    ) -> list[Value]:
+    def body(b: Builder, i: Value, going: Value, a: Value, c: Value, k: Value) -> list[Value]:
         index = b("math.cast", i, to=first.type.dtype)
         total = b("math.add", b("math.add", a, c), b("math.mul", k, index))
         return [going, c, total, a]

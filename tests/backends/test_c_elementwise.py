@@ -14,7 +14,8 @@ from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.opdef import registry
 
 LIBM = frozenset(
-    "pow exp expm1 log log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf".split()
+    "pow exp expm1 log log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
+    "erf".split()  # noqa: SIM905
 )
 """Primitives computed by functions whose accuracy C leaves to the library."""
 

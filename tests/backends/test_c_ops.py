@@ -7,7 +7,7 @@ is.  When a batch does not build, its cases are built one by one, so that each t
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import pytest
@@ -34,9 +34,7 @@ NUMBERS = {case.id: i for i, case in enumerate(CASES)}
 def run_together(batch: list[OpCase], *, sanitize: bool = False) -> list[list[Any]]:
     """The results of each case, from one module that holds them all, built without a warning."""
     module = Module("cases")
-    types = {
-        f"c{i}x{j}": t for i, case in enumerate(batch) for j, t in enumerate(case.types) if t
-    }
+    types = {f"c{i}x{j}": t for i, case in enumerate(batch) for j, t in enumerate(case.types) if t}
     inputs = {
         f"c{i}x{j}": x
         for i, case in enumerate(batch)
@@ -59,7 +57,7 @@ def run_together(batch: list[OpCase], *, sanitize: bool = False) -> list[list[An
     ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def batch_results(number: int) -> list[list[Any] | Error]:
     batch = CASES[number * BATCH : (number + 1) * BATCH]
     try:

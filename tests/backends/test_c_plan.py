@@ -74,8 +74,9 @@ def random_module(seed: int) -> tuple[Module, dict[str, Any]]:
     b.ret(*results)
     function.result_names = tuple(f"y{i}" for i in range(len(results)))
     generator = np.random.default_rng(seed)
-    inputs = {n: generator.uniform(-1, 1, t.static_shape).astype(np.float32)
-              for n, t in types.items()}
+    inputs = {
+        n: generator.uniform(-1, 1, t.static_shape).astype(np.float32) for n, t in types.items()
+    }
     return module, inputs
 
 

@@ -191,9 +191,7 @@ class KernelBuilder:
         """``for name in start .. end``; see :meth:`.CodeWriter.loop`."""
         return self._writer.loop(name, end, start=start, step=step)
 
-    def loops(
-        self, names: str, shape: Sequence[Index]
-    ) -> AbstractContextManager[tuple[Expr, ...]]:
+    def loops(self, names: str, shape: Sequence[Index]) -> AbstractContextManager[tuple[Expr, ...]]:
         """Nested loops over ``shape``, named ``"n c h w"`` or, by one prefix, ``i0 i1 …``."""
         return self._writer.loops(names, tuple(shape))
 
@@ -225,8 +223,11 @@ class KernelBuilder:
             return
         self.can_fail = True
         with self.when(condition):
-            self.statement(f"return {self.prefix.upper()}_ERROR_INDEX" if error == ERROR_INDEX
-                           else f"return {error}")
+            self.statement(
+                f"return {self.prefix.upper()}_ERROR_INDEX"
+                if error == ERROR_INDEX
+                else f"return {error}"
+            )
 
     # Values ------------------------------------------------------------------------------
 
@@ -263,9 +264,7 @@ class KernelBuilder:
 
     def let(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
         """Declare a const local that holds a value of ``dtype``."""
-        return self._declare(
-            f"const {value_type(dtype)}", name, self._as_value(value, dtype)
-        )
+        return self._declare(f"const {value_type(dtype)}", name, self._as_value(value, dtype))
 
     def let_stored(self, name: str, dtype: DType, value: Expr) -> Expr:
         """Declare a const local that holds an element as it is stored (to be moved, not used)."""
@@ -295,7 +294,13 @@ class KernelBuilder:
         return buffer
 
     def view(
-        self, name: str, buffer: Buffer, offset: Index, shape: Sequence[Dim], *, mutable: bool = False
+        self,
+        name: str,
+        buffer: Buffer,
+        offset: Index,
+        shape: Sequence[Dim],
+        *,
+        mutable: bool = False,
     ) -> Buffer:
         """The part of ``buffer`` that starts at element ``offset``, as a pointer of its own."""
         offset = index(offset)
@@ -357,8 +362,9 @@ class KernelBuilder:
         if value is not None:
             assert self.unit.anchor is not None
             anchored = self.unit.anchor.results[result]
-            known[anchored] = self.let("v", anchored.type.dtype, self.round_unless(
-                value, anchored.type.dtype))
+            known[anchored] = self.let(
+                "v", anchored.type.dtype, self.round_unless(value, anchored.type.dtype)
+            )
         last = self.unit.epilogue[-1] if self.unit.epilogue else None
         for op in self.unit.epilogue:
             rendered = self._apply(op, indices, known)
@@ -413,12 +419,16 @@ class KernelBuilder:
         c_type = storage_type(dtype)
         base = "scratch"
         if self.scratch_bytes == 0 and not any(p.kind == "scratch" for p in self.parameters):
-            self.parameters.append(Parameter("scratch", 0, self._writer.name(base), "unsigned char"))
+            self.parameters.append(
+                Parameter("scratch", 0, self._writer.name(base), "unsigned char")
+            )
         place = base if self.scratch_bytes == 0 else f"({base} + {self.scratch_bytes})"
-        pointer = self._writer.declare(f"{c_type} *const", name, Expr(f"({c_type} *)(void *){place}"))
+        pointer = self._writer.declare(
+            f"{c_type} *const", name, Expr(f"({c_type} *)(void *){place}")
+        )
         # Not nothing even for an empty tensor: the pointer above must point somewhere.
         self.scratch_bytes += max(count, 1) * dtype.bytes
-        return Buffer(pointer, tuple(shape), dtype)
+        return Buffer(pointer.text, tuple(shape), dtype)
 
     def table(self, name: str, dtype: DType | str, values: Sequence[Expr]) -> str:
         """A constant array of the kernel (offsets, coefficients); returns its name."""
