@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -438,7 +438,30 @@ def test_later_updates_win_and_all_combine_in_order() -> None:
     assert_same([*elements, *slices])
 
 
-INDEXED = {
+def test_borders_much_wider_than_the_axis() -> None:
+    cases = [
+        Case(
+            "tensor.pad",
+            [data(DType.I16, (2, n, m), 5)],
+            {"before": [0, a, 2], "after": [1, b, 0], "mode": mode},
+        )
+        for mode in ("reflect", "wrap", "edge")
+        for n, m in ((1, 1), (2, 3), (3, 1), (5, 4))
+        for a, b in ((100, 0), (0, 101), (37, 64))
+    ]
+    assert_same(cases)
+    module, _ = module_of(
+        [Case("tensor.pad", [floats(2)], {"before": [0], "after": [10000], "mode": "reflect"})]
+    )
+    source = compile_module(module, "c:generic").files["cases.c"]
+    assert isinstance(source, str)
+    assert source.count("\n") < 150, "the text grows with the logarithm of the border"
+    assert_same(
+        [Case("tensor.pad", [floats(2)], {"before": [0], "after": [10000], "mode": "reflect"})]
+    )
+
+
+INDEXED: dict[str, Callable[[Array], Case]] = {
     "gather": lambda i: Case("tensor.gather", [floats(2, 3), i], {"axis": 1}),
     "gather_elements": lambda i: Case("tensor.gather_elements", [floats(3), i], {"axis": 0}),
     "gather_nd": lambda i: Case("tensor.gather_nd", [floats(3, 2), i[:, np.newaxis]], {}),

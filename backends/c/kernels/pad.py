@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from burnish.ir.errors import InternalError
-
 from ..code import Expr
 from .base import KernelBuilder, KernelFamily, register
 from .strided import View, copy, fill
@@ -58,28 +56,40 @@ class Pad(KernelFamily):
 
 
 def pieces(mode: str, start: int, size: int, extent: int) -> Iterator[tuple[int, int, int, int]]:
-    """Where positions ``start`` to ``start + size`` around an axis of ``extent`` come from.
+    """Where the border of ``size`` positions from ``start`` on comes from, in order.
 
-    Yields ``(position, source, count, step)``: ``count`` positions from ``position`` on take
-    the elements ``source``, ``source + step`` … of the axis.
+    The axis lies at 0 to ``extent``; the border ends at 0 or starts at ``extent``.  Yields
+    ``(position, source, count, step)``: ``count`` positions from ``position`` on take what lies
+    at ``source``, ``source + step`` …, on the axis or in a part of the border written before.
     """
-    end = start + size
-    position = start
-    while position < end:
-        if mode == "edge" or extent == 1:
-            source, count, step = 0 if position < 0 else extent - 1, end - position, 0
-        elif mode == "wrap":
-            source = position % extent
-            count, step = extent - source, 1
-        elif mode == "reflect":
-            period = 2 * (extent - 1)
-            folded = position % period
-            if folded < extent - 1:
-                source, count, step = folded, extent - 1 - folded, 1
-            else:
-                source, count, step = period - folded, period - folded, -1
+    if mode == "edge" or extent == 1:
+        yield start, 0 if start < 0 else extent - 1, size, 0
+        return
+    # A border repeats itself: one period next to the axis, then copies of twice as much each.
+    period = extent if mode == "wrap" else 2 * (extent - 1)
+    done = min(size, period)
+    yield from _nearest(mode, -done if start < 0 else extent, done, extent)
+    while done < size:
+        count = min(done, size - done)
+        if start < 0:
+            yield -(done + count), -count, count, 1
         else:
-            raise InternalError(f"padding mode {mode}")
+            yield extent + done, extent, count, 1
+        done += count
+
+
+def _nearest(mode: str, start: int, size: int, extent: int) -> Iterator[tuple[int, int, int, int]]:
+    """The part of a border next to the axis, at most one period, from the axis itself."""
+    position, end = start, start + size
+    while position < end:
+        if mode == "wrap":
+            source, step = position % extent, 1
+            count = extent - source
+        else:
+            folded = position % (2 * (extent - 1))
+            rising = folded < extent - 1
+            source, step = (folded, 1) if rising else (2 * (extent - 1) - folded, -1)
+            count = extent - 1 - source if rising else source
         count = min(count, end - position)
         yield position, source, count, step
         position += count
