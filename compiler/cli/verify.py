@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Accepted difference of floating-point outputs, relative to the output's scale.",
 )
+@click.option(
+    "--steps",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Accepted difference of quantized outputs, in quantization steps.",
+)
 @dims_options
 @passes_option
 @options_option
@@ -57,6 +64,7 @@ def verify_command(
     samples: int | None,
     seed: int,
     tolerance: float,
+    steps: int,
     dims: tuple[str, ...],
     shapes: tuple[str, ...],
     dims_from: str | None,
@@ -89,6 +97,7 @@ def verify_command(
             samples=samples,
             seed=seed,
             tolerance=tolerance,
+            steps=steps,
             passes=passes,
             options=parse_options(options),
             progress=progress,
