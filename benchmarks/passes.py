@@ -45,7 +45,18 @@ def network(b: Builder, x: Value, ops: int) -> Value:
     return x
 
 
-GRAPHS = {"elementwise chain": elementwise_chain, "network": network}
+def fan_out(b: Builder, x: Value, ops: int) -> Value:
+    """One value with many users, whose results are joined again."""
+    x = b("math.relu", x)
+    transposed = b("tensor.transpose", x, permutation=[0, 2, 3, 1])
+    branches = []
+    for index in range(ops // 3):
+        y = b("math.add", transposed, b.constant(np.full((8,), index, np.float32)))
+        branches.append(b("math.exp", b("math.sin", y)))
+    return b("tensor.concat", *branches, axis=3)
+
+
+GRAPHS = {"elementwise chain": elementwise_chain, "network": network, "fan out": fan_out}
 
 
 def build(make: Callable[[Builder, Value, int], Value], ops: int) -> Module:

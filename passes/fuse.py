@@ -8,6 +8,7 @@ ever computed twice, and a group can stand where its last op stood.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,6 +100,7 @@ class GroupPlan:
         anchor: the convolution, matmul, pool or reduction in it, if there is one.
         members: all its ops, latest first.
         inputs: values it reads from outside, but constants that go inside.
+        reads: how often its ops together read a value.
     """
 
     def __init__(self, tail: Op, max_inputs: int, max_ops: int) -> None:
@@ -107,6 +109,7 @@ class GroupPlan:
         self.max_ops = max_ops
         self.anchor: Op | None = None
         self.members: dict[Op, None] = {tail: None}
+        self.reads = Counter(tail.inputs)
         self.inputs: dict[Value, None] = dict.fromkeys(external_inputs(tail))
 
     def inputs_with(self, op: Op) -> dict[Value, None]:
@@ -119,6 +122,7 @@ class GroupPlan:
         """Let ``op`` join."""
         self.inputs = self.inputs_with(op)
         self.members[op] = None
+        self.reads.update(op.inputs)
         if not is_elementwise(op):
             self.anchor = op
 
@@ -153,9 +157,9 @@ def refusal(plan: GroupPlan, op: Op) -> str:
             return "the group has an anchor"
     if op.result.type.shape != plan.tail.result.type.shape:
         return "the result has another shape"
-    if not all(user in plan.members for user in op.result.users):
+    if plan.reads[op.result] != op.result.use_count:
         return "the result is used outside of the group"
-    if plan.anchor in op.result.users:
+    if plan.anchor is not None and op.result in plan.anchor.inputs:
         return "the anchor reads the result"
     if len(plan.members) >= plan.max_ops:
         return "the group has the most ops allowed"

@@ -33,7 +33,7 @@ def _inverse(permutation: Sequence[int]) -> list[int]:
 
 
 def _only_used_by(value: Value, op: Op) -> bool:
-    return all(user is op for user in value.users)
+    return value.use_count == op.operands.count(value)
 
 
 def _made_by(value: Value | None, name: str) -> Op | None:
