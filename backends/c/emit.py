@@ -413,7 +413,7 @@ class _Source:
         if root.kind == OUTPUT:
             return f"{cast}outputs[{root.index}]"
         if root.kind == ARENA:
-            return f"{cast}(a + {root.offset})"
+            return f"{cast}(a + {root.offset})" if cast else f"a + {root.offset}"
         assert root.constant is not None
         return f"w->{self.members[root.constant]}"
 

@@ -340,9 +340,14 @@ def build(
             program = compile_files(relevant, target, "driver", SANITIZERS)
             return SanitizedRunner(program, manifest, weights)
         library = compile_files(relevant, target, f"{name}.so", SHARED)
+        try:
+            return CRunner(library, manifest, weights)
+        except ToolchainError:  # a broken cache entry: build it once more
+            library.unlink(missing_ok=True)
+            library = compile_files(relevant, target, f"{name}.so", SHARED)
+            return CRunner(library, manifest, weights)
     except Error as error:
         raise error.located(f"building {name} for {target.name}") from None
-    return CRunner(library, manifest, weights)
 
 
 def driver_text(manifest: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ is.  When a batch does not build, its cases are built one by one, so that each t
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -31,8 +33,8 @@ CASES = [
 NUMBERS = {case.id: i for i, case in enumerate(CASES)}
 
 
-def run_together(batch: list[OpCase], *, sanitize: bool = False) -> list[list[Any]]:
-    """The results of each case, from one module that holds them all, built without a warning."""
+def together(batch: list[OpCase]) -> tuple[Module, dict[str, Any]]:
+    """A module that holds all the cases, and its inputs."""
     module = Module("cases")
     types = {f"c{i}x{j}": t for i, case in enumerate(batch) for j, t in enumerate(case.types) if t}
     inputs = {
@@ -49,6 +51,12 @@ def run_together(batch: list[OpCase], *, sanitize: bool = False) -> list[list[An
         operands = [args.get(f"c{i}x{j}") for j in range(len(case.operands))]
         values += b.create(case.op, operands, case.attributes).results
     b.ret(*values)
+    return module, inputs
+
+
+def run_together(batch: list[OpCase], *, sanitize: bool = False) -> list[list[Any]]:
+    """The results of each case, from one module that holds them all, built without a warning."""
+    module, inputs = together(batch)
     artifact = compile_module(module, "c")
     outputs = build(artifact.files, artifact.manifest, STRICT, sanitize=sanitize).run(inputs)
     return [
@@ -87,3 +95,16 @@ def test_c_computes_what_the_op_means(case: OpCase) -> None:
 @pytest.mark.parametrize("number", range(-(-len(CASES) // BATCH)))
 def test_sanitizers_find_nothing_in_the_cases(number: int) -> None:
     run_together(CASES[number * BATCH : (number + 1) * BATCH], sanitize=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(-(-len(CASES) // BATCH)))
+def test_the_arm_compiler_accepts_the_cases_without_a_warning(number: int, tmp_path: Path) -> None:
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    module, _ = together(CASES[number * BATCH : (number + 1) * BATCH])
+    artifact = compile_module(module, "c:cortex-m4")
+    artifact.write(tmp_path)
+    command = ["arm-none-eabi-gcc", *artifact.manifest["flags"], *WARNINGS, "-c", "cases.c"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr

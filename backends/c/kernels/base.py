@@ -390,7 +390,10 @@ class KernelBuilder:
         dtypes = [value.type.dtype for value in op.inputs]
         work = definition.work_dtype(dtypes)
         for name, value in zip(definition.operands, op.inputs):
-            values[name] = self._element(value, indices, known)
+            element = self._element(value, indices, known)
+            if _occurrences(definition.expression, name) > 1 and not _is_cheap(element):
+                element = known[value] = self.let(name, value.type.dtype, element)
+            values[name] = element
         for name, attribute in op.attributes.items():
             if isinstance(attribute, (bool, int, float)):
                 dtype = DType.BOOL if isinstance(attribute, bool) else work.compute
@@ -469,6 +472,17 @@ class KernelBuilder:
     def inputs(self) -> list[Buffer]:
         """The buffers read, each once."""
         return list(self._buffers.values())
+
+
+def _occurrences(expr: scalar.Expr, name: str) -> int:
+    if isinstance(expr, scalar.Call):
+        return sum(_occurrences(arg, name) for arg in expr.args)
+    return int(expr == scalar.Var(name))
+
+
+def _is_cheap(value: Expr) -> bool:
+    """Whether the text may be repeated: a local variable or a number."""
+    return value.text.isidentifier() or value.is_number
 
 
 def _operand_name(op: Op, position: int) -> str:
