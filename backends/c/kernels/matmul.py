@@ -19,6 +19,7 @@ from .products import (
     regroup,
     tile_product,
     tiles,
+    zeros,
 )
 from .unit import Unit
 
@@ -168,8 +169,9 @@ class _Writer:
         with ExitStack() as nest:
             j, j_done = nest.enter_context(tiles(k, "j", s.columns, count))
             i = nest.enter_context(k.loop("i", s.rows))
-            sums = dot_products(
-                k, count, s.depth, self.work,
+            sums = zeros(k, "sum", self.work, count)
+            dot_products(
+                k, s.depth, sums,
                 lambda d: k.load(left, [i, d]),
                 lambda r, d: k.load(right, [j + r, d]),
             )

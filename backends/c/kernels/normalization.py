@@ -11,7 +11,7 @@ from burnish.ir.dims import product
 from ..code import Expr, Index
 from .base import KernelBuilder, KernelFamily, register
 from .lanes import accumulate_run, combined_lanes, lanes_for
-from .products import add_product, regroup, tiles, unravel
+from .products import add_product, regroup, tiles, unravel, zeros
 from .windows import maximum, minimum
 
 _COLUMNS = 64
@@ -76,8 +76,6 @@ class _Standardize(KernelFamily):
         work = x.dtype.compute
         outer, inner = self.runs(k)
         count = math.prod(inner)
-        if x.elements == 0:
-            return
         with k.loops("i", outer) as at:
             runs = x.reshaped((*outer, count))
             run = k.view("run", x, runs.offset([*at, 0]), (count,))
@@ -189,9 +187,7 @@ class LocalResponseNorm(KernelFamily):
             first = k.let_index("first", maximum(0, c - (a.size - 1) // 2))
             last = k.let_index("last", minimum(channels, c + (a.size - (a.size - 1) // 2)))
             with tiles(k, "p", positions, width) as (p, done):
-                sums = k.local("sum", work, (width,))
-                with k.loop("t", width) as t:
-                    k.write(sums, [t], k.literal(0, work))
+                sums = zeros(k, "sum", work, width)
                 with k.loop("d", last, start=first) as d, k.loop("t", width) as t:
                     value = k.let("value", work, k.load(planes, [n, d, p + t]))
                     add_product(k, sums, [t], value, value)

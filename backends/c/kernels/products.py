@@ -66,17 +66,14 @@ def tiles(k: KernelBuilder, name: str, extent: int, size: int) -> Iterator[tuple
     with k.loop(f"{name}_next", extent, step=size) as following:
         last = extent - size
         start = k.let_index(name, conditional(following < last, following, index(last)))
-        yield start, k.let_index(f"{name}_done", following - start)
+        yield start, following - start
 
 
 def tile_product(
     k: KernelBuilder, tile: Tile, depth: Dim, dtype: DType, left: Element, right: Element
 ) -> Buffer:
     """Σ left(row, k) · right(k, column) for a tile; returns the local array [rows, columns]."""
-    sums = k.local("sum", dtype, (tile.rows, tile.columns))
-    zero = k.literal(0, dtype)
-    with k.loop("i", tile.rows * tile.columns) as i:
-        k.write(sums.reshaped((tile.rows * tile.columns,)), [i], zero)
+    sums = zeros(k, "sum", dtype, tile.rows * tile.columns).reshaped((tile.rows, tile.columns))
     with k.loop("k", depth) as d, k.loop("r", tile.rows) as r:
         factor = k.let("factor", dtype, left(r, d))
         with k.loop("t", tile.columns) as t:
@@ -85,19 +82,21 @@ def tile_product(
 
 
 def dot_products(
-    k: KernelBuilder, count: int, depth: Dim, dtype: DType, shared: Callable[[Expr], Expr],
-    other: Element, sums: Buffer | None = None,
-) -> Buffer:
-    """Σ shared(k) · other(r, k) for ``count`` rows r, added to ``sums`` or to zeros."""
-    if sums is None:
-        sums = k.local("sum", dtype, (count,))
-        with k.loop("r", count) as r:
-            k.write(sums, [r], k.literal(0, dtype))
+    k: KernelBuilder, depth: Dim, sums: Buffer, shared: Callable[[Expr], Expr], other: Element
+) -> None:
+    """Add Σ shared(k) · other(r, k) to ``sums[r]``, for all r at once."""
     with k.loop("k", depth) as d:
-        factor = k.let("factor", dtype, shared(d))
-        with k.loop("r", count) as r:
+        factor = k.let("factor", sums.dtype, shared(d))
+        with k.loop("r", sums.shape[0]) as r:
             add_product(k, sums, (r,), factor, other(r, d))
-    return sums
+
+
+def zeros(k: KernelBuilder, name: str, dtype: DType, count: Dim) -> Buffer:
+    """A local array of zeros."""
+    array = k.local(name, dtype, (count,))
+    with k.loop("i", count) as i:
+        k.write(array, [i], k.literal(0, dtype))
+    return array
 
 
 def add_product(

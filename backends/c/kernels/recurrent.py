@@ -1,0 +1,277 @@
+"""Recurrent layers: LSTM, GRU and the plain recurrent cell, one batch entry after another."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from burnish.ir import scalar
+from burnish.ir.ops.recurrent import gate_activations
+
+from ..code import Expr, conditional, index
+from .base import Buffer, KernelBuilder, KernelFamily, register
+from .products import DOTS, best_step, dot_products, tiles
+
+
+@dataclass(frozen=True, slots=True)
+class _Factor:
+    """Weights [rows, n] to be multiplied with a vector [n], and a bias [rows] to be added."""
+
+    weights: Buffer
+    vector: Buffer
+    bias: Buffer | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Direction:
+    """What a time step in one direction reads and changes.
+
+    ``w`` [gates·H, I], ``r`` [gates·H, H]; ``wb``, ``rb`` [gates·H] and ``p`` [3·H] may be
+    absent; ``states`` are the hidden state [H] and an LSTM's cell state after it.
+    """
+
+    hidden: int
+    activations: Sequence[scalar.Expr]
+    w: Buffer
+    r: Buffer
+    wb: Buffer | None
+    rb: Buffer | None
+    p: Buffer | None
+    states: Sequence[Buffer]
+    gates: Buffer
+    spare: Buffer | None
+
+    def factors(self, x: Buffer, h: Buffer) -> tuple[_Factor, _Factor]:
+        """Products of the input weights with ``x`` and of the state weights with ``h``."""
+        return _Factor(self.w, x, self.wb), _Factor(self.r, h, self.rb)
+
+
+class _Recurrent(KernelFamily):
+    """Direction by direction and entry by entry: the state stays in scratch over all time steps.
+
+    A step multiplies the weights with the input and the state into the gates, some rows at a
+    time, and then updates the state element by element.
+    """
+
+    gates: int
+    functions: int
+    """Activations per direction."""
+    states = 1
+    spares = 0
+    """Further vectors [H] a step needs."""
+
+    @abstractmethod
+    def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
+        """Update the states by one time step with the input ``x`` [I]."""
+
+    def emit(self, k: KernelBuilder) -> None:
+        a, work = k.attributes, k.operand("x").dtype.compute
+        expressions = gate_activations(a)
+        size: int = a.hidden_size
+        states = [k.scratch(name, work, (size,)) for name in ("h", "cell")[: self.states]]
+        gates = k.scratch("gates", work, (self.gates * size,))
+        spare = k.scratch("spare", work, (self.spares * size,)) if self.spares else None
+        count = k.operand("w").shape[0]
+        alike = expressions[: self.functions] == expressions[self.functions :]
+        with k.loop("d", count if alike else 1) as d:
+            self._direction(k, d, expressions[: self.functions], states, gates, spare)
+        if count == 2 and not alike:
+            self._direction(
+                k, index(1), expressions[self.functions :], states, gates, spare)
+
+    def _direction(
+        self, k: KernelBuilder, d: Expr, activations: Sequence[scalar.Expr],
+        states: Sequence[Buffer], gates: Buffer, spare: Buffer | None,
+    ) -> None:
+        x, w, r, b = k.operand("x"), k.operand("w"), k.operand("r"), k.optional("b")
+        rows, size = self.gates * k.attributes.hidden_size, k.attributes.hidden_size
+        time, batch, inputs = x.shape
+        bias = [None, None] if b is None else [
+            k.view(name, b, b.offset([d, start]), (rows,))
+            for name, start in (("input_bias", 0), ("state_bias", rows))
+        ]
+        p = k.optional("p") if self.states == 2 else None
+        direction = _Direction(
+            size,
+            activations,
+            k.view("input_weights", w, w.offset([d, 0, 0]), (rows, inputs)),
+            k.view("state_weights", r, r.offset([d, 0, 0]), (rows, size)),
+            bias[0],
+            bias[1],
+            None if p is None else k.view("peepholes", p, p.offset([d, 0]), (3 * size,)),
+            states,
+            gates,
+            spare,
+        )
+        backwards = d.equals(1) if k.attributes.direction == "bidirectional" else index(
+            int(k.attributes.direction == "reverse"))
+        with k.loop("n", batch) as n:
+            self._start(k, d, n, states)
+            length = self._length(k, n)
+            with k.loop("step", length) as step:
+                t = index(0)
+                if time != 1:
+                    t = k.let_index("t", conditional(backwards, length - 1 - step, step))
+                self.step(k, direction, k.view("now", x, x.offset([t, n, 0]), (inputs,)))
+                with k.loop("i", size) as i:
+                    k.store([t, d, n, i], k.load(states[0], [i]))
+            with k.loop("t", time, start=length) as t, k.loop("i", size) as i:
+                k.store([t, d, n, i], k.literal(0, states[0].dtype))
+            for number, state in enumerate(states, start=1):
+                with k.loop("i", size) as i:
+                    k.store([d, n, i], k.load(state, [i]), number)
+
+    def _start(self, k: KernelBuilder, d: Expr, n: Expr, states: Sequence[Buffer]) -> None:
+        names = ("initial_h", "initial_c")
+        for state, name in zip(states, names):
+            given = k.optional(name)
+            with k.loop("i", state.shape[0]) as i:
+                first = k.literal(0, state.dtype) if given is None else k.load(given, [d, n, i])
+                k.write(state, [i], first)
+
+    def _length(self, k: KernelBuilder, n: Expr) -> Expr:
+        lengths, time = k.optional("sequence_lengths"), k.operand("x").shape[0]
+        if lengths is None:
+            return index(time)
+        length = k.let_index("length", lengths.at([n]))
+        k.fail_when((length < 0) | (index(time) < length))
+        return length
+
+    def activate(self, k: KernelBuilder, d: _Direction, number: int, value: Expr) -> Expr:
+        """Activation ``number`` of the direction, of ``value`` limited by the clip."""
+        work, limit = d.gates.dtype, k.attributes.clip
+        if limit > 0:
+            value = k.value(
+                "min(max(x, low), high)", work,
+                x=value, low=k.literal(-limit, work), high=k.literal(limit, work),
+            )
+        value = k.let("a", work, value)
+        return k.value(d.activations[number], work, x=value)
+
+    def gate(self, k: KernelBuilder, d: _Direction, number: int, i: Expr) -> Expr:
+        """What is accumulated for element ``i`` of a gate."""
+        return k.load(d.gates, [number * d.hidden + i])
+
+
+def _multiply(
+    k: KernelBuilder, into: Buffer, shift: int, rows: range, *factors: _Factor
+) -> None:
+    """``into[row - shift]`` = Σ over the factors weights[row] · vector + bias[row]."""
+    work, count = into.dtype, best_step(len(rows), DOTS)
+    with tiles(k, "j", len(rows), count) as (start, _):
+        row = start + rows.start
+        sums = k.local("sum", work, (count,))
+        with k.loop("r", count) as r:
+            total = k.literal(0, work)
+            for number, bias in enumerate(f.bias for f in factors if f.bias is not None):
+                value = k.load(bias, [row + r])
+                total = k.value("a + b", work, a=total, b=value) if number else value
+            k.write(sums, [r], total)
+        for factor in factors:
+            _add_dots(k, sums, factor, row)
+        with k.loop("r", count) as r:
+            k.write(into, [row - shift + r], k.load(sums, [r]))
+
+
+def _add_dots(k: KernelBuilder, sums: Buffer, factor: _Factor, row: Expr) -> None:
+    dot_products(
+        k,
+        factor.vector.shape[0],
+        sums,
+        lambda i: k.load(factor.vector, [i]),
+        lambda r, i: k.load(factor.weights, [row + r, i]),
+    )
+
+
+@register
+class RNN(_Recurrent):
+    """h' = f(W·x + Wb + R·h + Rb)."""
+
+    name = "rnn"
+    ops = ("nn.rnn",)
+    gates = 1
+    functions = 1
+
+    def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
+        (h,) = d.states
+        _multiply(k, d.gates, 0, range(d.hidden), *d.factors(x, h))
+        with k.loop("i", d.hidden) as i:
+            k.write(h, [i], self.activate(k, d, 0, self.gate(k, d, 0, i)))
+
+
+@register
+class GRU(_Recurrent):
+    """Gates in the order update, reset, hidden."""
+
+    name = "gru"
+    ops = ("nn.gru",)
+    gates = 3
+    functions = 2
+    spares = 1
+
+    def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
+        (h,), size, work = d.states, d.hidden, d.gates.dtype
+        recalled = d.spare
+        assert recalled is not None
+        _multiply(k, d.gates, 0, range(2 * size), *d.factors(x, h))
+        hidden = range(2 * size, 3 * size)
+        if k.attributes.linear_before_reset:
+            k.comment("The reset gate scales what the hidden gate sees of the state.")
+            from_input, from_state = d.factors(x, h)
+            _multiply(k, recalled, hidden.start, hidden, from_state)
+            _multiply(k, d.gates, 0, hidden, from_input)
+        else:
+            k.comment("The hidden gate sees the state scaled by the reset gate.")
+            with k.loop("i", size) as i:
+                reset = self.activate(k, d, 0, self.gate(k, d, 1, i))
+                k.write(recalled, [i], k.value("r * h", work, r=reset, h=k.load(h, [i])))
+            _multiply(k, d.gates, 0, hidden, *d.factors(x, recalled))
+        with k.loop("i", size) as i:
+            total = self.gate(k, d, 2, i)
+            if k.attributes.linear_before_reset:
+                reset = self.activate(k, d, 0, self.gate(k, d, 1, i))
+                total = k.value("x + r * s", work, x=total, r=reset, s=k.load(recalled, [i]))
+            candidate = k.let("candidate", work, self.activate(k, d, 1, total))
+            update = k.let("update", work, self.activate(k, d, 0, self.gate(k, d, 0, i)))
+            k.write(h, [i], k.value(
+                "(1 - z) * c + z * h", work, z=update, c=candidate, h=k.load(h, [i])))
+
+
+@register
+class LSTM(_Recurrent):
+    """Gates in the order input, output, forget, cell."""
+
+    name = "lstm"
+    ops = ("nn.lstm",)
+    gates = 4
+    functions = 3
+    states = 2
+
+    def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
+        (h, cell), work = d.states, d.gates.dtype
+        _multiply(k, d.gates, 0, range(4 * d.hidden), *d.factors(x, h))
+        with k.loop("i", d.hidden) as i:
+            old = k.let("old", work, k.load(cell, [i]))
+            into = k.let("into", work, self._gate(k, d, 0, i, old))
+            if k.attributes.input_forget:
+                kept = k.value("1 - i", work, i=into)
+            else:
+                kept = k.let("kept", work, self._gate(k, d, 2, i, old))
+            candidate = self.activate(k, d, 1, self.gate(k, d, 3, i))
+            new = k.let("new", work, k.value(
+                "f * old + i * c", work, f=kept, old=old, i=into, c=candidate))
+            k.write(cell, [i], new)
+            out = k.let("out", work, self._gate(k, d, 1, i, new))
+            result = self.activate(k, d, 2, new)
+            k.write(h, [i], k.value("o * c", work, o=out, c=result))
+
+    def _gate(
+        self, k: KernelBuilder, d: _Direction, number: int, i: Expr, cell: Expr
+    ) -> Expr:
+        """A gate's value; through its peephole it sees the cell state."""
+        total = self.gate(k, d, number, i)
+        if d.p is not None:
+            weight = k.load(d.p, [number * d.hidden + i])
+            total = k.value("x + p * c", d.gates.dtype, x=total, p=weight, c=cell)
+        return self.activate(k, d, 0, total)
