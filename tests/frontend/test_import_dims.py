@@ -27,6 +27,13 @@ def relu(make_model: MakeModel) -> onnx.ModelProto:
     )
 
 
+def test_numpy_integers_and_lists_bind_too(relu: onnx.ModelProto) -> None:
+    dims = {"x": [np.int64(2), 3, (1, 4), 5], "z_1": np.int32(4)}
+    module = import_onnx(relu, dims)
+    assert str(module.main.args[0].type) == "tensor<f32[2, 3, x_2, 5]>"
+    assert module.symbols == {"x_2": (1, 4)}
+
+
 def types(model: onnx.ModelProto, dims: Any, **options: Any) -> list[str]:
     return [str(arg.type) for arg in import_onnx(model, dims, **options).main.args]
 
@@ -240,6 +247,18 @@ SYMBOLIC = {
             [node("Resize", ["x", "", "scales"], ["y"])], scales=np.array([3, 0.5], F32)
         ),
         tensor("f32", 3 * N, 2),
+    ),
+    "empty and symbolic": (
+        symbolic_model(
+            [
+                node("Slice", ["x", "zero", "zero", "one"], ["e"]),
+                node("Shape", ["e"], ["s"]),
+                node("ConstantOfShape", ["s"], ["y"]),
+            ],
+            zero=[0],
+            one=[1],
+        ),
+        tensor("f32", N, 0),
     ),
     "size": (symbolic_model([node("Size", ["x"], ["y"])]), tensor("i64")),
     "shape": (symbolic_model([node("Shape", ["x"], ["y"])]), tensor("i64", 2)),

@@ -133,6 +133,10 @@ def test_operators_inside_functions_of_schemas_are_named(make_model: MakeModel) 
         ([node("Einsum", ["x"], ["y"], equation="i1->i", name="n")], "malformed"),
         ([node("Resize", ["x", "", "scale"], ["y"], name="n")], "scales for"),
         ([node("OneHot", ["i", "bad", "scale"], ["y"], name="n")], "single number"),
+        ([node("LpPool", ["i4"], ["y"], kernel_shape=[2, 2], p=0, name="n")], "p is 0"),
+        ([node("RNN", ["x", "x", "x"], ["y"], name="n")], "not of rank 3"),
+        ([node("EyeLike", ["i4"], ["y"], name="n")], "not a matrix"),
+        ([node("Split", ["x"], ["y"], num_outputs=1 << 40, name="n")], "does not fit 1 outputs"),
         ([node("Relu", [], ["y"], name="n")], "input 0 is missing"),
         ([node("Max", [], ["y"], name="n")], "no inputs"),
     ],
@@ -147,7 +151,12 @@ def test_wrong_nodes_are_named(
         "one": np.array([1]),
         "scale": np.array([2.0], F32),
     }
-    inputs = {"x": (F32, [2, 3]), "i": (I64, [2, 3]), "wide": (F32, [2, 4])}
+    inputs = {
+        "x": (F32, [2, 3]),
+        "i": (I64, [2, 3]),
+        "wide": (F32, [2, 4]),
+        "i4": (F32, [1, 1, 4, 4]),
+    }
     model = make_model(nodes, inputs, {"y": None}, constants)
     path = tmp_path / "wrong.onnx"
     onnx.save(model, path)
@@ -173,6 +182,24 @@ def test_strings_and_sequences_are_refused_by_name(make_model: MakeModel) -> Non
     model.graph.input[0].CopyFrom(sequence)
     with pytest.raises(UnsupportedError, match='input "x" is a sequence'):
         import_onnx(model)
+
+
+def test_constants_made_by_the_importer_are_bounded(make_model: MakeModel) -> None:
+    model = make_model(
+        [
+            node("OneHot", ["i", "depth", "values"], ["y"]),
+            node("Range", ["zero", "depth", "one"], ["z"]),
+        ],
+        {"i": (I64, [2])},
+        {"y": F32, "z": I64},
+        {
+            "depth": np.array(1 << 38),
+            "zero": np.array(0),
+            "one": np.array(1),
+            "values": np.zeros(2, F32),
+        },
+    )
+    assert [finding.reason[:10] for finding in check(model)] == ["it needs a"] * 2
 
 
 def test_training_forms_are_refused(make_model: MakeModel) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from burnish.ir import Dim, TensorType, symbol
 from burnish.ir.dims import MAX_DIM, Interval
@@ -81,6 +81,7 @@ class _Binder:
             dim for v in inputs for dim in v.type.shape or () if isinstance(dim, str)
         } - _UNNAMED
         whole: dict[str, Sequence[int | str | None]] = {}
+        dims = {name: _plain(binding) for name, binding in dims.items()}
         for name, binding in dims.items():
             shape = _as_shape(name, binding, self._inputs.get(name), name in declared)
             if shape is not None:
@@ -184,9 +185,7 @@ class _Binder:
             types[name] = TensorType(tuple(shape), dtype)
         return Signature(types, symbols, {**ranges, **symbols})
 
-    def _dim(
-        self, name: str, symbols: dict[str, Interval], ranges: dict[str, Interval]
-    ) -> Dim:
+    def _dim(self, name: str, symbols: dict[str, Interval], ranges: dict[str, Interval]) -> Dim:
         value = self._resolve(name)
         if isinstance(value, int):
             return value
@@ -226,9 +225,7 @@ class _Binder:
             f"or in Python with dims={{{', '.join(list(keys)[:_MAX_SHOWN])}}}",
         )
 
-    def _suggest_shape(
-        self, name: str, arguments: dict[str, None], keys: dict[str, None]
-    ) -> None:
+    def _suggest_shape(self, name: str, arguments: dict[str, None], keys: dict[str, None]) -> None:
         """An example of the whole shape: declared sizes, 1 for the batch, 224 for the rest."""
         sizes: list[str] = []
         for axis, entry in enumerate(self._shapes[name]):
@@ -247,7 +244,7 @@ def _as_shape(
     A pair given for a name that is both an input's and a symbol's is a shape when the input has
     two axes.
     """
-    if value is None or isinstance(binding, (int, str)):
+    if value is None or not isinstance(binding, tuple):
         if value is not None and not is_symbol:
             raise DimensionError(
                 f'"{clip(name)}" is an input, which needs a whole shape, not {_shown(binding)}',
@@ -263,15 +260,22 @@ def _as_shape(
     return entries
 
 
+def _plain(binding: Any) -> Any:
+    """A binding with integers of any kind (NumPy's too) as Python's, and lists as tuples."""
+    if isinstance(binding, (list, tuple)):
+        return tuple(_plain(entry) for entry in binding)
+    return int(binding) if hasattr(binding, "__index__") and _is_int(binding) else binding
+
+
 def _size(name: str, value: object) -> Size:
     """A size or a range, checked; an empty range is one size."""
     what = f'dimension "{clip(name)}"'
-    if _is_int(value) and isinstance(value, int):
+    if isinstance(value, int) and _is_int(value):
         if not 0 <= value < MAX_DIM:
             raise DimensionError(f"{what} cannot be {value}")
-        return int(value)
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_int, value)):
-        low, high = map(int, value)
+        return value
+    if isinstance(value, tuple) and len(value) == 2 and all(map(_is_int, value)):
+        low, high = value
         if not 0 <= low <= high < MAX_DIM:
             raise DimensionError(f"{what} cannot range from {low} to {high}")
         return low if low == high else (low, high)
@@ -293,5 +297,3 @@ def _quoted(argument: str) -> str:
     import shlex  # only on the error path
 
     return shlex.quote(clip(argument))
-
-

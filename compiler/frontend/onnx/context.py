@@ -18,6 +18,9 @@ from .tensors import ELEMENT_TYPES, Array, Tensor
 if TYPE_CHECKING:
     from .importer import GraphImporter
 
+MAX_TABLE = 1 << 24
+"""Constants that the importer itself makes have at most this many elements."""
+
 RUNTIME = "its {what} depends on run-time data"
 
 
@@ -264,6 +267,16 @@ class NodeContext:
         """A rank-0 constant."""
         return self.constant(np.asarray(number).astype(dtype.numpy))
 
+    def table(self, count: int) -> Array:
+        """The numbers 0 to ``count - 1``, as i64, to make constants of.
+
+        Raises:
+            UnsupportedError: there are more than :data:`MAX_TABLE`.
+        """
+        if count > MAX_TABLE:
+            self.refuse(f"it needs a table of {count} constants (the limit is {MAX_TABLE})")
+        return np.arange(count, dtype=np.int64)
+
     def arange(self, count: Dim, axis: int, rank: int) -> Value:
         """0, 1, 2, … along ``axis`` of a tensor of ``rank`` axes, as i64.
 
@@ -272,7 +285,7 @@ class NodeContext:
         """
         (size,) = self.static([count], f"axis {axis}")
         shape = [size if i == axis else 1 for i in range(rank)]
-        return self.constant(np.arange(size, dtype=np.int64).reshape(shape))
+        return self.constant(self.table(size).reshape(shape))
 
     def cast(self, value: Value, dtype: DType) -> Value:
         """``value`` in the element type ``dtype``."""

@@ -15,8 +15,6 @@ from burnish.ir import (
     Block,
     Builder,
     Constant,
-    Dim,
-    DimExpr,
     Encoding,
     Error,
     Op,
@@ -164,5 +162,7 @@ class Emitter:
 
 
 def _is_small(type_: TensorType) -> bool:
-    elements: Dim = type_.elements
-    return not isinstance(elements, DimExpr) and elements <= MAX_KNOWN_ELEMENTS
+    if not type_.is_static:
+        return False
+    elements = type_.elements
+    return isinstance(elements, int) and elements <= MAX_KNOWN_ELEMENTS

@@ -31,7 +31,7 @@ from .convert import find_converter
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
 from .load import ModelSource, load_model
-from .schemas import schema_function_body
+from .schemas import has_schema_function, schema_function_body
 from .shapes import Ranges
 from .tensors import ELEMENT_CODES, ELEMENT_TYPES
 
@@ -107,9 +107,7 @@ def import_onnx(
     return module
 
 
-def check(
-    model: ModelSource, dims: Mapping[str, Binding] | None = None
-) -> list[Unsupported]:
+def check(model: ModelSource, dims: Mapping[str, Binding] | None = None) -> list[Unsupported]:
     """What of the model cannot be compiled, empty when all can; unbound dimensions are allowed.
 
     Raises:
@@ -179,10 +177,8 @@ class _Session:
     def refuse_unknown(self, nodes: Iterable[Node]) -> None:
         """Note those of ``nodes``, bodies included, whose operator is not known at all."""
         for node in nodes:
-            if (
-                find_converter(node.domain, node.op_type, node.version) is None
-                and schema_function_body(node, NameSupply()) is None
-            ):
+            known = find_converter(node.domain, node.op_type, node.version) is not None
+            if not known and not has_schema_function(node):
                 self.refuse(node, NO_CONVERTER)
             for _, body in node.subgraphs():
                 self.refuse_unknown(body.nodes)
@@ -398,8 +394,9 @@ def _erase_unused(block: Block) -> None:
     """Drop ops nobody reads: constants that were only folded, shape arithmetic, dead nodes."""
     rewriter = Rewriter()
     for op in reversed(block):
-        if not op.is_terminator and Trait.IMPURE not in op.opdef.traits and not any(
-            result.use_count for result in op.results
+        if (
+            not op.is_terminator
+            and Trait.IMPURE not in op.opdef.traits
+            and not any(result.use_count for result in op.results)
         ):
             rewriter.erase(op)
-

@@ -51,6 +51,15 @@ def schema_function_body(
     return instantiate(_read_schema_function(schema, proto, node), node, names)
 
 
+def has_schema_function(node: Node) -> bool:
+    """Whether the schema of ``node`` has a function, perhaps for some types of inputs only."""
+    try:
+        schema: Any = onnx.defs.get_schema(node.op_type, node.version, node.domain)
+    except onnx.defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
 def _function_proto(
     schema: Any, node: Node, input_types: Sequence[DeclaredType]
 ) -> onnx.FunctionProto | None:

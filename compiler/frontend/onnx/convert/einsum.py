@@ -42,12 +42,10 @@ def _einsum(node: NodeContext) -> Value:
     for term in terms:
         if len(term.labels) != term.value.type.rank:
             raise ModelError(f"equation {clip(repr(equation))} does not fit {term.value.type}")
-        if len(set(term.labels)) != len(term.labels):
-            node.refuse(f"a label repeats within one operand of {clip(repr(equation))}")
     output = _labels(right, extra, equation) if arrow else _implied_output(terms, extra)
     if len(set(output)) != len(output) or not set(output) <= {x for t in terms for x in t.labels}:
         raise ModelError(f"equation {clip(repr(equation))} has a malformed result")
-    return _contract(node, terms, output)
+    return _contract(node, [_diagonal(node, term) for term in terms], output)
 
 
 def _extra_axes(spec: str, value: Value) -> int:
@@ -92,6 +90,33 @@ def _contract(node: NodeContext, terms: Sequence[_Term], output: tuple[str, ...]
 def _spread(node: NodeContext, term: _Term, sizes: dict[str, Dim]) -> _Term:
     """The term with axes of size 1 broadcast to the label's size."""
     return _Term(node.broadcast(term.value, [sizes[x] for x in term.labels]), term.labels)
+
+
+def _diagonal(node: NodeContext, term: _Term) -> _Term:
+    """The term without repeated labels: of two axes with one label, their diagonal is meant."""
+    repeated = [label for label, count in Counter(term.labels).items() if count > 1]
+    if not repeated:
+        return term
+    first = term.labels.index(repeated[0])
+    second = term.labels.index(repeated[0], first + 1)
+    rest = [axis for axis in range(len(term.labels)) if axis not in (first, second)]
+    shape = term.value.type.shape
+    size, other = shape[first], shape[second]
+    if size != other:
+        raise ModelError(f"label {repeated[0]} means both {size} and {other} elements")
+    (count,) = node.static([size], "diagonal")
+    square = node.transpose(term.value, [*rest, first, second])
+    others = [shape[axis] for axis in rest]
+    flat = node.reshape(square, [*others, count * count])
+    picked = node.op(
+        "tensor.slice",
+        flat,
+        starts=[0] * len(flat.type.shape),
+        sizes=[*others, count],
+        steps=[*[1] * len(others), count + 1],
+    )
+    labels = (*(term.labels[axis] for axis in rest), repeated[0])
+    return _diagonal(node, _Term(picked, labels))
 
 
 def _sum_out(node: NodeContext, term: _Term, kept: set[str]) -> _Term:

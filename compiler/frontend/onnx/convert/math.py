@@ -104,9 +104,7 @@ def _power(node: NodeContext) -> Value:
     base, exponent = node.input(0), node.input(1)
     dtype = base.type.dtype
     if exponent.type.dtype.is_float and not dtype.is_float:
-        wide = node.op(
-            "math.pow", node.cast(base, DType.F64), node.cast(exponent, DType.F64)
-        )
+        wide = node.op("math.pow", node.cast(base, DType.F64), node.cast(exponent, DType.F64))
         return node.cast(wide, dtype)
     return node.op("math.pow", base, node.cast(exponent, dtype))
 

@@ -60,7 +60,13 @@ def _lp_pool(node: NodeContext) -> Value:
 
 
 def _power(node: NodeContext, x: Value, p: int) -> Value:
-    """``|x| ** p``."""
+    """``|x| ** p``.
+
+    Raises:
+        ModelError: p is not positive.
+    """
+    if p < 1:
+        raise ModelError(f"attribute p is {p}, needs 1 at least")
     if p == 2:
         return node.op("math.mul", x, x)
     x = node.op("math.abs", x)
@@ -75,8 +81,6 @@ def _root(node: NodeContext, x: Value, p: int) -> Value:
 
 def p_norm(node: NodeContext, x: Value, p: int, axes: range | tuple[int, ...]) -> Value:
     """The p-norm over ``axes``, which are kept."""
-    if p < 1:
-        raise ModelError(f"attribute p is {p}, needs 1 at least")
     return _root(node, node.reduce(_power(node, x, p), "sum", axes), p)
 
 

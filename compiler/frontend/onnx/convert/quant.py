@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from burnish.ir import DType, Quantized, Value
 from burnish.ir.errors import ModelError
 
@@ -164,8 +162,8 @@ def _spread(node: NodeContext, value: Value, x: Value, parameters: _Parameters) 
     shape = node.static(x.type.shape, "shape")
     if len(blocks) != rank or blocks[axis] * parameters.block < shape[axis]:
         raise ModelError(f"blocks of type {value.type} for {x.type}")
-    index = np.arange(shape[axis]) // parameters.block
-    return node.op("tensor.gather", value, node.constant(index.astype(np.int64)), axis=axis)
+    index = node.table(shape[axis]) // parameters.block
+    return node.op("tensor.gather", value, node.constant(index), axis=axis)
 
 
 def _real(node: NodeContext, first: int, axis: int | None = None) -> Value:

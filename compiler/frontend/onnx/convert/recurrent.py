@@ -51,7 +51,10 @@ def _recurrent(node: NodeContext) -> list[Value]:
     if direction not in _DIRECTIONS:
         raise ModelError(f"attribute direction is {clip(repr(direction))}")
     directions = 2 if direction == "bidirectional" else 1
-    (units,) = node.static(node.input(2).type.shape[-1:], "hidden size")
+    weights = node.input(2).type
+    if weights.rank != 3:
+        raise ModelError(f"its recurrence weights are {weights}, not of rank 3")
+    (units,) = node.static(weights.shape[-1:], "hidden size")
     attributes: dict[str, object] = {
         "hidden_size": node.integer("hidden_size", units),
         "direction": direction,

@@ -67,9 +67,7 @@ def _log_sum_exp(node: NodeContext, x: Value, axes: Sequence[int], keep: bool) -
     result = node.op("math.add", result, shift)
     if keep:
         return result
-    return node.reshape(
-        result, [dim for axis, dim in enumerate(x.type.shape) if axis not in axes]
-    )
+    return node.reshape(result, [dim for axis, dim in enumerate(x.type.shape) if axis not in axes])
 
 
 _REDUCTIONS: dict[str, _Combine] = {
@@ -185,8 +183,6 @@ def _hardmax(node: NodeContext) -> Value:
 def _mark_largest(node: NodeContext, x: Value, axis: int) -> Value:
     """1 at the first largest element, else 0."""
     rank = x.type.rank
-    largest = node.op(
-        "tensor.arg_reduce", x, kind="max", axis=axis, keep_dims=True, last=False
-    )
+    largest = node.op("tensor.arg_reduce", x, kind="max", axis=axis, keep_dims=True, last=False)
     places = node.arange(x.type.shape[axis], axis, rank)
     return node.cast(node.op("math.equal", places, largest), x.type.dtype)

@@ -14,9 +14,6 @@ from ..context import NodeContext
 from ..tensors import Array
 from .registry import converter
 
-MAX_RANGE = 1 << 24
-"""A Range of constants is computed at compile time up to this many elements."""
-
 
 @converter("Constant")
 def _constant(node: NodeContext) -> Value:
@@ -165,16 +162,19 @@ def _range_array(node: NodeContext, numbers: list[float], dtype: DType) -> Array
     if delta == 0 or not np.all(np.isfinite(numbers)):
         raise ModelError(f"Range from {start} to {limit} in steps of {delta} never ends")
     count = max(0, int(np.ceil((limit - start) / delta)))
-    if count > MAX_RANGE:
-        node.refuse(f"a Range of {count} constants (the limit is {MAX_RANGE})")
     kind = np.float64 if dtype.is_float else np.int64
-    array: Array = np.arange(count).astype(kind) * kind(delta) + kind(start)
+    array: Array = node.table(count).astype(kind) * kind(delta) + kind(start)
     return array.astype(dtype.numpy)
 
 
 @converter("EyeLike")
 def _eye_like(node: NodeContext) -> Value:
     x = node.input(0)
+    if x.type.rank != 2:
+        raise ModelError(f"its input is {x.type}, not a matrix")
     rows, columns = node.static(x.type.shape, "shape")
     dtype = node.dtype("dtype", x.type.dtype)
-    return node.constant(np.eye(rows, columns, node.integer("k", 0)).astype(dtype.numpy))
+    row, column = node.arange(rows, 0, 2), node.arange(columns, 0, 1)
+    offset = node.scalar(node.integer("k", 0), DType.I64)
+    diagonal = node.op("math.equal", column, node.op("math.add", row, offset))
+    return node.cast(diagonal, dtype)

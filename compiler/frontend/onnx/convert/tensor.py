@@ -56,9 +56,9 @@ def _split(node: NodeContext) -> list[Value]:
 
 def _even_sizes(node: NodeContext, extent: Dim) -> list[Dim]:
     """Parts of equal size; from version 18 on the last may be smaller."""
-    count = node.integer("num_outputs", len(node.node.outputs))
-    if count < 1:
-        raise ModelError("it splits into no parts")
+    count = len(node.node.outputs)
+    if count < 1 or node.integer("num_outputs", count) != count:
+        raise ModelError(f"attribute num_outputs does not fit {count} outputs")
     if isinstance(extent, DimExpr):
         if dimension.mod(extent, count) != 0:
             node.refuse(f"it splits the dimension {clip(str(extent))} into {count}; bind it")
@@ -270,13 +270,9 @@ def _reverse_sequence(node: NodeContext) -> Value:
     batch = node.axis(node.integer("batch_axis", 1), x.type.rank)
     rank = x.type.rank
     position = node.arange(x.type.shape[time], time, rank)
-    lengths = node.reshape(
-        lengths, [x.type.shape[batch] if a == batch else 1 for a in range(rank)]
-    )
+    lengths = node.reshape(lengths, [x.type.shape[batch] if a == batch else 1 for a in range(rank)])
     one = node.scalar(1, _INDEX)
     mirrored = node.op("math.sub", node.op("math.sub", lengths, one), position)
     inside = node.op("math.less", position, lengths)
     index = node.op("math.select", inside, mirrored, position)
-    return node.op(
-        "tensor.gather_elements", x, node.broadcast(index, x.type.shape), axis=time
-    )
+    return node.op("tensor.gather_elements", x, node.broadcast(index, x.type.shape), axis=time)
