@@ -388,7 +388,8 @@ class _Source:
                 storage = step.scratch
             assert storage is not None
             const = "const " if parameter.kind == "operand" else ""
-            arguments.append(self.pointer(storage, const + parameter.c_type))
+            skip = parameter.index if parameter.kind == "scratch" else 0
+            arguments.append(self.pointer(storage, const + parameter.c_type, skip))
         if step.choice.op.location:
             writer.comment(str(step.choice.op.location))
         head = f"{self.kernel_names[kernel]}("
@@ -404,8 +405,11 @@ class _Source:
         with writer.block(f"if (status != {self.macro}_OK)"):
             writer.line("return status;")
 
-    def pointer(self, storage: Storage, c_type: str) -> str:
-        """A C expression that points to ``storage``, as a pointer to ``c_type``."""
+    def pointer(self, storage: Storage, c_type: str, skip: int = 0) -> str:
+        """A C expression that points ``skip`` bytes into ``storage``, as a pointer to ``c_type``.
+
+        Only memory of the arena is looked into at an offset.
+        """
         root = storage.root
         cast = f"({c_type} *)" if c_type else ""
         if root.kind == INPUT:
@@ -413,7 +417,8 @@ class _Source:
         if root.kind == OUTPUT:
             return f"{cast}outputs[{root.index}]"
         if root.kind == ARENA:
-            return f"{cast}(a + {root.offset})" if cast else f"a + {root.offset}"
+            place = root.offset + skip
+            return f"{cast}(a + {place})" if cast else f"a + {place}"
         assert root.constant is not None
         return f"w->{self.members[root.constant]}"
 

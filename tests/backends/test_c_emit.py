@@ -177,7 +177,7 @@ def test_f32_constants_survive_decimal_text() -> None:
     bits = rng.integers(0, 1 << 32, 50_000, dtype=np.uint32).view(np.float32)
     values = bits[np.isfinite(bits)]
     module = Module("floats")
-    function, b = build_function(module, "main", {}, ["y"])
+    _, b = build_function(module, "main", {}, ["y"])
     b.ret(b.constant(values))
     artifact = compile_module(module, "c", {"weights": "array"})
     assert runner(artifact).run({})["y"].tobytes() == values.tobytes()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest

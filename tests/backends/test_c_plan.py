@@ -133,3 +133,17 @@ def test_a_chain_of_ten_thousand_ops_compiles_quickly_and_in_place() -> None:
     artifact = compile_module(module, "c")
     assert time.perf_counter() - start < 5
     assert artifact.manifest["arena_bytes"] == artifact.manifest["arena_bound"] <= 2 * 256
+
+
+def test_a_model_of_many_steps_runs_in_parts() -> None:
+    module = Module("parts")
+    function, b = build_function(module, "main", {"x": tensor("f32", 5)}, ["y"])
+    value = function.args[0]
+    step = b.constant(np.arange(5, dtype=np.float32))
+    for _ in range(700):
+        value = b("math.sub", step, b("math.neg", value))
+    b.ret(value)
+    artifact = compile_module(module, "c:generic", {"arena": "static"})
+    assert "parts_part_2" in str(artifact.files["parts.c"])
+    inputs = {"x": np.ones(5, np.float32)}
+    np.testing.assert_array_equal(runner(artifact).run(inputs)["y"], interpret(module, inputs)["y"])

@@ -1,0 +1,98 @@
+"""Fused groups: every case of an op that may anchor one, with an epilogue behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from op_cases import OpCase, assert_close, cases
+
+from burnish.backends.c import compile_module, runner
+from burnish.backends.c.plan import Plan, verify_plan
+from burnish.ir import Block, Builder, Module, build_function, interpret, tensor
+
+ANCHORS = (
+    "nn.conv",
+    "nn.conv_transpose",
+    "nn.matmul",
+    "nn.max_pool",
+    "nn.average_pool",
+    "tensor.reduce",
+)
+BATCH = 40
+FLOATS = ("f16", "bf16", "f32", "f64")
+CASES = [
+    case for case in cases() if case.op in ANCHORS and str(case.result_types()[0].dtype) in FLOATS
+]
+
+
+def fused(batch: list[OpCase]) -> tuple[Module, dict[str, Any]]:
+    """Per case: negate a residual (it dies in the group), then relu(anchor * 0.5 + residual)."""
+    module = Module("fused")
+    types, inputs = {}, {}
+    rng = np.random.default_rng(0)
+    for i, case in enumerate(batch):
+        for j, (type_, array) in enumerate(zip(case.types, case.operands)):
+            if type_ is not None:
+                types[f"c{i}x{j}"], inputs[f"c{i}x{j}"] = type_, array
+        result = case.result_types()[0]
+        types[f"c{i}r"] = result
+        inputs[f"c{i}r"] = rng.uniform(-1, 1, result.static_shape).astype(result.dtype.numpy)
+    names = [f"c{i}{letter}" for i in range(len(batch)) for letter in "yz"]
+    function, b = build_function(module, "main", types, names)
+    args = dict(zip(types, function.args))
+    values = []
+    for i, case in enumerate(batch):
+        operands = [args[f"c{i}x{j}"] for j, t in enumerate(case.types) if t is not None]
+        residual = b("math.neg", args[f"c{i}r"])
+        body = Block([v.type for v in (*operands, residual)])
+        inner = Builder(body)
+        given = iter(body.args)
+        anchor = inner.create(
+            case.op, [None if t is None else next(given) for t in case.types], case.attributes
+        )
+        half = inner.constant(np.asarray(0.5).astype(residual.type.dtype.numpy))
+        total = inner("math.add", inner("math.mul", anchor.results[0], half), body.args[-1])
+        inner.yield_(inner("math.relu", total), total)
+        values += b.create("core.group", [*operands, residual], regions=[body]).results
+    b.ret(*(b("math.abs", value) for value in values))
+    return module, inputs
+
+
+@pytest.mark.parametrize("number", range(-(-len(CASES) // BATCH)))
+def test_groups_compute_what_their_ops_mean(number: int) -> None:
+    batch = CASES[number * BATCH : (number + 1) * BATCH]
+    module, inputs = fused(batch)
+    artifact = compile_module(module, "c")
+    plan = artifact.stages["plan"]
+    assert isinstance(plan, Plan)
+    verify_plan(plan)
+    actual, expected = runner(artifact).run(inputs), interpret(module, inputs)
+    for i, case in enumerate(batch):
+        for letter in "yz":
+            assert_close(actual[f"c{i}{letter}"], expected[f"c{i}{letter}"], case.id)
+
+
+def test_a_residual_that_dies_is_overwritten() -> None:
+    module = Module("residual")
+    types = {"x": tensor("f32", 1, 4, 8, 8), "w": tensor("f32", 4, 4, 1, 1)}
+    function, b = build_function(module, "main", types, ["y"])
+    x, w = function.args
+    skip, data = b("math.neg", x), b("math.exp", x)
+    body = Block([data.type, w.type, skip.type])
+    inner = Builder(body)
+    attributes = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1), "groups": 1}
+    conv = inner.create("nn.conv", body.args[:2], attributes).result
+    inner.yield_(inner("math.add", conv, body.args[2]))
+    group = b.create("core.group", [data, w, skip], regions=[body])
+    b.ret(b("math.abs", b("math.exp", group.result)))
+    artifact = compile_module(module, "c")
+    # skip and data live together; the convolution's result takes the place of skip, and what
+    # follows works in place, too, in the memory of the output.
+    assert artifact.manifest["arena_bytes"] == 1024
+    rng = np.random.default_rng(0)
+    inputs = {n: rng.uniform(-1, 1, t.static_shape).astype(np.float32) for n, t in types.items()}
+    np.testing.assert_allclose(
+        runner(artifact).run(inputs)["y"], interpret(module, inputs)["y"], rtol=1e-4
+    )
