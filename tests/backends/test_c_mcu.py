@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from burnish import compile
 
 MODELS = ["tflm_sine", "digits_cnn", "mlperf_tiny_kws_dscnn"]

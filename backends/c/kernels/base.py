@@ -90,7 +90,10 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A pointer parameter of a kernel: operand ``index``, result ``index``, or scratch."""
+    """A pointer parameter of a kernel.
+
+    ``kind`` says what ``index`` counts: operands, results, or bytes into the scratch memory.
+    """
 
     kind: str
     index: int
@@ -288,10 +291,8 @@ class KernelBuilder:
         return self._writer.declare(c_type, hint, value)
 
     def local(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
-        """Declare a small array of values of ``dtype`` on the stack, not initialized."""
-        buffer = Buffer(self._writer.name(name), tuple(shape), dtype.compute)
-        self._writer.line(f"{value_type(dtype)} {buffer.pointer}[{buffer.elements}];")
-        return buffer
+        """Working memory for values of ``dtype`` as they are computed with, not initialized."""
+        return self.scratch(name, dtype.compute, shape)
 
     def view(
         self,
@@ -414,24 +415,21 @@ class KernelBuilder:
         return loaded
 
     def scratch(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
-        """Working memory of the kernel, taken from the arena for the time of the call."""
+        """Working memory of the kernel, taken from the arena for the time of the call.
+
+        Each buffer is a ``restrict`` parameter of its own, so that the C compiler knows them
+        apart.  Kernels have no arrays on the stack: their memory is in the plan, and GCC 12 to 14
+        misalign vectors in stack arrays of leaf functions (GCC bug 109093).
+        """
         count = product(shape)
         if not isinstance(count, int):
             raise InternalError("scratch of symbolic size")
-        self.scratch_bytes = -(-self.scratch_bytes // 16) * 16
-        c_type = storage_type(dtype)
-        base = "scratch"
-        if self.scratch_bytes == 0 and not any(p.kind == "scratch" for p in self.parameters):
-            self.parameters.append(
-                Parameter("scratch", 0, self._writer.name(base), "unsigned char")
-            )
-        place = base if self.scratch_bytes == 0 else f"({base} + {self.scratch_bytes})"
-        pointer = self._writer.declare(
-            f"{c_type} *const", name, Expr(f"({c_type} *)(void *){place}")
-        )
-        # Not nothing even for an empty tensor: the pointer above must point somewhere.
-        self.scratch_bytes += max(count, 1) * dtype.bytes
-        return Buffer(pointer.text, tuple(shape), dtype)
+        offset = -(-self.scratch_bytes // 16) * 16
+        pointer = self._writer.name(name)
+        self.parameters.append(Parameter("scratch", offset, pointer, storage_type(dtype)))
+        # Not nothing even for an empty tensor: the pointer must point somewhere.
+        self.scratch_bytes = offset + max(count, 1) * dtype.bytes
+        return Buffer(pointer, tuple(shape), dtype)
 
     def table(self, name: str, dtype: DType | str, values: Sequence[Expr]) -> str:
         """A constant array of the kernel (offsets, coefficients); returns its name."""
