@@ -149,18 +149,21 @@ class Conv(KernelFamily):
             shift = index(0) if columns is not None else p
 
             sums = tile_product(
-                k, tile, s.depth, work,
+                k,
+                tile,
+                s.depth,
+                work,
                 lambda r, d: k.load(filters, [r, d]),
                 lambda d, t: k.load(seen, [d, shift + t]),
             )
-            with k.loop("r", tile.rows, start=m_done) as r:
-                with k.loop("t", tile.columns, start=p_done) as t:
-                    total = k.load(sums, [r, t])
-                    if b is not None:
-                        bias = k.load(b, [channel + r])
-                        total = k.value("total + bias", work, total=total, bias=bias)
-                    position = [p + t] if is_flat else unravel(p + t, s.counts)
-                    k.store([n, channel + r, *position], total)
+            r = nest.enter_context(k.loop("r", tile.rows, start=m_done))
+            t = nest.enter_context(k.loop("t", tile.columns, start=p_done))
+            total = k.load(sums, [r, t])
+            if b is not None:
+                bias = k.load(b, [channel + r])
+                total = k.value("total + bias", work, total=total, bias=bias)
+            position = [p + t] if is_flat else unravel(p + t, s.counts)
+            k.store([n, channel + r, *position], total)
 
 
 def _unfold(k: KernelBuilder, s: _Shapes, image: Buffer, columns: Buffer, p: Expr) -> None:

@@ -57,7 +57,10 @@ class ConvTranspose(KernelFamily):
 
 
 def _outer_taps(
-    k: KernelBuilder, nest: ExitStack, outer: tuple[Expr, ...], kernel: list[int],
+    k: KernelBuilder,
+    nest: ExitStack,
+    outer: tuple[Expr, ...],
+    kernel: list[int],
     extents: list[int],
 ) -> tuple[list[Expr], list[Index]]:
     """Loops over the taps, but for the last axis, that reach the row; and the rows they meet."""
@@ -85,8 +88,6 @@ def _phase(k: KernelBuilder, tap: Expr) -> tuple[Expr, Expr]:
     stride, before = k.attributes.strides[-1], k.attributes.pads[len(k.attributes.strides) - 1]
     # Counted from a multiple of the stride left of the padding, so that nothing is negative.
     ahead = -(-before // stride)
-    position = k.let_index(
-        "position", tap * k.attributes.dilations[-1] + (ahead * stride - before)
-    )
+    position = k.let_index("position", tap * k.attributes.dilations[-1] + (ahead * stride - before))
     phase = k.let_index("phase", position % stride)
     return phase, k.let_index("shift", position // stride - ahead)

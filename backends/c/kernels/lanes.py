@@ -45,7 +45,10 @@ def lanes_for(k: KernelBuilder, name: str, kind: str, dtype: DType, run: int) ->
 
 
 def accumulate_run(
-    k: KernelBuilder, kind: str, lanes: Buffer, run: Buffer,
+    k: KernelBuilder,
+    kind: str,
+    lanes: Buffer,
+    run: Buffer,
     change: Callable[[Expr], Expr] = lambda value: value,
 ) -> None:
     """Take the elements of ``run``, each after ``change``, into the lanes."""

@@ -94,8 +94,13 @@ class MatMul(KernelFamily):
             s = _Shapes((), rows, s.depth, s.columns, s.kind, False)
             a = a.reshaped((rows, s.depth))
             b = b.reshaped(b.shape[-2:])
-            c = None if c is None else c.reshaped((1 if product(c.shape[:-1]) == 1 else rows,
-                                                   c.shape[-1] if c.shape else 1))
+            c = (
+                None
+                if c is None
+                else c.reshaped(
+                    (1 if product(c.shape[:-1]) == 1 else rows, c.shape[-1] if c.shape else 1)
+                )
+            )
         _Writer(k, s, a, b, c).emit()
 
 
@@ -128,9 +133,7 @@ class _Writer:
             else:
                 self._tiles(list(batch), left, right, panel)
 
-    def _tiles(
-        self, batch: list[Expr], left: Buffer, right: Buffer, panel: Buffer | None
-    ) -> None:
+    def _tiles(self, batch: list[Expr], left: Buffer, right: Buffer, panel: Buffer | None) -> None:
         k, s, tile = self.k, self.s, self.s.tile
         flip = k.attributes.transpose_a
         with ExitStack() as nest:
@@ -142,13 +145,16 @@ class _Writer:
             source, shift = (right, j) if panel is None else (panel, index(0))
             i, i_done = nest.enter_context(tiles(k, "i", s.rows, tile.rows))
             sums = tile_product(
-                k, tile, s.depth, self.work,
+                k,
+                tile,
+                s.depth,
+                self.work,
                 lambda r, d: k.load(left, [d, i + r] if flip else [i + r, d]),
                 lambda d, t: k.load(source, [d, shift + t]),
             )
-            with k.loop("r", tile.rows, start=i_done) as r:
-                with k.loop("t", tile.columns, start=j_done) as t:
-                    self._store([*batch, i + r, j + t], k.load(sums, [r, t]))
+            r = nest.enter_context(k.loop("r", tile.rows, start=i_done))
+            t = nest.enter_context(k.loop("t", tile.columns, start=j_done))
+            self._store([*batch, i + r, j + t], k.load(sums, [r, t]))
 
     def _swapped(self, batch: list[Expr], left: Buffer, right: Buffer) -> None:
         k, s, tile = self.k, self.s, self.s.tile
@@ -156,13 +162,16 @@ class _Writer:
             i, i_done = nest.enter_context(tiles(k, "i", s.rows, tile.columns))
             j, j_done = nest.enter_context(tiles(k, "j", s.columns, tile.rows))
             sums = tile_product(
-                k, tile, s.depth, self.work,
+                k,
+                tile,
+                s.depth,
+                self.work,
                 lambda r, d: k.load(right, [j + r, d]),
                 lambda d, t: k.load(left, [d, i + t]),
             )
-            with k.loop("r", tile.rows, start=j_done) as r:
-                with k.loop("t", tile.columns, start=i_done) as t:
-                    self._store([*batch, i + t, j + r], k.load(sums, [r, t]))
+            r = nest.enter_context(k.loop("r", tile.rows, start=j_done))
+            t = nest.enter_context(k.loop("t", tile.columns, start=i_done))
+            self._store([*batch, i + t, j + r], k.load(sums, [r, t]))
 
     def _dots(self, batch: list[Expr], left: Buffer, right: Buffer) -> None:
         k, s, count = self.k, self.s, self.s.tile.columns
@@ -171,7 +180,9 @@ class _Writer:
             i = nest.enter_context(k.loop("i", s.rows))
             sums = zeros(k, "sum", self.work, count)
             dot_products(
-                k, s.depth, sums,
+                k,
+                s.depth,
+                sums,
                 lambda d: k.load(left, [i, d]),
                 lambda r, d: k.load(right, [j + r, d]),
             )

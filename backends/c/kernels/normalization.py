@@ -50,8 +50,12 @@ class BatchNorm(KernelFamily):
             shift = k.let("shift", work, bias)
             with k.loops("i", x.shape[2:]) as at:
                 result = k.value(
-                    "(x - mean) * factor + shift", work,
-                    x=k.load(x, [n, c, *at]), mean=average, factor=factor, shift=shift,
+                    "(x - mean) * factor + shift",
+                    work,
+                    x=k.load(x, [n, c, *at]),
+                    mean=average,
+                    factor=factor,
+                    shift=shift,
                 )
                 k.store([n, c, *at], result)
 
@@ -96,9 +100,7 @@ class _Standardize(KernelFamily):
                 indices = self.indices(k, at, inside)
                 k.store(indices, self.scaled(k, value, indices))
 
-    def indices(
-        self, k: KernelBuilder, run: Sequence[Expr], inside: Sequence[Expr]
-    ) -> list[Index]:
+    def indices(self, k: KernelBuilder, run: Sequence[Expr], inside: Sequence[Expr]) -> list[Index]:
         """Indices of an element of ``x``."""
         return [*run, *inside]
 
@@ -153,9 +155,7 @@ class GroupNorm(_Standardize):
         groups: int = k.attributes.groups
         return (batch, groups), (channels // groups, *spatial)
 
-    def indices(
-        self, k: KernelBuilder, run: Sequence[Expr], inside: Sequence[Expr]
-    ) -> list[Index]:
+    def indices(self, k: KernelBuilder, run: Sequence[Expr], inside: Sequence[Expr]) -> list[Index]:
         (n, group), (c, *at) = run, inside
         channels = k.op.inputs[0].type.static_shape[1] // k.attributes.groups
         return [n, group * channels + c, *at]
@@ -193,9 +193,12 @@ class LocalResponseNorm(KernelFamily):
                     add_product(k, sums, [t], value, value)
                 with k.loop("t", width, start=done) as t:
                     result = k.value(
-                        "x / pow(bias + factor * total, beta)", work,
-                        x=k.load(planes, [n, c, p + t]), total=k.load(sums, [t]),
-                        bias=k.literal(a.bias, work), beta=k.literal(a.beta, work),
+                        "x / pow(bias + factor * total, beta)",
+                        work,
+                        x=k.load(planes, [n, c, p + t]),
+                        total=k.load(sums, [t]),
+                        bias=k.literal(a.bias, work),
+                        beta=k.literal(a.beta, work),
                         factor=k.literal(a.alpha / a.size, work),
                     )
                     k.store([n, c, *([p + t] if is_flat else unravel(p + t, spatial))], result)

@@ -77,20 +77,28 @@ class _Recurrent(KernelFamily):
         with k.loop("d", count if alike else 1) as d:
             self._direction(k, d, expressions[: self.functions], states, gates, spare)
         if count == 2 and not alike:
-            self._direction(
-                k, index(1), expressions[self.functions :], states, gates, spare)
+            self._direction(k, index(1), expressions[self.functions :], states, gates, spare)
 
     def _direction(
-        self, k: KernelBuilder, d: Expr, activations: Sequence[scalar.Expr],
-        states: Sequence[Buffer], gates: Buffer, spare: Buffer | None,
+        self,
+        k: KernelBuilder,
+        d: Expr,
+        activations: Sequence[scalar.Expr],
+        states: Sequence[Buffer],
+        gates: Buffer,
+        spare: Buffer | None,
     ) -> None:
         x, w, r, b = k.operand("x"), k.operand("w"), k.operand("r"), k.optional("b")
         rows, size = self.gates * k.attributes.hidden_size, k.attributes.hidden_size
         time, batch, inputs = x.shape
-        bias = [None, None] if b is None else [
-            k.view(name, b, b.offset([d, start]), (rows,))
-            for name, start in (("input_bias", 0), ("state_bias", rows))
-        ]
+        bias = (
+            [None, None]
+            if b is None
+            else [
+                k.view(name, b, b.offset([d, start]), (rows,))
+                for name, start in (("input_bias", 0), ("state_bias", rows))
+            ]
+        )
         p = k.optional("p") if self.states == 2 else None
         direction = _Direction(
             size,
@@ -104,8 +112,11 @@ class _Recurrent(KernelFamily):
             gates,
             spare,
         )
-        backwards = d.equals(1) if k.attributes.direction == "bidirectional" else index(
-            int(k.attributes.direction == "reverse"))
+        backwards = (
+            d.equals(1)
+            if k.attributes.direction == "bidirectional"
+            else index(int(k.attributes.direction == "reverse"))
+        )
         with k.loop("n", batch) as n:
             self._start(k, d, n, states)
             length = self._length(k, n)
@@ -143,8 +154,11 @@ class _Recurrent(KernelFamily):
         work, limit = d.gates.dtype, k.attributes.clip
         if limit > 0:
             value = k.value(
-                "min(max(x, low), high)", work,
-                x=value, low=k.literal(-limit, work), high=k.literal(limit, work),
+                "min(max(x, low), high)",
+                work,
+                x=value,
+                low=k.literal(-limit, work),
+                high=k.literal(limit, work),
             )
         value = k.let("a", work, value)
         return k.value(d.activations[number], work, x=value)
@@ -154,9 +168,7 @@ class _Recurrent(KernelFamily):
         return k.load(d.gates, [number * d.hidden + i])
 
 
-def _multiply(
-    k: KernelBuilder, into: Buffer, shift: int, rows: range, *factors: _Factor
-) -> None:
+def _multiply(k: KernelBuilder, into: Buffer, shift: int, rows: range, *factors: _Factor) -> None:
     """``into[row - shift]`` = Σ over the factors weights[row] · vector + bias[row]."""
     work, count = into.dtype, best_step(len(rows), DOTS)
     with tiles(k, "j", len(rows), count) as (start, _):
@@ -234,8 +246,11 @@ class GRU(_Recurrent):
                 total = k.value("x + r * s", work, x=total, r=reset, s=k.load(recalled, [i]))
             candidate = k.let("candidate", work, self.activate(k, d, 1, total))
             update = k.let("update", work, self.activate(k, d, 0, self.gate(k, d, 0, i)))
-            k.write(h, [i], k.value(
-                "(1 - z) * c + z * h", work, z=update, c=candidate, h=k.load(h, [i])))
+            k.write(
+                h,
+                [i],
+                k.value("(1 - z) * c + z * h", work, z=update, c=candidate, h=k.load(h, [i])),
+            )
 
 
 @register
@@ -259,16 +274,15 @@ class LSTM(_Recurrent):
             else:
                 kept = k.let("kept", work, self._gate(k, d, 2, i, old))
             candidate = self.activate(k, d, 1, self.gate(k, d, 3, i))
-            new = k.let("new", work, k.value(
-                "f * old + i * c", work, f=kept, old=old, i=into, c=candidate))
+            new = k.let(
+                "new", work, k.value("f * old + i * c", work, f=kept, old=old, i=into, c=candidate)
+            )
             k.write(cell, [i], new)
             out = k.let("out", work, self._gate(k, d, 1, i, new))
             result = self.activate(k, d, 2, new)
             k.write(h, [i], k.value("o * c", work, o=out, c=result))
 
-    def _gate(
-        self, k: KernelBuilder, d: _Direction, number: int, i: Expr, cell: Expr
-    ) -> Expr:
+    def _gate(self, k: KernelBuilder, d: _Direction, number: int, i: Expr, cell: Expr) -> Expr:
         """A gate's value; through its peephole it sees the cell state."""
         total = self.gate(k, d, number, i)
         if d.p is not None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from burnish.ir import DType
-from burnish.ir.dims import product
 
 from ..code import Expr, Index, index
 from .base import KernelBuilder, KernelFamily, register
@@ -16,6 +15,7 @@ from .products import regroup, tiles
 
 _COLUMNS = 64
 """Neighbouring results that are accumulated together."""
+
 
 @register
 class Reduce(KernelFamily):

@@ -75,8 +75,11 @@ def _tables(k: KernelBuilder, axis: int, work: DType) -> _Axis | None:
     shape = (len(plan.indices), taps)
     positions = k.index_table(f"position{axis}", [int(i) for i in plan.indices[:, :taps].flat])
     values = [k.literal(float(weight), work) for weight in plan.weights[:, :taps].flat]
-    weights = positions if a.mode == "nearest" else Buffer(
-        k.table(f"weight{axis}", work, values), shape, work)
+    weights = (
+        positions
+        if a.mode == "nearest"
+        else Buffer(k.table(f"weight{axis}", work, values), shape, work)
+    )
     outside = None
     if plan.outside.any():
         flags = [k.literal(int(flag), DType.U8) for flag in plan.outside]
@@ -88,9 +91,7 @@ def _real(k: KernelBuilder, value: Expr, dtype: DType, work: DType) -> Expr:
     return value if dtype.is_float else k.convert(value, dtype, work)
 
 
-def _nearest(
-    k: KernelBuilder, axes: Sequence[_Axis | None], outer: Sequence[Expr]
-) -> list[Index]:
+def _nearest(k: KernelBuilder, axes: Sequence[_Axis | None], outer: Sequence[Expr]) -> list[Index]:
     """The source row of the row at ``outer``."""
     return [
         o if axis is None else k.let_index(f"i{number}", k.load(axis.positions, [o, 0]))
@@ -99,7 +100,10 @@ def _nearest(
 
 
 def _mix_rows(
-    k: KernelBuilder, x: Buffer, line: Buffer, axes: Sequence[_Axis | None],
+    k: KernelBuilder,
+    x: Buffer,
+    line: Buffer,
+    axes: Sequence[_Axis | None],
     outer: Sequence[Expr],
 ) -> None:
     """Interpolate along all axes but the last into ``line``."""
@@ -126,8 +130,13 @@ def _mix_rows(
 
 
 def _mixed(
-    k: KernelBuilder, x: Buffer, axes: Sequence[_Axis | None], moving: Sequence[int],
-    outer: Sequence[Expr], at: list[Index], work: DType,
+    k: KernelBuilder,
+    x: Buffer,
+    axes: Sequence[_Axis | None],
+    moving: Sequence[int],
+    outer: Sequence[Expr],
+    at: list[Index],
+    work: DType,
 ) -> Expr:
     """Interpolate along the axes in ``moving``, the first of them innermost, at one place."""
     if not moving:
@@ -145,7 +154,11 @@ def _mixed(
 
 
 def _along_row(
-    k: KernelBuilder, axis: _Axis | None, source: Callable[[Index], Expr], o: Expr, work: DType,
+    k: KernelBuilder,
+    axis: _Axis | None,
+    source: Callable[[Index], Expr],
+    o: Expr,
+    work: DType,
     is_nearest: bool,
 ) -> Expr:
     """The value at position ``o`` of a row, interpolated along the last axis."""

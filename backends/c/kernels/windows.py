@@ -63,17 +63,14 @@ class WindowAxis:
         if self.is_inside:
             return index(0), index(self.kernel)
         if window.value is not None:
-            start = window.value * self.stride - self.before
-            first, last = -(start // self.dilation), -((start - self.size) // self.dilation)
+            at = window.value * self.stride - self.before
+            first, last = -(at // self.dilation), -((at - self.size) // self.dilation)
             return index(max(0, first)), index(min(self.kernel, last))
         start = k.let_index(f"{name}_start", self.element(window, 0))
-        first = conditional(start < 0, _round_up(-start, self.dilation), index(0))
-        last = minimum(self.kernel, k.let_index(
-            f"{name}_room", _round_up(self.size - start, self.dilation)))
-        return (
-            k.let_index(f"{name}_first", first) if self.before else index(0),
-            k.let_index(f"{name}_last", last),
-        )
+        before = conditional(start < 0, _round_up(-start, self.dilation), index(0))
+        low = k.let_index(f"{name}_first", before) if self.before else index(0)
+        room = k.let_index(f"{name}_room", _round_up(self.size - start, self.dilation))
+        return low, k.let_index(f"{name}_last", minimum(self.kernel, room))
 
     def windows(self, k: KernelBuilder, name: str, tap: Expr) -> tuple[Expr, Expr]:
         """The range of windows whose tap ``tap`` meets an element."""
@@ -83,14 +80,11 @@ class WindowAxis:
             ahead = self.before - tap.value * self.dilation
             first, last = -(-ahead // self.stride), -(-(ahead + self.size) // self.stride)
             return index(max(0, first)), index(min(self.count, last))
-        ahead_of = k.let_index(f"{name}_ahead", self.before - tap * self.dilation)
-        first_of = conditional(0 < ahead_of, _round_up(ahead_of, self.stride), index(0))
-        last_of = minimum(self.count, k.let_index(
-            f"{name}_room", _round_up(ahead_of + self.size, self.stride)))
-        return (
-            k.let_index(f"{name}_first", first_of) if self.before else index(0),
-            k.let_index(f"{name}_last", last_of),
-        )
+        missing = k.let_index(f"{name}_missing", self.before - tap * self.dilation)
+        before = conditional(missing > 0, _round_up(missing, self.stride), index(0))
+        low = k.let_index(f"{name}_first", before) if self.before else index(0)
+        room = k.let_index(f"{name}_room", _round_up(missing + self.size, self.stride))
+        return low, k.let_index(f"{name}_last", minimum(self.count, room))
 
 
 def _round_up(value: Expr, divisor: int) -> Expr:
