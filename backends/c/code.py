@@ -324,6 +324,15 @@ def _without_unused(lines: list[str]) -> list[str]:
     return [x for x in lines if not isinstance(x, _Declaration) or counts[x.name] > 1]
 
 
+def _free(hint: str, taken: set[str]) -> str:
+    """``hint``, or ``hint`` with a number, whichever is not taken."""
+    chosen, count = hint, 1
+    while chosen in taken:
+        count += 1
+        chosen = f"{hint}{count}" if not hint[-1].isdigit() else f"{hint}_{count}"
+    return chosen
+
+
 class CodeWriter:
     """Statements of one function body, with scopes for names."""
 
@@ -331,15 +340,20 @@ class CodeWriter:
         self._blocks: list[list[str]] = [[]]
         self._depth = 0
         self._scopes: list[set[str]] = [set(reserved)]
+        self._used: set[str] = set(reserved)
 
     def name(self, hint: str) -> str:
         """A name that clashes with none visible here; the first choice is ``hint`` itself."""
-        visible = set().union(*self._scopes)
-        chosen, count = hint, 1
-        while chosen in visible:
-            count += 1
-            chosen = f"{hint}{count}" if not hint[-1].isdigit() else f"{hint}_{count}"
+        chosen = _free(hint, set().union(*self._scopes))
         self._scopes[-1].add(chosen)
+        self._used.add(chosen)
+        return chosen
+
+    def parameter(self, hint: str) -> str:
+        """A name for a parameter: visible everywhere, so none that any block has used yet."""
+        chosen = _free(hint, self._used)
+        self._scopes[0].add(chosen)
+        self._used.add(chosen)
         return chosen
 
     def line(self, text: str = "") -> None:

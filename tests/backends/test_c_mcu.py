@@ -20,7 +20,8 @@ pytestmark = [
     pytest.mark.mcu,
     pytest.mark.skipif(
         any(shutil.which(tool) is None for tool in TOOLS),
-        reason=f"needs {', '.join(TOOLS)} (gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm)",
+        reason=f"needs {', '.join(TOOLS)} (packages gcc-arm-none-eabi, libnewlib-arm-none-eabi, "
+        "qemu-system-arm)",
     ),
 ]
 

@@ -425,7 +425,7 @@ class KernelBuilder:
         if not isinstance(count, int):
             raise InternalError("scratch of symbolic size")
         offset = -(-self.scratch_bytes // 16) * 16
-        pointer = self._writer.name(name)
+        pointer = self._writer.parameter(name)
         self.parameters.append(Parameter("scratch", offset, pointer, storage_type(dtype)))
         # Not nothing even for an empty tensor: the pointer must point somewhere.
         self.scratch_bytes = offset + max(count, 1) * dtype.bytes
