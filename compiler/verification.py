@@ -64,8 +64,10 @@ class Comparison:
     @property
     def ok(self) -> bool:
         """Whether the outputs agree."""
-        difference = self.max_abs if self.exact else self.max_rel
-        return not self.problem and difference <= self.tolerance
+        if self.problem or (self.exact and not self.tolerance):
+            # max_abs is a float, which may round a difference of large integers away.
+            return not self.problem and not self.differing
+        return (self.max_abs if self.exact else self.max_rel) <= self.tolerance
 
 
 @dataclass(frozen=True)
