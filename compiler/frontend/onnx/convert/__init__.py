@@ -19,13 +19,12 @@ from . import (
     shape,
     tensor,
 )
-from .registry import Converter, converted_operators, converter, find_converter
+from .registry import Converter, converter, find_converter
 
 __all__ = [
     "Converter",
     "control",
     "conv",
-    "converted_operators",
     "converter",
     "einsum",
     "find_converter",

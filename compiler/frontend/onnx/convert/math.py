@@ -61,7 +61,19 @@ def _unary(op: str) -> Converter:
 
 
 def _binary(op: str) -> Converter:
-    return lambda node: node.op(op, node.input(0), node.input(1))
+    return lambda node: node.op(op, node.input(0), _aligned(node))
+
+
+def _aligned(node: NodeContext) -> Value:
+    """Input 1, to be broadcast onto input 0.
+
+    Before version 7 its axes start at the attribute ``axis``, and trail only by default.
+    """
+    x, y = node.input(0), node.input(1)
+    if node.version >= 7 or node.attribute("axis") is None:
+        return y
+    axis = node.axis(node.integer("axis"), x.type.rank)
+    return node.reshape(y, (*y.type.shape, *[1] * (x.type.rank - axis - y.type.rank)))
 
 
 def _variadic(op: str) -> Converter:
@@ -101,7 +113,7 @@ def _mean(node: NodeContext) -> Value:
 @converter("Pow")
 def _power(node: NodeContext) -> Value:
     """The exponent may have another type than the base, whose type the result has."""
-    base, exponent = node.input(0), node.input(1)
+    base, exponent = node.input(0), _aligned(node)
     dtype = base.type.dtype
     if exponent.type.dtype.is_float and not dtype.is_float:
         wide = node.op("math.pow", node.cast(base, DType.F64), node.cast(exponent, DType.F64))
@@ -154,6 +166,8 @@ def _swish(node: NodeContext) -> Value:
 @converter("PRelu")
 def _parametric_relu(node: NodeContext) -> Value:
     x, slope = node.input(0), node.input(1)
+    if node.version < 7 and slope.type.rank == 1:  # one slope per channel
+        slope = node.reshape(slope, (*slope.type.shape, *[1] * (x.type.rank - 2)))
     result = node.op("math.prelu", x, slope)
     if result.type.shape != x.type.shape:
         raise ModelError(f"a slope of type {slope.type} does not broadcast to {x.type}")

@@ -50,7 +50,7 @@ def windows(node: NodeContext, x: TensorType, kernel: Sequence[int]) -> Windows:
     else:
         pads = _list(node, "pads", 2 * spatial, 0)
     overhang = (0,) * spatial
-    if node.attribute("ceil_mode") is not None and node.flag("ceil_mode") and auto == "NOTSET":
+    if auto == "NOTSET" and node.flag("ceil_mode"):
         overhang = _overhang(node, x, strides, reach, pads)
     return Windows(tuple(kernel), strides, pads, dilations, overhang)
 
