@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -100,9 +101,11 @@ def test_cortex_m4_agrees_with_the_host(
     compiled.save(tmp_path / "out")
     program = tmp_path / "out" / "main.c"
     program.write_text(main_c("net", samples))
-    sources = [program, *sorted((tmp_path / "out").glob("net*.c"))]
-    flags = ("-O2", "-std=c99", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
-    result = board.run(sources, cflags=flags, timeout=120)
+    emitted = sorted((tmp_path / "out").glob("net*.c"))
+    strict = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only")
+    subprocess.run([TOOLS[0], *compiled.target.flags, *strict, *emitted], check=True)
+    flags = ("-O2", "-std=gnu99", "-ffp-contract=off")
+    result = board.run([program, *emitted], cflags=flags, timeout=120)
 
     assert result.status == 0, result.stdout
     assert result.stdout.count("status 0") == len(samples)
