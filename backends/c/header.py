@@ -27,7 +27,7 @@ def header_text(
     macro = name.upper()
     names = signature(function)
     parts = [
-        _introduction(name, plan, options),
+        _introduction(name),
         f"#ifndef {macro}_H\n#define {macro}_H\n",
         "#include <stddef.h>\n#include <stdint.h>\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
@@ -54,12 +54,12 @@ def header_text(
     return "\n".join(parts)
 
 
-def _introduction(name: str, plan: Plan, options: Mapping[str, OptionValue]) -> str:
+def _introduction(name: str) -> str:
     return (
         f"/* The neural network {name}, compiled by burnish.\n"
         " *\n"
-        " * C99 without allocation or global state. Sizes, shapes and element types of inputs and\n"
-        " * outputs are given by the macros below. */\n"
+        " * C99 without allocation. The macros below give sizes, shapes and element types of\n"
+        " * inputs and outputs. */\n"
     )
 
 
@@ -94,8 +94,7 @@ def _weights(
     parts = [
         f"#define {macro}_WEIGHTS_BYTES {layout.size}\n"
         f"#define {macro}_WEIGHTS_ALIGNMENT {layout.alignment}\n",
-        f"/* Weights; {'' if layout.size else 'none'}each member is one tensor. */\n"
-        + struct_text(layout, name),
+        "/* Weights; each member is one tensor. */\n" + struct_text(layout, name),
     ]
     if options["weights"] == "load":
         parts.append(
@@ -122,8 +121,9 @@ def _functions(
         if options["arena"] == "static"
         else "aligned to " + f"{macro}_ARENA_ALIGNMENT"
     )
+    reentrant = "" if options["arena"] == "static" else " Reentrant: all state is in the arguments."
     text = (
-        "/* Run the model. Reentrant: all state is in the arguments.\n"
+        f"/* Run the model.{reentrant}\n"
         " *\n"
         f" * inputs: {macro}_INPUT_COUNT pointers to dense row-major tensors, only read.\n"
         f" * outputs: {macro}_OUTPUT_COUNT pointers to memory for the results; they must not\n"

@@ -1,7 +1,7 @@
 /* The neural network swaps, compiled by burnish.
  *
- * C99 without allocation or global state. Sizes, shapes and element types of inputs and
- * outputs are given by the macros below. */
+ * C99 without allocation. The macros below give sizes, shapes and element types of
+ * inputs and outputs. */
 
 #ifndef SWAPS_H
 #define SWAPS_H

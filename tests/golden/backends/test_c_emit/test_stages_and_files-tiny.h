@@ -1,7 +1,7 @@
 /* The neural network tiny, compiled by burnish.
  *
- * C99 without allocation or global state. Sizes, shapes and element types of inputs and
- * outputs are given by the macros below. */
+ * C99 without allocation. The macros below give sizes, shapes and element types of
+ * inputs and outputs. */
 
 #ifndef TINY_H
 #define TINY_H
