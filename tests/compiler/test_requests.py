@@ -44,7 +44,8 @@ def test_dims() -> None:
 @pytest.mark.parametrize(
     ("dims", "shapes"),
     [(["batch"], []), (["=1"], []), (["n=x"], []), (["n=-1"], []), (["n=5..1"], []),
-     (["n=1.."], []), ([], ["x=1,n"]), ([], ["x=1,-2"]), (["x=1"], ["x=1,2"]), (["n=1", "n=2"], [])],
+     (["n=1.."], []), ([], ["x=1,n"]),
+     ([], ["x=1,-2"]), (["x=1"], ["x=1,2"]), (["n=1", "n=2"], [])],
 )  # fmt: skip
 def test_wrong_dims(dims: list[str], shapes: list[str]) -> None:
     with pytest.raises(UsageError):
