@@ -313,12 +313,29 @@ def convert(array: Array, dtype: DType) -> Array:
             return _saturate(array, dtype)
         if source.is_float and source.bits < 16 and dtype.is_float:
             return array.astype(np.float32).astype(dtype.numpy)
+        if source is DType.F64 and dtype.is_float and dtype.bits < 32 and dtype is not DType.F16:
+            return _round_to_odd(array).astype(dtype.numpy)
         if dtype.bits < 8 and dtype.is_integer:
             # NumPy's sub-byte integers do not wrap reliably: reduce to the bits first.
             low, _ = dtype.integer_range
             wide = array.astype(np.int64)
             return (((wide - low) & ((1 << dtype.bits) - 1)) + low).astype(dtype.numpy)
         return array.astype(dtype.numpy)
+
+
+def _round_to_odd(array: Array) -> Array:
+    """f64 as f32, inexact numbers rounded to the neighbour with an odd last bit.
+
+    Rounding that to a narrower float equals rounding the f64 at once (Boldo and Melquiond,
+    "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008),
+    which ml_dtypes, going through a plain f32, does not.
+    """
+    nearest = np.asarray(array.astype(np.float32))
+    inexact = (nearest.astype(np.float64) != array) & ~np.isnan(array)
+    too_far = inexact & (np.abs(nearest.astype(np.float64)) > np.abs(array))
+    truncated = np.where(too_far, np.nextafter(nearest, np.float32(0)), nearest)
+    odd = (truncated.astype(np.float32).view(np.uint32) | np.uint32(1)).view(np.float32)
+    return np.where(inexact, odd, nearest).astype(np.float32)
 
 
 def _saturate(array: Array, dtype: DType) -> Array:

@@ -68,6 +68,14 @@ CONVERSIONS = [
     (DType.F32, [0.0, -0.0, np.nan, 0.5], DType.BOOL, [False, False, True, True]),
     (DType.F32, [1e30, 65520.0, 1.0], DType.F16, [np.inf, np.inf, 1.0]),
     (DType.BOOL, [True, False], DType.F32, [1.0, 0.0]),
+    # Just above, at, and just below the middle between two bf16 numbers: rounded once.
+    (
+        DType.F64,
+        [1 + 2**-8 + 2**-40, 1 + 2**-8, 1 + 2**-7 + 2**-8 - 2**-40, -(1 + 2**-8 + 2**-40), 1e300],
+        DType.BF16,
+        [1 + 2**-7, 1.0, 1 + 2**-7, -(1 + 2**-7), np.inf],
+    ),
+    (DType.F64, [1 + 2**-4 + 2**-40, 1 + 2**-4, 2.0**-200], DType.F8E4M3FN, [1.125, 1.0, 0.0]),
 ]
 
 
