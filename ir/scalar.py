@@ -98,7 +98,11 @@ def _power(x: Array, y: Array) -> Array:
     """x ** y; a negative exponent of integers gives 0, or ±1 for a base of ±1."""
     if np.issubdtype(x.dtype, np.floating):
         return np.asarray(np.power(x, y))
-    inverse = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2 == 0, 1, -1), 0))
+    # All of x's type: NumPy would mix i64 and u64 into f64.
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    inverse = np.where(x == one, one, zero)
+    if np.issubdtype(x.dtype, np.signedinteger):
+        inverse = np.where(x == -one, np.where(y % 2 == 0, one, -one), inverse)
     positive = np.power(x, np.maximum(y, 0))
     return np.asarray(np.where(y < 0, inverse, positive)).astype(x.dtype)
 
@@ -311,6 +315,8 @@ def convert(array: Array, dtype: DType) -> Array:
             return np.asarray(array != 0)
         if source.is_float and dtype.is_integer:
             return _saturate(array, dtype)
+        if source.is_integer and source.bits < 8:
+            array = array.astype(np.int8)  # ml_dtypes converts these to wider integers only
         if source.is_float and source.bits < 16 and dtype.is_float:
             return array.astype(np.float32).astype(dtype.numpy)
         if source is DType.F64 and dtype.is_float and dtype.bits < 32 and dtype is not DType.F16:
