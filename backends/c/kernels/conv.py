@@ -93,6 +93,7 @@ class DepthwiseConv(KernelFamily):
             with k.loop(name, inner.count) as o:
                 k.write(row, [o], start)
             channel = k.let_index("channel", m // s.filters)
+            k.comment("Only taps and columns that meet an element: nothing is read outside.")
             with ExitStack() as taps:
                 at = []
                 *tap_names, last_name = axis_names("k", len(s.axes))

@@ -38,6 +38,7 @@ class ConvTranspose(KernelFamily):
             with k.loop("i", row.elements) as i:
                 k.write(row.reshaped((row.elements,)), [i], start)
             group, inputs = m // filters, channels // a.groups
+            k.comment("Add every input row that a tap takes to this row of the result.")
             with ExitStack() as taps:
                 at, sources = _outer_taps(k, taps, outer, kernel, extents)
                 tap = taps.enter_context(k.loop(axis_names("k", len(kernel))[-1], kernel[-1]))
@@ -73,7 +74,7 @@ def _outer_taps(
         stride = a.strides[axis]
         reached = window + a.pads[axis] - tap * a.dilations[axis]
         if stride > 1:
-            reached = k.let_index(f"{source_name}_stride", reached)
+            reached = k.let_index(f"{source_name}_scaled", reached)
         # A tap that lands between the elements of the input, or outside, adds nothing.
         source = k.let_index(source_name, reached // stride)
         hits = (reached % stride).equals(0) & (index(0) <= reached) & (source < extents[axis])

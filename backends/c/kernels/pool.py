@@ -52,6 +52,7 @@ class _Pool(KernelFamily):
             outer = nest.enter_context(k.loops(" ".join(outer_names), counts[:-1]))
             with k.loop(name, inner.count) as o:
                 k.write(row, [o], k.literal(self.start(work), work))
+            k.comment("Only taps and columns that meet an element: nothing is read outside.")
             with ExitStack() as taps:
                 at = []
                 for axis, window, tap_name in zip(axes, outer, tap_names):
@@ -105,18 +106,24 @@ class AveragePool(_Pool):
             else:
                 pointer = k.table(name, work, [k.literal(value, work) for value in values])
                 tables.append(Buffer(pointer, (len(values),), work))
-        size = k.literal(constant, work)
+        factors = [k.literal(constant, work)] if constant != 1 else []
         for table, at in zip(tables, outer):
             if table is not None:
-                size = k.value("a * b", work, a=size, b=k.load(table, [at]))
-        if outer and any(table is not None for table in tables[:-1]):
+                factors.append(k.load(table, [at]))
+        size = factors[0] if factors else None
+        for factor in factors[1:]:
+            assert size is not None
+            size = k.value("a * b", work, a=size, b=factor)
+        if size is not None and not size.is_number:
             size = k.let("size", work, size)
         columns = tables[-1]
 
         def finish(value: Expr, o: Expr) -> Expr:
-            if columns is None:
-                return k.value("x / size", work, x=value, size=size)
-            count = k.load(columns, [o])
-            return k.value("x / (size * n)", work, x=value, size=size, n=count)
+            count = size
+            if columns is not None:
+                count = k.load(columns, [o])
+                if size is not None:
+                    count = k.value("size * n", work, size=size, n=count)
+            return value if count is None else k.value("x / n", work, x=value, n=count)
 
         return finish

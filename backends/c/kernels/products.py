@@ -65,6 +65,7 @@ def tiles(k: KernelBuilder, name: str, extent: int, size: int) -> Iterator[tuple
         return
     with k.loop(f"{name}_next", extent, step=size) as following:
         last = extent - size
+        k.comment("The last tile overlaps the one before; what both hold is stored once.")
         start = k.let_index(name, conditional(following < last, following, index(last)))
         yield start, following - start
 
