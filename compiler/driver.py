@@ -28,7 +28,7 @@ from .frontend.onnx.importer import import_onnx
 from .frontend.onnx.load import ModelSource
 from .progress import ProgressCallback, reporting
 from .report.build import build_report
-from .requests import parse_size, show_size
+from .requests import parse_size, shorten, show_size
 
 __all__ = ["CompiledModel", "Model", "compile", "load", "read_model"]
 
@@ -233,6 +233,6 @@ def _what_to_do(
 ) -> str:
     memory = compiled.report.memory
     if memory is not None and needs["ram"] > limits.get("ram", needs["ram"]):
-        live = ", ".join(clip(name, 40) for name in memory.live_at_peak[:4])
+        live = ", ".join(shorten(name, 40) for name in memory.live_at_peak[:4])
         return f"most of the RAM is live at step {memory.peak_step}: {live}"
     return f"the weights take {show_size(compiled.report.sizes.weights)}"

@@ -56,6 +56,18 @@ def show_count(count: int) -> str:
     return str(count)
 
 
+def shorten(text: str, limit: int) -> str:
+    """``text`` on one printable line of at most ``limit`` characters, the middle left out.
+
+    Names of nodes differ at their ends more often than at their beginnings.
+    """
+    line = clip(text, max(len(text) * 10, limit))
+    if len(line) <= limit:
+        return line
+    tail = (limit - 1) * 2 // 3
+    return f"{line[: limit - 1 - tail]}…{line[-tail:]}"
+
+
 def parse_dims(dims: Iterable[str], shapes: Iterable[str]) -> dict[str, DimBinding]:
     """``dims`` for :func:`burnish.compile` from ``name=4``, ``name=1..512``, ``input=1,3,8,8``.
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from burnish.ir.errors import clip
 
-from ..requests import show_count, show_size
+from ..requests import shorten, show_count, show_size
 from .data import Count, Memory, Report
 
 MAX_ROWS = 200
@@ -80,17 +80,19 @@ def flash_text(report: Report) -> str:
 
 def _layers(report: Report) -> Table:
     table = Table(title="Layers", title_justify="left")
-    for name in ("#", "op", "kernel", "result", "node"):
-        table.add_column(name, overflow="ellipsis", no_wrap=name == "#")
+    table.add_column("#", justify="right", min_width=len(str(len(report.layers))), no_wrap=True)
+    for name in ("op", "kernel", "result", "node"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
     for name in ("MACs", "parameters", "bytes"):
-        table.add_column(name, justify="right")
+        # Wide enough for any count: where the table is too wide, names are cut, not numbers.
+        table.add_column(name, justify="right", min_width=10, no_wrap=True)
     for index, layer in enumerate(report.layers[:MAX_ROWS]):
         table.add_row(
             str(index),
             Text(layer.op),
             Text(layer.kernel),
             Text(", ".join(layer.results)),
-            Text(clip(", ".join(layer.nodes), 60)),
+            Text(shorten(", ".join(layer.nodes), 32)),
             count_text(layer.macs) if layer.macs else "",
             show_count(layer.parameters) if layer.parameters else "",
             show_size(layer.moved) if isinstance(layer.moved, int) else layer.moved,
@@ -106,7 +108,7 @@ def _memory(report: Report) -> Table:
     table = Table(title="Memory", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    live = ", ".join(clip(name, 40) for name in memory.live_at_peak[:8])
+    live = ", ".join(shorten(name, 40) for name in memory.live_at_peak[:8])
     more = len(memory.live_at_peak) - 8
     table.add_row("arena", show_size(memory.arena))
     table.add_row("lower bound", show_size(memory.lower_bound))

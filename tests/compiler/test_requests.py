@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from burnish.ir.errors import UsageError
-from burnish.requests import parse_dims, parse_options, parse_size, show_count, show_size
+from burnish.requests import (
+    parse_dims,
+    parse_options,
+    parse_size,
+    shorten,
+    show_count,
+    show_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +41,12 @@ def test_counts_are_shown() -> None:
     assert [show_count(n) for n in (7, 999, 12500, 3_400_000, 2 * 10**9)] == [
         "7", "999", "12.5 k", "3.4 M", "2 G",
     ]  # fmt: skip
+
+
+def test_names_are_shortened_in_the_middle() -> None:
+    assert shorten("short\n", 10) == "short\\n"
+    assert shorten("model/block/conv_1/BiasAdd", 16) == "model…_1/BiasAdd"
+    assert all(len(shorten("\n" * 5000, limit)) == limit for limit in (8, 20, 33))
 
 
 def test_dims() -> None:
