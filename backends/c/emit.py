@@ -23,6 +23,7 @@ from .plan import (
     ARENA,
     INPUT,
     OUTPUT,
+    WEIGHT,
     BranchStep,
     CallStep,
     CopyStep,
@@ -124,6 +125,8 @@ class _Source:
         self.name = program.name
         self.macro = program.name.upper()
         self.kernel_names: dict[Kernel, str] = {}
+        self.touched: set[str] = set()
+        """Kinds of memory the steps written last use, and "status" where a kernel can fail."""
         counts: dict[str, int] = {}
         for kernel in program.selection.kernels:
             number = counts.get(kernel.family, 0)
@@ -294,29 +297,25 @@ class _Source:
 
     def body(self, writer: CodeWriter, steps: Sequence[Step], *, whole: bool) -> None:
         inner = CodeWriter()
+        self.touched.clear()
         self.steps(inner, steps)
-        text = inner.text
         if whole:
             self.checks(writer)
-        if re.search(r"\ba \+ ", text):
+        if ARENA in self.touched:
             writer.line("unsigned char *const a = arena;")
-        if re.search(r"\bw->", text):
+        if WEIGHT in self.touched:
             source = (
                 f"{self.name}_loaded_weights"
                 if self.program.options["weights"] == "load"
                 else f"&{self.name}_weights"
             )
             writer.line(f"const struct {self.name}_weights *const w = {source};")
-        if "status =" in text:
+        if "status" in self.touched:
             writer.line("int status;")
-        for parameter, pattern in (
-            ("inputs", r"\binputs\["),
-            ("outputs", r"\boutputs\["),
-            ("arena", r"\ba \+ "),
-        ):
-            if not re.search(pattern, text):
+        for parameter, kind in (("inputs", INPUT), ("outputs", OUTPUT), ("arena", ARENA)):
+            if kind not in self.touched:
                 writer.line(f"(void){parameter};")
-        for line in text.splitlines():
+        for line in inner.text.splitlines():
             writer.line(line)
         writer.line(f"return {self.macro}_OK;")
 
@@ -325,8 +324,8 @@ class _Source:
             if isinstance(step, CallStep):
                 self.call(writer, step)
             elif isinstance(step, CopyStep):
-                source, to = self.pointer(step.source, ""), self.pointer(step.to, "")
                 if step.to.bytes:
+                    source, to = self.pointer(step.source, ""), self.pointer(step.to, "")
                     writer.line(f"memcpy({to}, {source}, {step.to.bytes});")
             elif isinstance(step, BranchStep):
                 self.branch(writer, step)
@@ -398,6 +397,7 @@ class _Source:
                 writer.line(line)
             writer.line(_wrapped(head, arguments).splitlines()[-1] + ");")
             return
+        self.touched.add("status")
         lines = _wrapped(f"status = {head}", arguments).splitlines()
         for line in lines[:-1]:
             writer.line(line)
@@ -411,6 +411,7 @@ class _Source:
         Only memory of the arena is looked into at an offset.
         """
         root = storage.root
+        self.touched.add(root.kind)
         cast = f"({c_type} *)" if c_type else ""
         if root.kind == INPUT:
             return f"{cast}inputs[{root.index}]"

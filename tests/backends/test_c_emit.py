@@ -330,3 +330,20 @@ def test_everything_unsupported_is_listed_at_once() -> None:
         compile_module(module)
     assert "first" in caught.value.message
     assert "second" in caught.value.message
+
+
+@pytest.mark.parametrize("columns", [3, 40])
+def test_what_the_body_uses_is_known_and_not_read_off_its_text(
+    columns: int, tmp_path: Path
+) -> None:
+    """A call broken right after "a +" once lost the arena; names in comments once brought it."""
+    for width in range(44, 68, 3):
+        module = Module("net")
+        function, b = build_function(module, "main", {"x": tensor("f32", 1, 4)}, ["y"])
+        b.location = Location.node("a + 1, w->b, status = 2, inputs[0]", "MatMul")
+        weights = b.constant(np.ones((4, columns), np.float32), "w" * width)
+        b.ret(b("nn.matmul", function.args[0], weights))
+        artifact = compile_module(module, "c:generic", {"weights": "array"}, "net")
+        folder = tmp_path / str(width)
+        artifact.write(folder)
+        compile_strictly(folder, "net.c")
