@@ -80,12 +80,12 @@ def flash_text(report: Report) -> str:
 
 def _layers(report: Report) -> Table:
     table = Table(title="Layers", title_justify="left")
-    table.add_column("#", justify="right", min_width=len(str(len(report.layers))), no_wrap=True)
+    # Where the table is too wide, names are wrapped, never numbers cut.
+    table.add_column("#", justify="right", no_wrap=True)
     for name in ("op", "kernel", "result", "node"):
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
+        table.add_column(name, overflow="fold")
     for name in ("MACs", "parameters", "bytes"):
-        # Wide enough for any count: where the table is too wide, names are cut, not numbers.
-        table.add_column(name, justify="right", min_width=10, no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True)
     for index, layer in enumerate(report.layers[:MAX_ROWS]):
         table.add_row(
             str(index),

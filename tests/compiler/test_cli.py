@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +27,12 @@ def test_help_has_an_example(burnish: CommandLine, command: str) -> None:
     assert f"Example: burnish {command}" in burnish(command, "--help").replace("\n", " ")
 
 
-def test_help_is_fast() -> None:
+def test_help_loads_nothing_heavy() -> None:
     script = "import sys; from burnish.cli import main; main(['--help']); print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"numpy", "onnx", "rich", "lark"} & set(loaded)
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "burnish", "--help"]
-        subprocess.run(command, capture_output=True, check=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.5
 
 
 def test_version(burnish: CommandLine) -> None:

@@ -69,6 +69,13 @@ def test_text() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_numbers_are_never_cut() -> None:
+    text = make_report("StatefulPartitionedCall/" * 5, 123_456_789).text(80)
+    assert text.count("123.5 M") == 2
+    assert text.count("4 KiB") == 2
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_text_shows_hostile_names_as_they_are() -> None:
     text = make_report(HOSTILE).text(200)
     assert "[bold]" in text
