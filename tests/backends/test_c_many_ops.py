@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from burnish.backends.c import compile_module, runner
@@ -47,14 +45,10 @@ def test_two_thousand_small_ops() -> None:
     for number in range(COUNT):
         x = small_op(b, x, number)
     b.ret(x)
-    started = time.perf_counter()
     artifact = compile_module(module, "c:generic")
-    assert time.perf_counter() - started < 10, "emission alone"
     # A chain keeps two values alive at a time, whatever its length; a padded one is wider.
     assert artifact.manifest["arena_bytes"] <= 4 * 64 * 4
-    started = time.perf_counter()
     compiled = runner(artifact)
-    assert time.perf_counter() - started < 60, "the C compiler"
     inputs = {"x": np.linspace(-1, 1, 24, dtype=np.float32).reshape(SHAPE)}
     actual, expected = compiled.run(inputs)["y"], interpret(module, inputs)["y"]
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)

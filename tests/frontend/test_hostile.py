@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,13 +318,11 @@ BROKEN: list[tuple[str, Break, str]] = [
 def test_broken_models(damage: Break, words: str) -> None:
     proto = small_model()
     damage(proto)
-    start = time.perf_counter()
     for _ in range(2):  # the second time as bytes, where protobuf takes it
         with pytest.raises(ModelError, match=words) as caught:
             load_model(proto)
         assert caught.value.at[-1] == "model"
         assert len(str(caught.value)) < 3000
-    assert time.perf_counter() - start < 2
     with pytest.raises(Error):
         load_model(proto.SerializeToString())
 
