@@ -135,6 +135,12 @@ class InputError(Error):
     code = "E-INPUT"
 
 
+class OutOfMemoryError(Error):
+    """Arrays of the sizes that a model asks for do not fit this machine's memory."""
+
+    code = "E-MEMORY"
+
+
 class UsageError(Error):
     """A call or a command line is malformed."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from burnish.ir import Array, AttributeValue, DimExpr, Function, Op, Rewriter, Trait, Value
+from burnish.ir.cost import op_cost
 from burnish.ir.errors import Error
 from burnish.ir.interpreter import evaluate_op
 
@@ -28,11 +29,13 @@ class Fold(FunctionPass):
     Options:
         limit: bytes that the results of one op may always have.
         growth: how many times larger than its operands a result may be.
+        work: operations (and elements of padding) that evaluating one op may take.
     """
 
     name = "fold"
     limit: int = 1 << 16
     growth: float = 1.0
+    work: int = 1 << 30
 
     def run_function(self, function: Function, context: PassContext) -> bool:
         """One forward sweep per block: a folded op's users are folded after it."""
@@ -58,6 +61,9 @@ class Fold(FunctionPass):
         if result_bytes > max(self.limit, self.growth * operand_bytes):
             context.refusals["fold", "the result is too large"] += 1
             return
+        if _work(op) > self.work:
+            context.refusals["fold", "the evaluation is too long"] += 1
+            return
         operands = [None if v is None else _data(v) for v in op.operands]
         try:
             with np.errstate(all="ignore"):
@@ -78,6 +84,17 @@ class Fold(FunctionPass):
 def _data(value: Value) -> Array:
     assert value.constant is not None
     return value.constant.array
+
+
+def _work(op: Op) -> int:
+    """How long evaluation takes: arithmetic, and what windows see beyond their operand."""
+    cost = op_cost(op)
+    work = sum(amount for amount in (cost.macs, cost.flops) if isinstance(amount, int))
+    if "pads" in op.opdef.attributes:
+        extents, pads = op.inputs[0].type.static_shape[2:], op.attributes.pads
+        padding = zip(extents, pads, pads[len(extents) :])
+        work += math.prod(extent + before + after for extent, before, after in padding)
+    return work
 
 
 def _is_static(op: Op) -> bool:

@@ -193,10 +193,9 @@ class LocalResponseNorm(_Normalization):
         channels = x.shape[1]
         before = (a.size - 1) // 2
         with np.errstate(all="ignore"):
-            for shift in range(-before, a.size - before):
+            for shift in range(max(-before, 1 - channels), min(a.size - before, channels)):
                 low, high = max(0, -shift), min(channels, channels - shift)
-                if low < high:
-                    total[:, low:high] += square[:, low + shift : high + shift]
+                total[:, low:high] += square[:, low + shift : high + shift]
             number = wide.dtype.type
             base = number(a.bias) + number(a.alpha / a.size) * total
             return narrow(wide / np.power(base, number(a.beta)), x.dtype)

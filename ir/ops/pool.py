@@ -101,10 +101,13 @@ def average_divisors(a: Attributes, extents: Sequence[int]) -> list[Array]:
     """
     divisors = []
     for axis, count in enumerate(static(_counts(a, extents))):
-        first = np.arange(count)[:, np.newaxis] * a.strides[axis] - a.pads[axis]
-        position = first + np.arange(a.kernel[axis]) * a.dilations[axis]
+        first = np.arange(count) * a.strides[axis] - a.pads[axis]
         low, high = 0, extents[axis]
         if a.count_include_pad:
             low, high = -a.pads[axis], high + a.pads[axis + len(extents)]
-        divisors.append(((position >= low) & (position < high)).sum(axis=1))
+        # Taps before each end; in closed form, because kernels can be as large as padding.
+        before_low, before_high = (
+            np.clip(-((first - end) // a.dilations[axis]), 0, a.kernel[axis]) for end in (low, high)
+        )
+        divisors.append(before_high - before_low)
     return divisors

@@ -196,11 +196,23 @@ def _rounded(source: Array, rounding: str) -> Array:
     return np.asarray(below + up)
 
 
+def tap_count(a: Attributes, axis: int) -> int:
+    """How many taps :func:`axis_taps` gives each result position along ``axis``."""
+    return 1 if a.mode == "nearest" else 2 * _reach(a, a.scales[axis])
+
+
+def _shrink(a: Attributes, scale: float) -> float:
+    return min(scale, 1.0) if a.antialias else 1.0
+
+
+def _reach(a: Attributes, scale: float) -> int:
+    """How many source positions on either side have weight."""
+    return math.ceil((1 if a.mode == "linear" else 2) / _shrink(a, scale))
+
+
 def _filter(a: Attributes, source: Array, scale: float) -> tuple[Array, Array]:
     """Unclipped source positions and their weights, one row per result position."""
-    radius = 1 if a.mode == "linear" else 2
-    shrink = min(scale, 1.0) if a.antialias else 1.0
-    reach = math.floor(radius / shrink) + (radius / shrink % 1 > 0) if a.antialias else radius
+    reach, shrink = _reach(a, scale), _shrink(a, scale)
     base = np.floor(source)
     offsets = np.arange(1 - reach, reach + 1)
     distance = (offsets - (source - base)[:, np.newaxis]) * np.float32(shrink)

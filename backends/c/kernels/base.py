@@ -41,6 +41,9 @@ from ..elements import literal, storage_type, value_type
 from .unit import Unit
 
 ERROR_INDEX = 1
+
+MAX_TABLE = 1 << 22
+"""A table of constants in C has at most this many entries: each is text for a compiler."""
 """What a model's run function returns when an index is out of range."""
 
 
@@ -507,6 +510,13 @@ def _is_one_term(text: str) -> bool:
         if depth == 0 and i and character in "+-?<>=&|^" and text[i - 1] == " ":
             return False
     return True
+
+
+def table_refusal(entries: int) -> str:
+    """Why a family that needs a table of so many entries refuses; empty when it need not."""
+    if entries <= MAX_TABLE:
+        return ""
+    return f"it needs a table of {entries} constants (the limit is {MAX_TABLE})"
 
 
 class KernelFamily(ABC):

@@ -11,7 +11,8 @@ from burnish.ir import DType
 from burnish.ir.ops.pool import average_divisors
 
 from ..code import Expr
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
+from .unit import Unit
 from .windows import axis_names, window_axes
 
 Finish = Callable[[Expr, Expr], Expr]
@@ -91,6 +92,9 @@ class AveragePool(_Pool):
 
     def start(self, dtype: DType) -> float | int:
         return 0.0
+
+    def refusal(self, unit: Unit) -> str:
+        return table_refusal(max(unit.main.results[0].type.static_shape[2:]))
 
     def finish(self, k: KernelBuilder, outer: Sequence[Expr]) -> Finish:
         work = k.operand("x").dtype.compute

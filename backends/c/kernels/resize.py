@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from burnish.ir import DType, scalar
-from burnish.ir.ops.resize import Taps, axis_taps
+from burnish.ir.ops.resize import Taps, axis_taps, tap_count
 
 from ..code import Expr, Index, conditional, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
+from .unit import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class Resize(KernelFamily):
     name = "resize"
     ops = ("nn.resize",)
     fusable = True
+
+    def refusal(self, unit: Unit) -> str:
+        a = unit.main.attributes
+        return table_refusal(
+            max((size * tap_count(a, i) for i, size in enumerate(a.shape)), default=0)
+        )
 
     def emit(self, k: KernelBuilder) -> None:
         shape = k.op.results[0].type.static_shape

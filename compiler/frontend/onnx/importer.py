@@ -23,7 +23,13 @@ from burnish.ir import (
     Trait,
     Value,
 )
-from burnish.ir.errors import DimensionError, TypeInferenceError, UnsupportedError, clip
+from burnish.ir.errors import (
+    DimensionError,
+    ModelError,
+    TypeInferenceError,
+    UnsupportedError,
+    clip,
+)
 
 from .bindings import Binding, bind_inputs
 from .context import NodeContext
@@ -31,7 +37,7 @@ from .convert import find_converter
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
 from .load import ModelSource, load_model
-from .schemas import has_schema_function, schema_function_body
+from .schemas import check_arity, has_schema_function, schema_function_body
 from .shapes import Ranges
 from .tensors import ELEMENT_CODES, ELEMENT_TYPES
 
@@ -295,6 +301,9 @@ class GraphImporter:
             values = [None] * len(node.outputs)
         except Error as error:
             raise error.located(str(location)) from None
+        except OverflowError as error:
+            # Integers of a model have up to 64 bits, arithmetic on them may need more.
+            raise ModelError(f"numbers in it are too large: {error}", at=str(location)) from None
         for name, value in zip(node.outputs, values, strict=False):
             if name:
                 self._values[name] = value
@@ -307,6 +316,7 @@ class GraphImporter:
         Raises:
             UnsupportedError: the operator is not known, or not in this form.
         """
+        check_arity(node)
         found = find_converter(node.domain, node.op_type, node.version)
         if found is None:
             return self._by_schema(node, operands)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import onnx
 import onnx.defs
 import onnx.helper
 import onnx.numpy_helper
+
+from burnish.ir.errors import ModelError
 
 from .build import GraphReader, normal_domain, read_opsets
 from .external_data import ExternalFiles
@@ -28,6 +31,9 @@ from .graph import (
 )
 from .structure import check_graph
 from .tensors import ELEMENT_CODES, ELEMENT_TYPES, Payloads, Tensor
+
+_VARIADIC = (1 << 31) - 1
+"""How many inputs a schema allows when it sets no limit."""
 
 _CODES = {row.name: code for code, row in ELEMENT_TYPES.items()}
 
@@ -58,6 +64,40 @@ def has_schema_function(node: Node) -> bool:
     except onnx.defs.SchemaError:
         return False
     return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def check_arity(node: Node) -> None:
+    """Refuse a node with more or fewer inputs, or more outputs, than its operator has.
+
+    Raises:
+        ModelError: naming how many the schema allows; operators without schema are not checked.
+    """
+    limits = _arity(node.op_type, node.version, node.domain)
+    if limits is None:
+        return
+    fewest, most, most_outputs = limits
+    given = _count(node.inputs)
+    if given > most or len(node.inputs) < fewest:
+        takes = str(most) if fewest == most else f"{fewest} to {most}"
+        takes = takes if most < _VARIADIC else f"at least {fewest}"
+        raise ModelError(f"inputs given: {len(node.inputs)}; the operator takes {takes}")
+    if _count(node.outputs) > most_outputs:
+        raise ModelError(f"outputs named: {len(node.outputs)}; the operator gives {most_outputs}")
+
+
+def _count(names: Sequence[str]) -> int:
+    """How many names there are, without those left out at the end."""
+    return max((index + 1 for index, name in enumerate(names) if name), default=0)
+
+
+@lru_cache(maxsize=1024)
+def _arity(op_type: str, version: int, domain: str) -> tuple[int, int, int] | None:
+    """Fewest and most inputs, and most outputs."""
+    try:
+        schema = onnx.defs.get_schema(op_type, version, domain)
+    except onnx.defs.SchemaError:
+        return None
+    return schema.min_input, schema.max_input, schema.max_output
 
 
 def _function_proto(

@@ -61,10 +61,14 @@ class Ranges:
         return a if a_is_larger else b if b_is_larger else dimension.maximum(a, b)
 
 
+_FLOAT_LIMIT = 2.0**53
+"""Integers below this are exact as floats."""
+
+
 def content_of(array: npt.NDArray[Any]) -> Content | None:
     """A constant as content; None when an element is not an integer (or bool)."""
     if array.dtype.kind == "f":
-        if not np.all(np.isfinite(array)) or np.any(array != np.trunc(array)):
+        if not np.all(np.abs(array) < _FLOAT_LIMIT) or np.any(array != np.trunc(array)):
             return None
         array = array.astype(np.int64)
     elif array.dtype.kind not in "iub":

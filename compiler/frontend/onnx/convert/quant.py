@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from burnish.ir import DType, Quantized, Value
 from burnish.ir.errors import ModelError
 
@@ -50,6 +52,8 @@ class _Parameters:
                     f"scale of shape {list(scale.shape)}, "
                     f"zero point of shape {list(zero_point.shape)}"
                 )
+            if self.storage.is_float and np.any(zero_point.array != 0):
+                raise ModelError(f"zero points of {self.storage} must be 0")
             points = tuple(int(p) for p in zero_point.array.reshape(-1))
         return Quantized(scales, points, self.axis, self.block, self.expressed)
 
@@ -63,7 +67,15 @@ def _parameters(
     axis: int | None = None,
 ) -> _Parameters:
     """Describe how ``x`` is (to be) quantized; ``axis`` is the node's, by default."""
+    if not (storage.is_integer or storage in LARGEST_FLOAT):
+        raise ModelError(f"{storage} is no element type of quantized tensors")
+    if not scale.type.dtype.is_float:
+        raise ModelError(f"a scale of element type {scale.type.dtype}")
+    if zero_point is not None and zero_point.type.dtype is not storage:
+        raise ModelError(f"a zero point of element type {zero_point.type.dtype} for {storage}")
     block = node.integer("block_size", 0)
+    if block < 0:
+        raise ModelError(f"attribute block_size = {block} is negative")
     rank = x.type.rank
     if scale.type.elements == 1 and not block:
         scale = node.reshape(scale, ())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from burnish.ir import Dim, DimExpr, DType, Value
@@ -10,7 +13,7 @@ from burnish.ir.errors import ModelError
 from burnish.ir.types import TensorType
 
 from ..constants import constant_value
-from ..context import NodeContext
+from ..context import MAX_TABLE, NodeContext
 from ..tensors import Array
 from .registry import converter
 
@@ -159,11 +162,15 @@ def _range_(node: NodeContext) -> Value:
 def _range_array(node: NodeContext, numbers: list[float], dtype: DType) -> Array:
     """The elements of a Range of constants, each ``start + i * delta``."""
     start, limit, delta = numbers
-    if delta == 0 or not np.all(np.isfinite(numbers)):
+    if delta == 0 or not np.all(np.isfinite(np.array(numbers, np.float64))):
         raise ModelError(f"Range from {start} to {limit} in steps of {delta} never ends")
-    count = max(0, int(np.ceil((limit - start) / delta)))
-    kind = np.float64 if dtype.is_float else np.int64
-    array: Array = node.table(count).astype(kind) * kind(delta) + kind(start)
+    if dtype.is_float:
+        count, kind = int(np.ceil(min((limit - start) / delta, MAX_TABLE + 1))), np.dtype("f8")
+    else:
+        # Integers of Python for the count; the elements fit, so that wrapping sums are right.
+        count, kind = math.ceil(Fraction(limit - start) / Fraction(delta)), dtype.numpy
+    first, step = np.array(start).astype(kind), np.array(delta).astype(kind)
+    array: Array = node.table(max(0, count)).astype(kind) * step + first
     return array.astype(dtype.numpy)
 
 
