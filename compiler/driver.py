@@ -11,7 +11,7 @@ from typing import TypeAlias
 from burnish.backends import Artifact, Target, complete_options, find_target
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
-from burnish.ir.errors import ParseError, TargetError, UsageError, clip
+from burnish.ir.errors import ParseError, TargetError, UsageError, clip, memory_errors
 from burnish.passes import (
     Instrument,
     Pass,
@@ -84,7 +84,7 @@ def compile(
     name, complete = _split_options(chosen, options)
     pipeline = _pipeline(chosen, passes)
     mode = _verify_mode(verify)
-    with reporting(progress) as notify:
+    with reporting(progress) as notify, memory_errors(_place(model)):
         notify("import", 0.0)
         module = read_model(model, dims)
         try:

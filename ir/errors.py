@@ -8,7 +8,8 @@ itself is an :class:`InternalError`, so that users know whom to blame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 MAX_SHOWN_TEXT = 120
 
@@ -139,6 +140,18 @@ class OutOfMemoryError(Error):
     """Arrays of the sizes that a model asks for do not fit this machine's memory."""
 
     code = "E-MEMORY"
+
+
+@contextmanager
+def memory_errors(*where: str) -> Iterator[None]:
+    """Turn a ``MemoryError`` into an :class:`OutOfMemoryError` at these places."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"there is not enough memory: {clip(str(error)) or 'an allocation failed'}",
+            at=[place for place in where if place],
+        ) from None
 
 
 class UsageError(Error):

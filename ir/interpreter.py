@@ -16,7 +16,7 @@ from .constants import Array
 from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Symbol, evaluate, symbols_of
 from .dtypes import DType
-from .errors import Error, InputError, InternalError, clip
+from .errors import Error, InputError, InternalError, clip, memory_errors
 from .opdef import RegionFunction
 from .types import TensorType
 
@@ -155,7 +155,8 @@ class _Frame:
             sizes: dict[str, Dim] = dict(self._binding)
             attributes = attributes.substitute(sizes)
         try:
-            results = self._apply(op, attributes, operands)
+            with memory_errors():
+                results = self._apply(op, attributes, operands)
         except Error as error:
             raise error.located(str(op.location) if op.location else op.name) from None
         return [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from burnish.ir import Module
-from burnish.ir.errors import ModelError
+from burnish.ir import DType, Module
+from burnish.ir.errors import ModelError, TargetError, clip
 
 from ..base import Artifact, signature
 from ..target import Target, complete_options, find_target
@@ -33,7 +34,7 @@ def compile_module(
 
     Raises:
         UnsupportedError: ops, types or unbound dimensions the backend cannot compile, all named.
-        TargetError: unknown target or option.
+        TargetError: unknown target or option, or more memory than the target can address.
     """
     chosen = find_target(target)
     settings = complete_options(chosen, options)
@@ -57,7 +58,24 @@ def compile_module(
         "weights_bytes": layout.size,
         "files": sorted(files),
     }
+    _check_sizes(manifest, chosen)
     return Artifact(files, manifest, {"select": selection, "plan": planned})
+
+
+def _check_sizes(manifest: Mapping[str, Any], target: Target) -> None:
+    """Refuse memory that the target's pointers cannot span.
+
+    Raises:
+        TargetError: naming what is largest.
+    """
+    sizes = {"the arena": manifest["arena_bytes"], "weights": manifest["weights_bytes"]}
+    for kind in ("input", "output"):
+        for entry in manifest[f"{kind}s"]:
+            elements = math.prod(entry["shape"])
+            sizes[f'{kind} "{clip(entry["name"])}"'] = elements * DType.parse(entry["dtype"]).bytes
+    what, size = max(sizes.items(), key=lambda item: item[1])
+    if size >= 1 << (target.word - 1):
+        raise TargetError(f"{what} of {size} bytes is more than {target.name} can address")
 
 
 def runner(artifact: Artifact, *, sanitize: bool = False) -> CRunner | SanitizedRunner:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from burnish.ir import Array, DType
-from burnish.ir.errors import Error, InputError, ToolchainError, clip
+from burnish.ir.errors import Error, InputError, ToolchainError, clip, memory_errors
 
 from ..target import Target
 
@@ -193,11 +193,12 @@ class CRunner:
             InputError: a name, shape or element type does not fit; or an index is out of range.
         """
         arrays = check_inputs(self.manifest["inputs"], inputs)
-        outputs = [
-            np.empty(entry["shape"], DType.parse(entry["dtype"]).numpy)
-            for entry in self.manifest["outputs"]
-        ]
-        arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
+        with memory_errors():
+            outputs = [
+                np.empty(entry["shape"], DType.parse(entry["dtype"]).numpy)
+                for entry in self.manifest["outputs"]
+            ]
+            arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
         status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data)
         check_status(status)
         return {entry["name"]: y for entry, y in zip(self.manifest["outputs"], outputs)}

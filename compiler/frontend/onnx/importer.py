@@ -29,6 +29,7 @@ from burnish.ir.errors import (
     TypeInferenceError,
     UnsupportedError,
     clip,
+    memory_errors,
 )
 
 from .bindings import Binding, bind_inputs
@@ -105,7 +106,8 @@ def import_onnx(
     """
     session = _Session(load_model(model))
     try:
-        module = session.run(dims, allow_unbound)
+        with memory_errors():
+            module = session.run(dims, allow_unbound)
         if session.findings:
             raise UnsupportedModelError(session.unsupported())
     except Error as error:
@@ -123,7 +125,8 @@ def check(model: ModelSource, dims: Mapping[str, Binding] | None = None) -> list
     """
     session = _Session(load_model(model))
     try:
-        session.run(dims, allow_unbound=True)
+        with memory_errors():
+            session.run(dims, allow_unbound=True)
     except Error as error:
         raise error.located(session.place) from None
     return session.unsupported()
