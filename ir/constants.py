@@ -123,7 +123,8 @@ class Constant:
         )
 
     def __hash__(self) -> int:
-        return hash((self.dtype, self.shape))
+        # By content: models have thousands of weights of one shape.
+        return hash(self.digest)
 
     def __repr__(self) -> str:
         return f"Constant({self.dtype}{list(self.shape)})"
