@@ -11,6 +11,7 @@ from typing import TypeAlias
 from burnish.backends import Artifact, Target, complete_options, find_target
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
+from burnish.ir.collector import paused_collector
 from burnish.ir.errors import ParseError, TargetError, UsageError, clip, memory_errors
 from burnish.passes import (
     Instrument,
@@ -84,7 +85,7 @@ def compile(
     name, complete = _split_options(chosen, options)
     pipeline = _pipeline(chosen, passes)
     mode = _verify_mode(verify)
-    with reporting(progress) as notify, memory_errors(_place(model)):
+    with reporting(progress) as notify, memory_errors(_place(model)), paused_collector():
         notify("import", 0.0)
         module = read_model(model, dims)
         try:
