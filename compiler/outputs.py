@@ -69,6 +69,27 @@ def write_folder(
     return folder
 
 
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write one file; readers see the old one or the whole new one.
+
+    Raises:
+        OutputError: it cannot be written; what was there before is unharmed.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a device or a pipe, which nothing may replace
+            return
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".burnish-") as temporary:
+            stage = Path(temporary) / "stage"
+            stage.write_bytes(data)
+            stage.replace(path.resolve())
+    except OSError as error:
+        raise OutputError(
+            f"the file cannot be written: {error.strerror}", at=clip(str(path))
+        ) from None
+
+
 def read_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Files by name, and the manifest, of a folder that :func:`write_folder` wrote.
 

@@ -20,6 +20,8 @@ from burnish.ir import Function, TensorType
 from burnish.ir.constants import Array
 from burnish.ir.errors import InputError, clip
 
+from .outputs import write_file
+
 SLASH = "__slash__"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -80,20 +82,17 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
     """Write an ``.npz``; unlike ``numpy.savez``, for any names and without a time of day.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.save(buffer, array, allow_pickle=False)
-                member = zipfile.ZipInfo(f"{name.replace('/', SLASH)}.npy", _EPOCH)
-                member.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(member, buffer.getvalue())
-    except OSError as error:
-        raise InputError(
-            f"the file cannot be written: {error.strerror}", at=clip(str(path))
-        ) from None
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            member = zipfile.ZipInfo(f"{name.replace('/', SLASH)}.npy", _EPOCH)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, buffer.getvalue())
+    write_file(path, content.getvalue())
 
 
 def file_beside(model: str | os.PathLike[str]) -> Path | None:

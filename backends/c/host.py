@@ -30,6 +30,9 @@ from ..target import Target
 SHOWN_LINES = 12
 """Lines of the compiler's message that an error repeats."""
 
+SHOWN_COLUMNS = 200
+"""Characters of each of those lines."""
+
 RUN_ERRORS = {
     1: "an index tensor points out of range",
     2: "the weights are not loaded, or do not fit",
@@ -60,8 +63,33 @@ def find_compiler(target: Target) -> list[str]:
 @lru_cache(maxsize=16)
 def compiler_version(command: tuple[str, ...]) -> str:
     """What the compiler says of itself."""
-    answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    answer = _execute([*command, "--version"])
     return answer.stdout or answer.stderr
+
+
+def _execute(
+    command: Sequence[str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a compiler; what it says may hold any bytes.
+
+    Raises:
+        ToolchainError: it is no program of this machine.
+    """
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise ToolchainError(
+            f"the compiler {clip(command[0])} cannot be run: {error.strerror}",
+            help="set CC to the command of a C compiler",
+        ) from None
 
 
 @lru_cache(maxsize=1)
@@ -120,28 +148,47 @@ def _build(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
+        _write_sources(work, files)
+        _run_compiler(command, work, output)
+        # The result alone is kept: what it was made of is known by the key.
+        kept = Path(tempfile.mkdtemp(prefix="done-", dir=folder.parent))
+        shutil.move(str(work / output), str(kept / output))
+        shutil.rmtree(work, ignore_errors=True)
+        _publish(kept, folder, output)
     except OSError as error:
         raise ToolchainError(
             f"the cache folder {folder.parent} cannot be written: {error.strerror}",
             help="set BURNISH_CACHE to a folder that can",
         ) from None
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (work / name).write_bytes(data)
-    answer = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+
+
+def _write_sources(work: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write ``files`` into ``work``, which is removed where that is impossible."""
+    try:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (work / name).write_bytes(data)
+    except OSError:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _run_compiler(command: Sequence[str], work: Path, output: str) -> None:
+    """Compile the sources in ``work`` to ``output``; they stay there when that fails."""
+    answer = _execute(command, work)
+    failure = ""
     if answer.returncode != 0:
-        lines = answer.stderr.strip().splitlines()
-        shown = "\n    ".join(lines[:SHOWN_LINES])
+        failure = f"failed with status {answer.returncode}"
+    elif not (work / output).is_file():
+        failure = f"ended well, but wrote no {output}"
+    if failure:
+        lines = [clip(line, SHOWN_COLUMNS) for line in answer.stderr.strip().splitlines()]
+        shown = "".join(f"\n    {line}" for line in lines[:SHOWN_LINES])
         raise ToolchainError(
-            f"{Path(command[0]).name} failed with status {answer.returncode}:\n    {shown}",
+            f"{Path(command[0]).name} {failure}{':' if shown else ''}{shown}",
             at=f"the sources are in {work}",
             help=f"the command was: {' '.join(command)}",
         )
-    # The result alone is kept: what it was made of is known by the key.
-    kept = Path(tempfile.mkdtemp(prefix="done-", dir=folder.parent))
-    shutil.move(str(work / output), str(kept / output))
-    shutil.rmtree(work, ignore_errors=True)
-    _publish(kept, folder, output)
 
 
 def _publish(kept: Path, folder: Path, output: str) -> None:

@@ -97,6 +97,11 @@ def _report(error: Exception) -> int:
     if isinstance(error, MemoryError):
         click.echo("error: there is not enough memory", err=True)
         return FAILED
+    if isinstance(error, OSError):
+        # What a file or stream refuses, such as a full disk behind standard output.
+        place = f": {clip(str(error.filename))}" if error.filename else ""
+        click.echo(f"error: {error.strerror or error}{place}", err=True)
+        return FAILED
     what = clip(f"{type(error).__name__}: {error}", 300)
     click.echo(
         f"internal error: {what}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -77,7 +76,9 @@ def opt_command(
     if out is None:
         click.echo(text)
     else:
-        _write(out, f"{text}\n" if not text.endswith("\n") else text)
+        from ..outputs import write_file
+
+        write_file(out, (text if text.endswith("\n") else f"{text}\n").encode())
 
 
 def _import(
@@ -98,12 +99,3 @@ def _instruments(print_after: str | None) -> list[Instrument]:
     for name in names:
         make_pass(name)
     return [PrintAfter(names, stream=sys.stderr)]
-
-
-def _write(path: str, text: str) -> None:
-    from burnish.ir.errors import UsageError, clip
-
-    try:
-        Path(path).write_text(text, "utf-8")
-    except OSError as error:
-        raise UsageError(f"the file cannot be written: {error.strerror}", at=clip(path)) from None

@@ -148,7 +148,8 @@ def axis_taps(a: Attributes, axis: int, old: int) -> Taps:
     if a.mode == "nearest":
         indices = np.clip(_rounded(source, a.rounding), 0, old - 1).astype(np.intp)
         return Taps(indices[:, np.newaxis], np.ones((len(source), 1), np.float32), outside)
-    indices, weights = _filter(a, source, a.scales[axis])
+    with np.errstate(all="ignore"):  # regions of interest may be anything
+        indices, weights = _filter(a, source, a.scales[axis])
     inside = (indices >= 0) & (indices < old)
     if a.exclude_outside:
         weights = np.where(inside, weights, 0)

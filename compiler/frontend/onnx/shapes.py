@@ -68,6 +68,7 @@ _FLOAT_LIMIT = 2.0**53
 def content_of(array: npt.NDArray[Any]) -> Content | None:
     """A constant as content; None when an element is not an integer (or bool)."""
     if array.dtype.kind == "f":
+        array = array.astype(np.float64)
         if not np.all(np.abs(array) < _FLOAT_LIMIT) or np.any(array != np.trunc(array)):
             return None
         array = array.astype(np.int64)
