@@ -9,6 +9,7 @@ from pathlib import Path
 
 from burnish.ir import Module
 from burnish.ir.cost import block_cost, parameter_count, peak_activation_bytes
+from burnish.ir.dims import symbols_of
 from burnish.ir.errors import DimensionError, clip
 
 from .frontend.onnx.bindings import Binding, bind_inputs
@@ -111,11 +112,21 @@ def inspect_model(model: ModelSource, dims: Mapping[str, Binding] | None = None)
         parameters=elements,
         parameter_bytes=size,
         macs=None if module is None else count(block_cost(module.main.body).macs),
-        peak_bytes=None if module is None else count(peak_activation_bytes(module.main.body)),
+        peak_bytes=None if module is None else _peak_bytes(module),
         unbound=unbound,
         bind=bind,
         unsupported=findings,
     )
+
+
+def _peak_bytes(module: Module) -> Count:
+    """Peak of live activations, at the largest sizes; without sizes, what it depends on."""
+    try:
+        return peak_activation_bytes(module.main.body, module.symbols)
+    except DimensionError:
+        dims = {dim for arg in module.main.args for dim in arg.type.shape}
+        names = sorted(set().union(*map(symbols_of, dims)) - module.symbols.keys())
+        return f"depends on {', '.join(names)}"
 
 
 def inspect_module(module: Module, path: Path) -> Inspection:
@@ -133,7 +144,7 @@ def inspect_module(module: Module, path: Path) -> Inspection:
         parameters=parameter_count(module.main),
         parameter_bytes=sum(constant.nbytes for constant in module.constants()),
         macs=count(block_cost(module.main.body).macs),
-        peak_bytes=count(peak_activation_bytes(module.main.body)),
+        peak_bytes=_peak_bytes(module),
         unbound="",
         bind="",
         unsupported=(),

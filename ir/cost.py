@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from .core import Block, Function, Op, Value
-from .dims import Dim, maximum
-from .opdef import Cost, Trait, sum_dims
+from .dims import Dim, Interval, bounds, maximum
+from .opdef import Cost, Trait
 
 
 def op_cost(op: Op) -> Cost:
@@ -43,15 +46,20 @@ def parameter_count(function: Function) -> int:
     return sum(constant.size for constant in distinct.values())
 
 
-def peak_activation_bytes(block: Block) -> Dim:
+def peak_activation_bytes(block: Block, ranges: Mapping[str, Interval] | None = None) -> int:
     """Most bytes of values alive at once when ops run in order, each result in its own buffer.
 
+    Symbolic sizes count at the upper bounds that ``ranges`` give.
     Arguments, results and everything between count; constants do not, views share the bytes of
     their operand.  This is the lower bound a memory plan without in-place reuse can reach.
+
+    Raises:
+        DimensionError: a symbol has no range.
     """
+    ranges = ranges or {}
     owner: dict[Value, Value] = {arg: arg for arg in block.args}
     last: dict[Value, int] = {}
-    sizes: dict[Value, Dim] = {arg: arg.type.bytes for arg in block.args}
+    sizes = {arg: bounds(arg.type.bytes, ranges)[1] for arg in block.args}
     births: dict[Value, int] = dict.fromkeys(block.args, -1)
     ops = list(block)
     for index, op in enumerate(ops):
@@ -64,16 +72,15 @@ def peak_activation_bytes(block: Block) -> Dim:
             viewed = op.inputs[0] if Trait.VIEW in op.opdef.traits else None
             owner[value] = value if viewed is None else owner.get(viewed, value)
             if owner[value] is value:
-                sizes[value], births[value] = value.type.bytes, index
-    deaths: dict[int, list[Dim]] = {}
-    born: dict[int, list[Dim]] = {}
+                sizes[value], births[value] = bounds(value.type.bytes, ranges)[1], index
+    born = Counter[int]()
+    died = Counter[int]()
     for value, size in sizes.items():
-        born.setdefault(births[value], []).append(size)
-        deaths.setdefault(last.get(value, births[value]), []).append(size)
-    live = sum_dims(born.get(-1, ()))
-    peak = live
+        born[births[value]] += size
+        died[last.get(value, births[value])] += size
+    live = peak = born[-1]
     for index in range(len(ops)):
-        live = live + sum_dims(born.get(index, ()))
-        peak = maximum(peak, live)
-        live = live - sum_dims(deaths.get(index, ()))
+        live += born[index]
+        peak = max(peak, live)
+        live -= died[index]
     return peak

@@ -11,8 +11,9 @@ any mix of the two and returns an ``int`` as soon as no symbol is left.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .errors import DimensionError, clip
 
@@ -111,11 +112,11 @@ class Symbol:
 
 
 class Call:
-    """An irreducible ``floordiv``, ``mod``, ``min`` or ``max`` of two dimensions."""
+    """An irreducible ``floordiv`` or ``mod`` of two dimensions, ``min`` or ``max`` of several."""
 
     __slots__ = ("args", "function")
 
-    def __init__(self, function: str, args: tuple[Dim, Dim]) -> None:
+    def __init__(self, function: str, args: tuple[Dim, ...]) -> None:
         self.function = function
         self.args = args
 
@@ -202,12 +203,27 @@ def floordiv(a: Dim, b: Dim) -> Dim:
         if isinstance(rest, int):
             return exact + rest // b
         if exact != 0:
-            return exact + _call("floordiv", rest, b)
+            return exact + floordiv(rest, b)
+        # (r // c) // b == r // (c * b).
+        if (inner := _divided(rest)) is not None:
+            return floordiv(inner[0], inner[1] * b)
     elif isinstance(b, DimExpr) and len(b.terms) == 1:
         quotient = _divide_monomial(a, b)
         if quotient is not None:
             return quotient
     return _call("floordiv", a, b)
+
+
+def _divided(dim: DimExpr) -> tuple[Dim, int] | None:
+    """``(a, c)`` when ``dim`` is just ``floordiv(a, c)`` with a positive integer ``c``."""
+    atoms, coefficient = dim.terms[0]
+    if len(dim.terms) != 1 or coefficient != 1 or len(atoms) != 1:
+        return None
+    (atom,) = atoms
+    if not isinstance(atom, Call) or atom.function != "floordiv":
+        return None
+    dividend, divisor = atom.args
+    return (dividend, divisor) if isinstance(divisor, int) and divisor > 0 else None
 
 
 def _divide_monomial(a: Dim, b: DimExpr) -> Dim | None:
@@ -248,20 +264,59 @@ def ceildiv(a: Dim, b: Dim) -> Dim:
 
 def minimum(a: Dim, b: Dim) -> Dim:
     """The smaller of two dimensions."""
-    return _extremum("min", min, a, b)
+    return _extremum("min", a, b)
 
 
 def maximum(a: Dim, b: Dim) -> Dim:
     """The larger of two dimensions."""
-    return _extremum("max", max, a, b)
+    return _extremum("max", a, b)
 
 
-def _extremum(function: str, choose: Callable[[int, int], int], a: Dim, b: Dim) -> Dim:
-    difference = a - b
-    if isinstance(difference, int):
-        return b if choose(difference, 0) == 0 else a
-    first, second = sorted((a, b), key=str)
-    return _call(function, first, second)
+def _extremum(function: str, a: Dim, b: Dim) -> Dim:
+    """One flat call of the candidates that none of the others makes superfluous."""
+    kept: list[Dim] = []
+    for candidate in (*_candidates(function, a), *_candidates(function, b)):
+        if any(_wins(function, other, candidate) for other in kept):
+            continue
+        kept = [other for other in kept if not _wins(function, candidate, other)]
+        kept.append(candidate)
+    if len(kept) == 1:
+        return kept[0]
+    return DimExpr((((Call(function, tuple(sorted(kept, key=str))),), 1),))
+
+
+def _candidates(function: str, dim: Dim) -> tuple[Dim, ...]:
+    """The arguments of ``dim`` when it is a call of ``function``, else ``dim`` itself."""
+    if isinstance(dim, DimExpr) and len(dim.terms) == 1:
+        atoms, coefficient = dim.terms[0]
+        if coefficient == 1 and len(atoms) == 1:
+            (atom,) = atoms
+            if isinstance(atom, Call) and atom.function == function:
+                return atom.args
+    return (dim,)
+
+
+def _wins(function: str, a: Dim, b: Dim) -> bool:
+    """Whether ``a`` is never worse than ``b`` as the extremum."""
+    return is_nonnegative(a - b if function == "max" else b - a)
+
+
+def is_nonnegative(dim: Dim) -> bool:
+    """Whether ``dim`` is provably at least 0, symbols being at least 0; False when unsure."""
+    return all(
+        coefficient >= 0 and all(map(_is_nonnegative_atom, atoms))
+        for atoms, coefficient in _terms(dim)
+    )
+
+
+def _is_nonnegative_atom(atom: Atom) -> bool:
+    if isinstance(atom, Symbol):
+        return True
+    if atom.function == "max":
+        return any(map(is_nonnegative, atom.args))
+    # The remainder has the sign of the divisor.
+    relevant = atom.args[1:] if atom.function == "mod" else atom.args
+    return all(map(is_nonnegative, relevant))
 
 
 def product(dims: Iterable[Dim]) -> Dim:
@@ -303,9 +358,13 @@ def _substitute_atom(atom: Atom, binding: Mapping[str, Dim]) -> Dim:
     if isinstance(atom, Symbol):
         bound = binding.get(atom.name)
         return symbol(atom.name) if bound is None else bound
-    a, b = (substitute(arg, binding) for arg in atom.args)
-    apply = {"floordiv": floordiv, "mod": mod, "min": minimum, "max": maximum}[atom.function]
-    return apply(a, b)
+    return apply_function(atom.function, [substitute(arg, binding) for arg in atom.args])
+
+
+def apply_function(function: str, args: Sequence[Dim]) -> Dim:
+    """``floordiv``, ``mod``, ``min`` or ``max`` by name, of two or more dimensions."""
+    apply = {"floordiv": floordiv, "mod": mod, "min": minimum, "max": maximum}[function]
+    return functools.reduce(apply, args)
 
 
 def evaluate(dim: Dim, binding: Mapping[str, int]) -> int:
@@ -353,11 +412,11 @@ def _atom_bounds(atom: Atom, ranges: Mapping[str, Interval]) -> Interval:
         if atom.name not in ranges:
             raise DimensionError(f'dimension "{clip(atom.name)}" has no upper bound')
         return ranges[atom.name]
-    a, b = (bounds(arg, ranges) for arg in atom.args)
-    if atom.function == "min":
-        return min(a[0], b[0]), min(a[1], b[1])
-    if atom.function == "max":
-        return max(a[0], b[0]), max(a[1], b[1])
+    intervals = [bounds(arg, ranges) for arg in atom.args]
+    if atom.function in ("min", "max"):
+        choose = min if atom.function == "min" else max
+        return choose(low for low, _ in intervals), choose(high for _, high in intervals)
+    a, b = intervals
     if atom.function == "mod":
         return 0, max(abs(b[0]), abs(b[1])) - 1
     corners = [x // y for x in a for y in (b[0] or 1, b[1] or 1)]

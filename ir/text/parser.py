@@ -337,16 +337,12 @@ def _dim(tree: Node) -> Dim:
     operands = [_dim(child) for child in _trees(tree)]
     if tree.data == "negate":
         return -operands[0]
-    a, b = operands
     if tree.data == "call":
         function = _tokens(tree, "FUNCTION_NAME")[0]
-        apply = {
-            "floordiv": dims.floordiv,
-            "mod": dims.mod,
-            "min": dims.minimum,
-            "max": dims.maximum,
-        }[function]
-        return apply(a, b)
+        if function in ("floordiv", "mod") and len(operands) != 2:
+            _fail(tree, f"{function} takes two dimensions, got {len(operands)}")
+        return dims.apply_function(function, operands)
+    a, b = operands
     if tree.data == "add":
         return a + b
     return a - b if tree.data == "subtract" else a * b

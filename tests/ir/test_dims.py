@@ -67,6 +67,8 @@ def test_equal_polynomials_are_equal():
     assert N - N == 0
     assert (N * M) // M == N
     assert dims.mod(4 * N, 2) == 0
+    assert (N // 2) // 3 == N // 6
+    assert (N // 2 + 6) // 3 == N // 6 + 2
     assert str(2 * N * N - M + 1) == "2*N*N - M + 1"
 
 
@@ -87,3 +89,18 @@ def test_truth_of_an_unknown_is_refused():
 @pytest.mark.parametrize("name", ["seq len", "a`b", "true", "min", "é\n", "1x", ""])
 def test_hostile_symbol_names_are_quoted(name):
     assert dims.quote_symbol(name).startswith("`")
+
+
+def test_extrema_are_flat_and_drop_what_cannot_win():
+    """Folding maximum over many sizes once nested as many calls."""
+    assert dims.maximum(2 * N, N) == 2 * N
+    assert dims.minimum(N + 1, N) == N
+    assert dims.maximum(N, dims.maximum(M, N + 2)) == dims.maximum(M, N + 2)
+    total: dims.Dim = 0
+    for i in range(60):
+        total = dims.maximum(total, N * (60 - i) + M * i)
+    assert str(total).count("max") == 1
+    assert dims.evaluate(total, {"N": 1, "M": 2}) == 119
+    assert dims.is_nonnegative(dims.floordiv(N, 2) * M + 3)
+    assert not dims.is_nonnegative(N - 1)
+    assert not dims.is_nonnegative(dims.floordiv(N - 3, 2))

@@ -88,3 +88,13 @@ def test_groups_move_their_operands_only():
     cost = op_cost(module.main.body.first)
     assert (cost.reads, cost.writes) == (16, 16)
     assert cost.flops == 2 * 4 * 15
+
+
+def test_peak_of_symbolic_sizes_needs_their_ranges():
+    module = ir.Module("m", symbols={"N": (1, 100)})
+    type_ = ir.tensor("f32", ir.symbol("N"), 4)
+    function, builder = ir.build_function(module, "main", {"x": type_}, ["y"])
+    builder.ret(builder("math.relu", function.args[0]))
+    assert peak_activation_bytes(module.main.body, module.symbols) == 2 * 1600
+    with pytest.raises(ir.Error, match="no upper bound"):
+        peak_activation_bytes(module.main.body)

@@ -1,0 +1,31 @@
+"""Inspecting models whose sizes are not known yet."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+from burnish.inspection import inspect_model
+
+
+def pyramid(depth: int) -> onnx.ModelProto:
+    """Poolings with unbound sizes, each half as large, all alive to the end."""
+    pools = [
+        helper.make_node(
+            "MaxPool", [f"v{i}"], [f"v{i + 1}"], kernel_shape=[2, 2], strides=[2, 2], name=f"p{i}"
+        )
+        for i in range(depth)
+    ]
+    image = helper.make_tensor_value_info("v0", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    outputs = [
+        helper.make_tensor_value_info(f"v{i + 1}", TensorProto.FLOAT, None) for i in range(depth)
+    ]
+    graph = helper.make_graph(pools, "g", [image], outputs)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_peak_memory_of_unbound_sizes_says_what_it_depends_on() -> None:
+    """The peak was once folded symbolically: nested until Python's recursion limit."""
+    found = inspect_model(pyramid(60))
+    assert found.peak_bytes == "depends on h, n, w"
+    assert found.unbound
