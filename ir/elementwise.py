@@ -43,6 +43,8 @@ class ElementwiseOp(OpDef):
     """
 
     expression: scalar.Expr
+    formula: str
+    """The expression as it was written."""
     result: str
     _doc: str
 
@@ -121,6 +123,7 @@ def elementwise(
         {
             "name": name,
             "expression": parsed,
+            "formula": expression,
             "result": result,
             "_doc": doc,
             "operands": operands,

@@ -109,12 +109,18 @@ def _first_line(doc: str) -> str:
 
 @click.command("ops", short_help="List the ops of the IR, or explain one.")
 @click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="Print the reference of all ops (docs/ops.md).")
 @json_option
-def ops_command(name: str | None, as_json: bool) -> None:
+def ops_command(name: str | None, markdown: bool, as_json: bool) -> None:
     """List the ops of the graph IR, or explain the op NAME.
 
     Example: burnish ops nn.conv
     """
+    if markdown:
+        from burnish.reference import ops_reference
+
+        click.echo(ops_reference(), nl=False)
+        return
     from rich.table import Table
     from rich.text import Text
 
