@@ -13,6 +13,7 @@ from typing import Any
 from burnish.backends import Artifact, Runner, Target, find_target
 from burnish.ir import Array, Error, Module, parse
 from burnish.ir.errors import TargetError, clip
+from burnish.ir.interpreter import named_arrays
 
 from .outputs import OutputError, json_text, read_folder, write_folder
 from .report.data import Report
@@ -61,7 +62,7 @@ class CompiledModel:
         """
         if self._runner is None:
             self._runner = runner(self.artifact, self.target)
-        return self._runner.run(dict(inputs))
+        return self._runner.run(named_arrays(inputs))
 
     def measure(self) -> int | None:
         """Bytes of machine code for the target, which the report then holds.

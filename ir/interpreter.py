@@ -44,6 +44,27 @@ def interpret(
     return dict(zip(target.result_names, results))
 
 
+def named_arrays(inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """``inputs`` as arrays by name.
+
+    Raises:
+        InputError: it is no mapping, a name is no text, or a value is no array.
+    """
+    if not isinstance(inputs, Mapping):
+        raise InputError(
+            f"inputs are of type {type(inputs).__name__}, must be a dict of arrays by name"
+        )
+    arrays: dict[str, Array] = {}
+    for name, value in inputs.items():
+        if not isinstance(name, str):
+            raise InputError(f"the name of an input is {clip(repr(name))}, must be text")
+        try:
+            arrays[name] = np.asarray(value)
+        except (TypeError, ValueError) as error:
+            raise InputError(f'input "{clip(name)}" is no array: {clip(str(error))}') from None
+    return arrays
+
+
 def bind_inputs(
     function: Function,
     inputs: Mapping[str, Array],
@@ -54,6 +75,7 @@ def bind_inputs(
     Raises:
         InputError: names, element types or shapes do not fit, or sizes contradict each other.
     """
+    inputs = named_arrays(inputs)
     names = function.arg_names
     missing = [name for name in names if name not in inputs]
     unknown = [name for name in inputs if name not in names]
@@ -65,7 +87,7 @@ def bind_inputs(
     binding: dict[str, int] = {}
     arrays = []
     for name, value in zip(names, function.args):
-        array = np.asarray(inputs[name])
+        array = inputs[name]
         _check_dtype(name, array, value.type)
         _bind_shape(name, array, value.type, binding)
         arrays.append(array)

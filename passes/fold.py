@@ -15,6 +15,8 @@ from burnish.ir.interpreter import evaluate_op
 from .base import FunctionPass, PassContext, register_pass
 from .regions import blocks_inside_out, is_pure
 
+_ENDLESS = 1 << 63
+
 
 @register_pass
 @dataclass(frozen=True)
@@ -90,11 +92,25 @@ def _work(op: Op) -> int:
     """How long evaluation takes: arithmetic, and what windows see beyond their operand."""
     cost = op_cost(op)
     work = sum(amount for amount in (cost.macs, cost.flops) if isinstance(amount, int))
+    if op.regions:
+        return (work + 1) * _iterations(op)
     if "pads" in op.opdef.attributes:
         extents, pads = op.inputs[0].type.static_shape[2:], op.attributes.pads
         padding = zip(extents, pads, pads[len(extents) :])
         work += math.prod(extent + before + after for extent, before, after in padding)
     return work
+
+
+def _iterations(op: Op) -> int:
+    """How often the regions of ``op`` may run; what cannot be bounded counts as endless."""
+    if any(inner.regions for region in op.regions for inner in region):
+        return _ENDLESS
+    if op.name != "control.loop":
+        return 1
+    trip_count = op.operands[0]
+    if trip_count is None or trip_count.constant is None:
+        return _ENDLESS
+    return max(1, int(trip_count.constant.array))
 
 
 def _is_static(op: Op) -> bool:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from burnish.ir import Block, Module, Trait
 from burnish.ir.errors import Error, UsageError
 
@@ -143,7 +145,8 @@ class PassManager:
             for instrument in instruments:
                 instrument.before(pass_, module)
             start = time.perf_counter()
-            changed = pass_.run(module, context)
+            with np.errstate(all="ignore"):  # weights may be anything, infinite and NaN included
+                changed = pass_.run(module, context)
             seconds = time.perf_counter() - start
             for instrument in reversed(instruments):
                 instrument.after(pass_, module, changed=changed)

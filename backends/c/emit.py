@@ -210,11 +210,8 @@ class _Source:
         parameters = [self.parameter(kernel, p) for p in kernel.parameters]
         result = "int" if kernel.can_fail else "void"
         head = f"{self.macro}_KERNEL {result} {self.kernel_names[kernel]}("
-        unused = [
-            f"{INDENT}(void){p.name};\n"
-            for p in kernel.parameters
-            if not re.search(rf"\b{p.name}\b", kernel.body)
-        ]
+        words = set(re.findall(r"\w+", kernel.body))
+        unused = [f"{INDENT}(void){p.name};\n" for p in kernel.parameters if p.name not in words]
         end = f"{INDENT}return {self.macro}_OK;\n" if kernel.can_fail else ""
         comment = CodeWriter()
         comment.comment(self.describe(kernel))

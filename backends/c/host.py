@@ -15,7 +15,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ import numpy as np
 
 from burnish.ir import Array, DType
 from burnish.ir.errors import Error, InputError, ToolchainError, clip, memory_errors
+from burnish.ir.interpreter import named_arrays
 
 from ..target import Target
 
@@ -207,11 +210,14 @@ def _publish(kept: Path, folder: Path, output: str) -> None:
 class CRunner:
     """A compiled model in this process, called through ctypes.
 
-    ``run`` may be called from several threads at once: each call has an arena of its own.
+    ``run`` may be called from several threads at once: each call has an arena of its own, or
+    its turn where the arena is the model's own.
     """
 
     def __init__(self, library: Path, manifest: Mapping[str, Any], weights: bytes | None) -> None:
         self.manifest = manifest
+        shared = manifest["options"]["arena"] == "static"
+        self._turn: AbstractContextManager[Any] = threading.Lock() if shared else nullcontext()
         try:
             self._library = ctypes.CDLL(str(library))
             self._run = getattr(self._library, f"{manifest['name']}_run")
@@ -246,7 +252,8 @@ class CRunner:
                 for entry in self.manifest["outputs"]
             ]
             arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
-        status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data)
+        with self._turn:
+            status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data)
         check_status(status)
         return {entry["name"]: y for entry, y in zip(self.manifest["outputs"], outputs)}
 
@@ -314,6 +321,7 @@ def check_inputs(
     Raises:
         InputError: a name is missing or unknown, or a shape or element type does not fit.
     """
+    inputs = named_arrays(inputs)
     wanted = [entry["name"] for entry in signature]
     problems: list[str] = []
     problems += [f'"{clip(name)}" is missing' for name in wanted if name not in inputs]
@@ -330,8 +338,7 @@ def check_inputs(
     return arrays
 
 
-def _check_input(entry: Mapping[str, Any], value: Array, arrays: list[Array]) -> Iterable[str]:
-    array = np.asarray(value)
+def _check_input(entry: Mapping[str, Any], array: Array, arrays: list[Array]) -> Iterable[str]:
     dtype = DType.parse(entry["dtype"])
     if array.dtype != dtype.numpy:
         return [f'"{clip(entry["name"])}" is {array.dtype}, not {dtype.numpy}']
