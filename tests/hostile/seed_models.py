@@ -56,9 +56,7 @@ def model(
 
 def convolutions() -> onnx.ModelProto:
     nodes = [
-        node(
-            "Conv", "x w b", "c", kernel_shape=[3, 3], strides=[2, 1], pads=[1, 0, 1, 2], group=1
-        ),
+        node("Conv", "x w b", "c", kernel_shape=[3, 3], strides=[2, 1], pads=[1, 0, 1, 2], group=1),
         node("BatchNormalization", "c s s s v", "n", epsilon=1e-3),
         node("Relu", "n", "r"),
         node("Conv", "r d", "e", group=4, dilations=[1, 2], auto_pad="SAME_UPPER"),
@@ -160,9 +158,7 @@ def resizing() -> onnx.ModelProto:
             extrapolation_value=0.5,
         ),
         node("Resize", "r - - sizes", "n", mode="nearest", nearest_mode="floor"),
-        node(
-            "Resize", "n - - sizes2", "y", mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1
-        ),
+        node("Resize", "n - - sizes2", "y", mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1),
     ]
     arrays = {
         "scales": np.array([1, 1, 2, 1.5], np.float32),
@@ -407,9 +403,7 @@ def reductions() -> onnx.ModelProto:
         node("ReduceMax", "x axes", "d", keepdims=1),
         node("ReduceProd", "x axes", "e", keepdims=1),
     ]
-    return model(
-        nodes, {"x": (FLOAT, [2, 3, 4])}, "a b c d e", {"axes": integers(1, -1)}, opset=18
-    )
+    return model(nodes, {"x": (FLOAT, [2, 3, 4])}, "a b c d e", {"axes": integers(1, -1)}, opset=18)
 
 
 def elementwise() -> onnx.ModelProto:
@@ -528,7 +522,9 @@ def random_inputs(signature: Sequence[Mapping[str, Any]], seed: int) -> dict[str
     arrays = {}
     for entry in signature:
         shape, dtype = entry["shape"], entry["dtype"]
-        drawn = generator.standard_normal(shape) if dtype[0] == "f" else generator.integers(0, 2, shape)
+        drawn = (
+            generator.standard_normal(shape) if dtype[0] == "f" else generator.integers(0, 2, shape)
+        )
         kinds = {"f": "float", "i": "int", "u": "uint"}
         arrays[entry["name"]] = np.asarray(drawn).astype(
             "bool" if dtype == "bool" else kinds[dtype[0]] + dtype[1:]
