@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .errors import DimensionError, clip
 
+MAX_TERMS, MAX_DEGREE, MAX_COEFFICIENT = 128, 16, 1 << 80
+"""Expressions beyond these are no sizes of tensors; squaring one forty times would not end."""
+
 MAX_DIM = 1 << 40
 """No real tensor has this many elements along one axis or in all; larger ones are refused."""
 
@@ -175,6 +178,12 @@ def _from_terms(terms: Iterable[tuple[tuple[Atom, ...], int]]) -> Dim:
         return 0
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
+    if (
+        len(kept) > MAX_TERMS
+        or max(len(atoms) for atoms, _ in kept) > MAX_DEGREE
+        or max(abs(coefficient) for _, coefficient in kept) > MAX_COEFFICIENT
+    ):
+        raise DimensionError("the expression of a dimension grows beyond all sizes")
     # Highest degree first, the constant last: "2*N + 1".
     kept.sort(key=lambda term: (-len(term[0]), [str(a) for a in term[0]]))
     return DimExpr(tuple(kept))

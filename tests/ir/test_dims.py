@@ -104,3 +104,13 @@ def test_extrema_are_flat_and_drop_what_cannot_win():
     assert dims.is_nonnegative(dims.floordiv(N, 2) * M + 3)
     assert not dims.is_nonnegative(N - 1)
     assert not dims.is_nonnegative(dims.floordiv(N - 3, 2))
+
+
+def test_expressions_that_grow_without_end_are_refused():
+    """Repeated squaring of an unbound size once hung the import."""
+    with pytest.raises(DimensionError, match="grows beyond"):
+        square: dims.Dim = N + 1
+        for _ in range(40):
+            square = square * square
+    with pytest.raises(DimensionError, match="grows beyond"):
+        N * (1 << 80) * 4
