@@ -1,6 +1,7 @@
 """The op set.  Importing this package registers every op; one file per family."""
 
 from . import (
+    bits,
     control,
     conv,
     core,
@@ -13,11 +14,13 @@ from . import (
     recurrent,
     reduce,
     resize,
+    signal,
     softmax,
     tensor,
 )
 
 __all__ = [
+    "bits",
     "control",
     "conv",
     "core",
@@ -30,6 +33,7 @@ __all__ = [
     "recurrent",
     "reduce",
     "resize",
+    "signal",
     "softmax",
     "tensor",
 ]

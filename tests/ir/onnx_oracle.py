@@ -31,6 +31,7 @@ class Graph:
         self.operands = ["" if x is None else f"x{i}" for i, x in enumerate(case.operands)]
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.opset = OPSET
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Add a node and name its first result (``name``, then ``name_1`` ...)."""
@@ -59,7 +60,7 @@ class Graph:
             for name, t in zip(results, self.case.result_types())
         ]
         graph = helper.make_graph(self.nodes, "case", inputs, outputs, self.initializers)
-        opsets = [helper.make_opsetid("", OPSET)]
+        opsets = [helper.make_opsetid("", self.opset)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -146,9 +147,18 @@ def _arg_reduce(g: Graph) -> list[str]:
     return [g.node(op, "x0", axis=g.a.axis, keepdims=keep, select_last_index=last)]
 
 
-def _cumulative_sum(g: Graph) -> list[str]:
-    flags = {name: int(g.a[name]) for name in ("exclusive", "reverse")}
-    return [g.node("CumSum", "x0", g.constant(g.a.axis), **flags)]
+def _cumulative(op: str, opset: int = OPSET) -> Export:
+    def export(g: Graph) -> list[str]:
+        g.opset = opset
+        flags = {name: int(g.a[name]) for name in ("exclusive", "reverse")}
+        return [g.node(op, "x0", g.constant(g.a.axis), **flags)]
+
+    return export
+
+
+def _bitcast(g: Graph) -> list[str]:
+    g.opset = 26
+    return [g.node("BitCast", "x0", to=helper.np_dtype_to_tensor_dtype(g.a.to.numpy))]
 
 
 def _top_k(g: Graph) -> list[str]:
@@ -290,6 +300,17 @@ _MATH = {
     "bit_not": "BitwiseNot", "select": "Where", "prelu": "PRelu",
 }  # fmt: skip
 
+def _frames(g: Graph) -> list[str]:
+    (_, count, length, *_), step = g.case.result_types()[0].shape, g.a.step
+    positions = np.arange(count)[:, None] * step + np.arange(length)
+    return [g.node("Gather", *g.operands, g.constant(positions), axis=1)]
+
+
+def _fourier(g: Graph) -> list[str]:
+    flags = {"inverse": int(g.a.inverse), "onesided": int(g.a.onesided)}
+    return [g.node("DFT", *g.operands, g.constant(g.a.length), g.constant(-2), **flags)]
+
+
 EXPORTS: dict[str, Export] = {
     **{f"math.{name}": _simple(op) for name, op in _MATH.items()},
     "math.not_equal": _composed("Equal", "Not"),
@@ -327,7 +348,9 @@ EXPORTS: dict[str, Export] = {
     "tensor.scatter_nd": _simple("ScatterND", "reduction"),
     "tensor.reduce": _reduce,
     "tensor.arg_reduce": _arg_reduce,
-    "tensor.cumulative_sum": _cumulative_sum,
+    "tensor.cumulative_sum": _cumulative("CumSum"),
+    "tensor.cumulative_product": _cumulative("CumProd", opset=26),
+    "tensor.bitcast": _bitcast,
     "tensor.top_k": _top_k,
     "tensor.dimension": _dimension,
     "nn.conv": _convolve("Conv"),
@@ -346,6 +369,8 @@ EXPORTS: dict[str, Export] = {
     "nn.rnn": _recurrent("RNN"),
     "nn.gru": _recurrent("GRU"),
     "nn.lstm": _recurrent("LSTM"),
+    "signal.frames": _frames,
+    "signal.dft": _fourier,
     "quant.quantize": _quantize,
     "quant.dequantize": _dequantize,
 }

@@ -229,6 +229,11 @@ def _cast_like(node: NodeContext) -> Value:
     return _cast_to(node, node.input(1).type.dtype)
 
 
+@converter("BitCast")
+def _bit_cast(node: NodeContext) -> Value:
+    return node.op("tensor.bitcast", node.raw(node.input(0)), to=node.dtype("to"))
+
+
 def _cast_to(node: NodeContext, dtype: DType) -> Value:
     """A cast; to eight-bit floats it saturates unless the node says otherwise."""
     x = node.input(0)

@@ -113,11 +113,12 @@ def _arg_extremum(node: NodeContext) -> Value:
     )
 
 
-@converter("CumSum")
-def _cumulative_sum(node: NodeContext) -> Value:
+@converter("CumSum", "CumProd")
+def _cumulative(node: NodeContext) -> Value:
     x = node.input(0)
+    kind = "sum" if node.node.op_type == "CumSum" else "product"
     return node.op(
-        "tensor.cumulative_sum",
+        f"tensor.cumulative_{kind}",
         x,
         axis=node.axis(node.known_int(node.input(1), "axis"), x.type.rank),
         exclusive=node.flag("exclusive"),
