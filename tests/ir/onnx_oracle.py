@@ -234,6 +234,20 @@ def _resize(g: Graph) -> list[str]:
     return [g.node("Resize", "x0", roi, "", g.constant(a.shape), **attributes)]
 
 
+def _sample(g: Graph) -> list[str]:
+    """GridSample, whose grid counts from -1 to 1 and lists the last axis first."""
+    sizes = np.array(g.case.operands[0].shape[2:], np.float32)
+    two, one = g.constant(2, np.float32), g.constant(1, np.float32)
+    grid = g.node("Mul", g.node("Cast", "x1", to=onnx.TensorProto.FLOAT), two)
+    if not g.a.align_corners:
+        grid = g.node("Add", grid, one)
+    span = sizes - 1 if g.a.align_corners else sizes
+    grid = g.node("Sub", g.node("Div", grid, g.constant(span, np.float32)), one)
+    grid = g.node("Gather", grid, g.constant(np.arange(len(sizes))[::-1]), axis=-1)
+    attributes = {"mode": g.a.mode, "padding_mode": g.a.padding}
+    return [g.node("GridSample", "x0", grid, align_corners=int(g.a.align_corners), **attributes)]
+
+
 def _recurrent(op: str) -> Export:
     def export(g: Graph) -> list[str]:
         attributes: dict[str, Any] = {
@@ -366,6 +380,7 @@ EXPORTS: dict[str, Export] = {
     "nn.group_norm": _group_norm,
     "nn.lrn": _simple("LRN", "size", "alpha", "beta", "bias"),
     "nn.resize": _resize,
+    "nn.sample": _sample,
     "nn.rnn": _recurrent("RNN"),
     "nn.gru": _recurrent("GRU"),
     "nn.lstm": _recurrent("LSTM"),

@@ -17,6 +17,7 @@ from . import (
     reduce,
     resize,
     shape,
+    signal,
     tensor,
 )
 from .registry import Converter, converter, find_converter
@@ -38,5 +39,6 @@ __all__ = [
     "reduce",
     "resize",
     "shape",
+    "signal",
     "tensor",
 ]
