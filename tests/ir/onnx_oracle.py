@@ -32,6 +32,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.opset = OPSET
+        self.by_reference = False  # set where onnxruntime does not do what ONNX says
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Add a node and name its first result (``name``, then ``name_1`` ...)."""
@@ -167,6 +168,17 @@ def _top_k(g: Graph) -> list[str]:
     return [first, f"{first}_1"]
 
 
+def _unique(g: Graph) -> list[str]:
+    first = g.node("Unique", "x0", outputs=4, axis=g.a.axis, sorted=int(g.a.sorted))
+    return [first, *(f"{first}_{i}" for i in (1, 2, 3))]
+
+
+def _non_max_suppression(g: Graph) -> list[str]:
+    limit, iou, *low = (g.node("Reshape", name, g.constant([1])) for name in g.operands[2:])
+    operands = (*g.operands[:2], limit, iou, *low)
+    return [g.node("NonMaxSuppression", *operands, center_point_box=int(g.a.centered))]
+
+
 def _dimension(g: Graph) -> list[str]:
     return [g.node("Identity", g.constant(g.a.value))]
 
@@ -245,6 +257,8 @@ def _sample(g: Graph) -> list[str]:
     grid = g.node("Sub", g.node("Div", grid, g.constant(span, np.float32)), one)
     grid = g.node("Gather", grid, g.constant(np.arange(len(sizes))[::-1]), axis=-1)
     attributes = {"mode": g.a.mode, "padding_mode": g.a.padding}
+    # onnxruntime, as PyTorch, moves single elements inside, not positions.
+    g.by_reference = g.a.mode == "cubic" and g.a.padding != "zeros"
     return [g.node("GridSample", "x0", grid, align_corners=int(g.a.align_corners), **attributes)]
 
 
@@ -367,6 +381,9 @@ EXPORTS: dict[str, Export] = {
     "tensor.bitcast": _bitcast,
     "tensor.top_k": _top_k,
     "tensor.dimension": _dimension,
+    "tensor.non_zero": _simple("NonZero"),
+    "tensor.unique": _unique,
+    "nn.non_max_suppression": _non_max_suppression,
     "nn.conv": _convolve("Conv"),
     "nn.conv_transpose": _convolve("ConvTranspose"),
     "nn.matmul": _matmul,
@@ -411,7 +428,8 @@ def run(case: OpCase) -> list[ir.Array]:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     types = [t for t in (*case.types, *case.result_types()) if t is not None]
-    if not any(t.dtype is ir.DType.BF16 for t in types):  # which its Python interface lacks
+    has_bf16 = any(t.dtype is ir.DType.BF16 for t in types)  # which its Python interface lacks
+    if not (has_bf16 or graph.by_reference):
         try:
             session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, ["CPUExecutionProvider"]

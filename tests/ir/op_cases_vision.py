@@ -55,4 +55,49 @@ def _bits() -> list[OpCase]:
     ]
 
 
-CASES: list[OpCase] = [*_products(), *_bits()]
+def _sampling() -> list[OpCase]:
+    def case(
+        note: str, x: np.ndarray, positions: np.ndarray, *, here: bool = False, **attributes: object
+    ) -> OpCase:
+        operands = (x, positions)
+        return OpCase("nn.sample", note, operands, attributes, defined_here=here)
+
+    image, volume = data((2, 3, 4, 5)), data((1, 2, 3, 4, 2))
+    places, far = data((2, 3, 2, 2), low=-0.9, high=4.8), data((2, 9, 4, 2), low=-30, high=30)
+    spots = data((1, 2, 3, 2, 3), low=-1.8, high=4.8)
+    found = []
+    for mode in ("nearest", "linear", "cubic"):
+        for padding in ("zeros", "border", "reflection"):
+            for align in (False, True):
+                how = {"mode": mode, "padding": padding, "align_corners": align}
+                name = f"{mode}-{padding}{'-align' if align else ''}"
+                found += [case(name, image, places, **how), case(f"{name}-far", image, far, **how)]
+                if mode != "cubic":
+                    found.append(case(f"{name}-3d", volume, spots, **how))
+    weird = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0.25], np.float32).reshape(1, 6, 1)
+    for padding in ("zeros", "border", "reflection"):
+        how = {"mode": "linear", "padding": padding}
+        line, one = data((1, 2, 5)), data((1, 2, 1))
+        found.append(case(f"weird-{padding}", line, weird, here=True, **how))
+        single = data((1, 6, 1), low=-3, high=3)
+        found.append(case(f"single-{padding}", one, single, here=True, **how))
+        align = {**how, "align_corners": True}
+        found.append(case(f"single-{padding}-align", one, single, here=True, **align))
+    for dtype in ("i64", "u8", "bool", "f16", "i4"):
+        x = data((2, 2, 4, 5), dtype)
+        found.append(case(f"nearest-{dtype}", x, places, here=True, mode="nearest"))
+    for dtype in ("f16", "bf16", "f64"):
+        x = data((2, 2, 4, 5), dtype)
+        found.append(case(dtype, x, places, here=True, mode="linear"))
+        found.append(case(f"at-{dtype}", image, places.astype(x.dtype), here=True, mode="cubic"))
+    vectors = data((2, 2), low=0, high=3)
+    return [
+        *found,
+        case("one-place", image, vectors, here=True, mode="linear"),
+        case("nowhere", image, places[:, :0], here=True, mode="linear"),
+        case("no-channels", image[:, :0], places, here=True, mode="linear"),
+        case("no-batch", image[:0], places[:0], here=True, mode="cubic"),
+    ]
+
+
+CASES: list[OpCase] = [*_products(), *_bits(), *_sampling()]
