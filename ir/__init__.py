@@ -7,7 +7,7 @@ from . import ops
 from .attributes import Attributes, AttributeValue
 from .builder import Builder, build_function
 from .constants import Array, Constant
-from .core import Block, Function, Module, Op, Use, Value
+from .core import Block, Function, Module, Op, Use, Value, defined_symbol
 from .dims import Dim, DimExpr, symbol
 from .dtypes import DType, Kind
 from .errors import Error, InternalError
@@ -55,6 +55,7 @@ __all__ = [
     "Value",
     "broadcast_shapes",
     "build_function",
+    "defined_symbol",
     "interpret",
     "lookup",
     "ops",

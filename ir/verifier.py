@@ -8,14 +8,15 @@ Groups of checks, in this order; later groups are skipped for an op that failed 
 3. definition: attributes and arity are what the op's definition says;
 4. types: inference gives the result types (up to layout);
 5. facets: layouts and encodings fit shapes; sparsity promises hold on the data;
-6. signatures: result names are there and distinct, symbols have sane ranges.
+6. signatures: result names are there and distinct, symbols have sane ranges;
+7. symbols that ops define: each by one op, in no argument, with a range.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .core import Block, Function, Module, Op, Value
+from .core import Block, Function, Module, Op, Value, defined_symbol
 from .dims import symbols_of
 from .errors import Error, VerifyError, clip
 from .opdef import Trait
@@ -48,6 +49,21 @@ def _module_findings(module: Module) -> Iterator[str]:
         if function.name != name or function.module is not module:
             yield f"function @{function.name} is registered as @{name} or in another module"
         yield from _function_findings(function)
+        yield from _symbol_findings(function, module)
+
+
+def _symbol_findings(function: Function, module: Module) -> Iterator[str]:
+    """What is wrong with symbols whose sizes ops define."""
+    taken = {s for arg in function.args for dim in arg.type.shape for s in symbols_of(dim)}
+    for op in function.walk():
+        symbol = defined_symbol(op)
+        if symbol is None:
+            continue
+        if symbol in taken:
+            yield f"@{function.name}: symbol {clip(symbol)} is defined twice: {_show(op)}"
+        if symbol not in module.symbols:
+            yield f"@{function.name}: symbol {clip(symbol)} has no range: {_show(op)}"
+        taken.add(symbol)
 
 
 def _function_findings(function: Function) -> Iterator[str]:
