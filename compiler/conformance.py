@@ -130,9 +130,7 @@ def _tensor(path: Path) -> Any:
 
 
 def _arrays(values: Sequence[Any]) -> Sequence[Any]:
-    return [
-        onnx.numpy_helper.to_array(v) if isinstance(v, onnx.TensorProto) else v for v in values
-    ]
+    return [onnx.numpy_helper.to_array(v) if isinstance(v, onnx.TensorProto) else v for v in values]
 
 
 def run_case(case: Case, engine: str = "c") -> Outcome:
@@ -202,7 +200,7 @@ class _Pool:
         while self._workers:
             ready = wait(list(self._workers), timeout=TIME_LIMIT)
             # Without any answer for so long, every worker is past the limit.
-            for channel in list(self._workers) if not ready else ready:
+            for channel in ready or list(self._workers):
                 assert isinstance(channel, Connection)
                 self._receive(channel)
         return [self._outcomes[number] for number in range(len(self._cases))]

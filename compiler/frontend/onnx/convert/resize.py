@@ -19,6 +19,15 @@ _POLICIES = ("stretch", "not_larger", "not_smaller")
 
 
 @converter("Upsample")
+def _upsample_plane(node: NodeContext) -> Value:
+    """Before version 7 only images grow, by a scale for each of their two axes."""
+    rank = node.input(0).type.rank
+    if rank != 4:
+        raise ModelError(f"its input has rank {rank}, not 4")
+    return _by_position(node, (1.0, 1.0, node.number("height_scale"), node.number("width_scale")))
+
+
+@converter("Upsample", since=7)
 def _upsample_by_attribute(node: NodeContext) -> Value:
     scales = node.numbers("scales")
     if scales is None:

@@ -69,6 +69,11 @@ def _even_sizes(node: NodeContext, extent: Dim) -> list[Dim]:
     return [max(0, min(size, extent - i * size)) for i in range(count)]
 
 
+def slice_axis(node: NodeContext, x: Value, axis: int, start: Dim, size: Dim) -> Value:
+    """``size`` entries of ``x`` along ``axis``, from ``start`` on."""
+    return _slice(node, x, {axis: (start, size, 1)})
+
+
 def _slice(node: NodeContext, x: Value, parts: dict[int, tuple[Dim, Dim, int]]) -> Value:
     """``x`` with ``(start, size, step)`` taken of some axes."""
     triples = [parts.get(axis, (0, dim, 1)) for axis, dim in enumerate(x.type.shape)]
@@ -137,11 +142,24 @@ def _clamped(
 
 
 @converter("Tile")
+def _tile_one_axis(node: NodeContext) -> Value:
+    """Before version 6 a single axis is repeated."""
+    x = node.input(0)
+    axis = node.axis(node.known_int(node.input(2), "axis"), x.type.rank)
+    count = node.known_int(node.input(1), "tiles")
+    return _tiled(node, x, [count if i == axis else 1 for i in range(x.type.rank)])
+
+
+@converter("Tile", since=6)
 def _tile(node: NodeContext) -> Value:
     x = node.input(0)
     repeats = node.known_ints(node.input(1), "repeats")
     if len(repeats) != x.type.rank:
         raise ModelError(f"{len(repeats)} repeats for a tensor of rank {x.type.rank}")
+    return _tiled(node, x, repeats)
+
+
+def _tiled(node: NodeContext, x: Value, repeats: Sequence[int]) -> Value:
     return x if set(repeats) <= {1} else node.op("tensor.tile", x, repeats=repeats)
 
 
