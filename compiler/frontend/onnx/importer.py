@@ -320,7 +320,8 @@ class GraphImporter:
     def _by_schema(self, node: Node, operands: Sequence[Value | None]) -> list[Value | None]:
         """Convert the nodes that the operator's schema defines it by."""
         types = [DeclaredType() if v is None else _declared(v.type) for v in operands]
-        nodes = schema_function_body(node, self._session.names, types)
+        session = self._session
+        nodes = schema_function_body(node, session.names, types, session.model.opsets.get(""))
         if nodes is None:
             raise UnsupportedError(NO_CONVERTER)
         wanted = [name for name in node.outputs if name]

@@ -41,7 +41,7 @@ def _average_pool(node: NodeContext) -> Value:
 @converter("LpPool")
 def _lp_pool(node: NodeContext) -> Value:
     """The p-norm of a window, as a mean of powers times the number of elements."""
-    x, form, p = node.input(0), _windows(node), node.integer("p", 2)
+    x, form, p = node.input(0), _windows(node), _order(node)
     spatial = x.type.rank - 2
     ends = [e + o for e, o in zip(form.pads[spatial:], form.overhang, strict=True)]
     amounts = [0, 0, *form.pads[:spatial], 0, 0, *ends]
@@ -57,6 +57,16 @@ def _lp_pool(node: NodeContext) -> Value:
     )
     count = node.scalar(math.prod(form.kernel), x.type.dtype)
     return _root(node, node.op("math.mul", mean, count), p)
+
+
+def _order(node: NodeContext) -> int:
+    """Attribute p, which was a float in version 1."""
+    if node.version >= 2:
+        return node.integer("p", 2)
+    p = node.number("p", 2.0)
+    if not p.is_integer():
+        node.refuse(f"a norm of order {p}")
+    return int(p)
 
 
 def _power(node: NodeContext, x: Value, p: int) -> Value:
@@ -89,5 +99,5 @@ def _global_pool(node: NodeContext) -> Value:
     x = node.input(0)
     axes = range(2, x.type.rank)
     if node.node.op_type == "GlobalLpPool":
-        return p_norm(node, x, node.integer("p", 2), axes)
+        return p_norm(node, x, _order(node), axes)
     return node.reduce(x, "mean" if node.node.op_type == "GlobalAveragePool" else "max", axes)
