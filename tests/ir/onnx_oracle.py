@@ -221,6 +221,14 @@ def _pool(op: str) -> Export:
     return export
 
 
+def _arg_max_pool(g: Graph) -> list[str]:
+    """ONNX counts over all channels: what is left within one of them."""
+    (values,) = _pool("MaxPool")(g)
+    g.nodes[-1].output.append(f"{values}_1")
+    volume = g.constant(np.prod(g.case.operands[0].shape[2:]))
+    return [g.node("Mod", f"{values}_1", volume)]
+
+
 def _group_norm(g: Graph) -> list[str]:
     return [g.node("GroupNormalization", *g.operands, num_groups=g.a.groups, epsilon=g.a.epsilon)]
 
@@ -388,6 +396,7 @@ EXPORTS: dict[str, Export] = {
     "nn.conv_transpose": _convolve("ConvTranspose"),
     "nn.matmul": _matmul,
     "nn.max_pool": _pool("MaxPool"),
+    "nn.arg_max_pool": _arg_max_pool,
     "nn.average_pool": _pool("AveragePool"),
     "nn.softmax": _simple("Softmax", "axis"),
     "nn.log_softmax": _simple("LogSoftmax", "axis"),

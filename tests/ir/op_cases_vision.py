@@ -100,4 +100,39 @@ def _sampling() -> list[OpCase]:
     ]
 
 
-CASES: list[OpCase] = [*_products(), *_bits(), *_sampling()]
+def _maxima() -> list[OpCase]:
+    def case(
+        note: str, x: np.ndarray, kernel: tuple[int, ...], *, here: bool = False, **given: object
+    ) -> OpCase:
+        ones = (1,) * len(kernel)
+        attributes = {
+            "kernel": kernel,
+            "strides": ones,
+            "dilations": ones,
+            "pads": (0,) * (2 * len(kernel)),
+            "overhang": (0,) * len(kernel),
+            **given,
+        }
+        return OpCase("nn.arg_max_pool", note, (x,), attributes, defined_here=here)
+
+    image = data((2, 3, 6, 7))
+    weird = np.array([[[np.nan, 1, np.nan, -np.inf, -np.inf, -np.inf, 2]]], np.float32)
+    return [
+        case("line", data((1, 2, 9)), (3,), strides=(2,)),
+        case("image", image, (2, 3), strides=(2, 2)),
+        case("pads", image, (3, 3), strides=(2, 2), pads=(1, 1, 1, 1)),
+        case("dilated", image, (2, 2), dilations=(2, 3)),
+        case("ceil", image, (2, 2), strides=(2, 2), overhang=(0, 1)),
+        case("volume", data((1, 2, 4, 3, 5)), (2, 2, 2), strides=(1, 1, 2)),
+        case("equal", np.ones((1, 1, 4, 4), np.float32), (2, 2), pads=(1, 1, 0, 0)),
+        case("weird", weird, (2,), here=True),
+        case("lowest", weird[:, :, 3:6], (2,), pads=(1, 1), here=True),
+        case("outside", weird, (1,), pads=(2, 0), strides=(2,), here=True),
+        case("empty", image[:0], (2, 2), here=True),
+        *(case(dtype, data((1, 2, 5, 5), dtype), (2, 2), here=True) for dtype in MAXIMA),
+    ]
+
+
+MAXIMA = ("f16", "bf16", "f64", "i8", "u8", "i32", "u64")
+
+CASES: list[OpCase] = [*_products(), *_bits(), *_sampling(), *_maxima()]
