@@ -197,6 +197,54 @@ class NodeContext:
             self.refuse(RUNTIME.format(what=what))
         return content
 
+    def is_known(self, value: Value) -> bool:
+        """Whether the integers (or dimensions) in a tensor are known now."""
+        return self.emit.knowledge.content(value) is not None
+
+    def declared_shape(self, what: str, output: int = 0) -> tuple[Dim, ...]:
+        """The shape that the model declares for an output, where run-time data decides it.
+
+        A model may lie: what is relied on must be checked when the model runs, see
+        :meth:`require`.
+
+        Raises:
+            UnsupportedError: it declares none; the message says ``what`` decides it.
+        """
+        name = self.node.outputs[output] if output < len(self.node.outputs) else ""
+        shape = self._scope.declared_shape(name) if name else None
+        if shape is None:
+            reason = RUNTIME.format(what=what)
+            self.refuse(f"{reason}, and the model does not declare the shape of its output")
+        return shape
+
+    def found_size(self, output: int, axis: int, most: Dim) -> Dim:
+        """Size of an axis that the data decides: as declared, else a new symbol up to ``most``."""
+        name = self.node.outputs[output] if output < len(self.node.outputs) else ""
+        declared = self._scope.declared_shape(name) if name else None
+        if declared is not None and axis < len(declared):
+            return declared[axis]
+        return self._scope.define_size(self.node.name, self.ranges.bounds(most)[1])
+
+    def require(self, x: Value, actual: Value, expected: Sequence[Dim], what: str) -> Value:
+        """``x``, after a check at run time that ``actual`` holds the integers ``expected``.
+
+        What is known already is checked now.
+
+        Raises:
+            ModelError: it is something else.
+        """
+        wanted = tuple(expected)
+        actual = self.cast(self.reshape(actual, (len(wanted),)), DType.I64)
+        if self.is_known(actual):
+            found = self.dims(actual, what)
+            if found != wanted:
+                shown = [f"[{', '.join(map(str, dims))}]" for dims in (found, wanted)]
+                raise ModelError(
+                    f"its {what} is {shown[0]}, but the declared shape needs {shown[1]}"
+                )
+            return x
+        return self.op("control.require", x, actual, expected=wanted, what=what)
+
     def dims(self, value: Value, what: str) -> tuple[Dim, ...]:
         """The dimensions listed in a tensor of rank 1 (or a single one of rank 0)."""
         return tuple(int(d) if isinstance(d, bool) else d for d in self.content(value, what).flat)
@@ -329,6 +377,12 @@ class NodeContext:
             else self.constant(np.array([dim], np.int64))
             for dim in type_.shape
         ]
+
+    def dims_value(self, dims: Sequence[Dim]) -> Value:
+        """Dimensions as a tensor of rank 1."""
+        if all(isinstance(dim, int) for dim in dims):
+            return self.constant(np.array(self.static(dims, "shape"), np.int64))
+        return self.op("tensor.concat", *self.shape_of(TensorType(tuple(dims), DType.I64)), axis=0)
 
     def refuse(self, reason: str) -> NoReturn:
         """Say why this form of the operator cannot be compiled.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from burnish.ir import (
     Block,
     Constant,
+    Dim,
     Error,
     Function,
     InternalError,
@@ -22,12 +23,15 @@ from burnish.ir import (
     TensorType,
     Trait,
     Value,
+    symbol,
 )
+from burnish.ir.dims import Interval
 from burnish.ir.errors import DimensionError, TypeInferenceError, UnsupportedError, clip
 
 from .bindings import Binding, bind_inputs
 from .context import NodeContext
 from .convert import find_converter
+from .declared import DeclaredShapes, symbols_of_inputs
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
 from .load import ModelSource, load_model
@@ -133,6 +137,10 @@ class _Session:
 
     model: LoadedModel
     findings: dict[tuple[str, str, int, str], list[str]] = field(default_factory=dict)
+    dimensions: dict[str, Dim] = field(default_factory=dict)
+    """What names of dimensions in declared types stand for."""
+    found_sizes: dict[str, Interval] = field(default_factory=dict)
+    """Ranges of the symbols that ops define."""
 
     @property
     def names(self) -> NameSupply:
@@ -154,6 +162,7 @@ class _Session:
         )
         block = Block(list(signature.types.values()), list(signature.types))
         knowledge = Knowledge(Ranges(signature.ranges))
+        self.dimensions = symbols_of_inputs(graph, signature.types)
         importer = GraphImporter(self, graph, Emitter(block, knowledge))
         importer.define(signature.types, block.args)
         importer.convert()
@@ -164,6 +173,7 @@ class _Session:
         importer.emit.location = Location()
         importer.emit.create("core.return", results, {})
         _erase_unused(block)
+        module.symbols.update(self.found_sizes)
         module.add(Function("main", block, [output.name for output in graph.outputs]))
         return module
 
@@ -207,6 +217,9 @@ class GraphImporter:
         self._outer = outer
         self._values: dict[str, Value | None] = {}
         self._used: set[str] | None = None
+        self._shapes = DeclaredShapes(
+            graph, session.dimensions, self._known_type, self._declared_outside
+        )
         self.emit = emit
 
     def define(self, names: Iterable[str], values: Sequence[Value | None]) -> None:
@@ -225,6 +238,31 @@ class GraphImporter:
             _SkippedError: one of them could not be converted.
         """
         return [self._needed(output.name) for output in self._graph.outputs]
+
+    def declared_shape(self, name: str) -> tuple[Dim, ...] | None:
+        """The shape that the model claims for the value ``name``, or None."""
+        return self._shapes.shape(name)
+
+    def _declared_outside(self, name: str) -> tuple[Dim, ...] | None:
+        return None if self._outer is None else self._outer.declared_shape(name)
+
+    def _known_type(self, name: str) -> TensorType | None:
+        item = self._values.get(name)
+        if item is None and name in self._graph.initializers:
+            item = self.resolve(name)
+        return item.type if isinstance(item, Value) else None
+
+    def define_size(self, name: str, most: int) -> Dim:
+        """A new symbol, 0 to ``most``, for a size that an op finds when the model runs."""
+        label = f"{name}_count"
+        known = self.emit.knowledge.ranges.intervals
+        number = 1
+        while label in known:
+            number += 1
+            label = f"{name}_count_{number}"
+        self._session.found_sizes[label] = (0, most)
+        self.emit.knowledge.ranges.define(label, (0, most))
+        return symbol(label)
 
     def is_used(self, name: str) -> bool:
         """Whether a node or an output of this graph reads ``name``."""

@@ -63,9 +63,13 @@ def _reduction(node: NodeContext) -> str:
 def _one_hot(node: NodeContext) -> Value:
     """``values[1]`` where the index is, else ``values[0]``; indices outside have no place."""
     indices, values = node.cast(node.input(0), DType.I64), node.input(2)
-    depth = node.known_int(node.input(1), "depth")
     rank = indices.type.rank
     axis = node.axis(node.integer("axis", -1), rank + 1)
+    if node.is_known(node.input(1)):
+        depth = node.known_int(node.input(1), "depth")
+    else:
+        (depth,) = node.static(node.declared_shape("depth")[axis : axis + 1], "depth")
+        indices = node.require(indices, node.input(1), (depth,), "depth")
     zero, extent = node.scalar(0, DType.I64), node.scalar(depth, DType.I64)
     negative = node.op("math.less", indices, zero)
     wrapped = node.op("math.select", negative, node.op("math.add", indices, extent), indices)
