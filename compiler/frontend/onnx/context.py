@@ -12,6 +12,7 @@ from burnish.ir.errors import ModelError, UnsupportedError, clip
 
 from .emitter import Emitter
 from .graph import AttributeValue, Graph, Node
+from .items import Item, KnownOptional, KnownSequence
 from .shapes import Content, Ranges
 from .tensors import ELEMENT_TYPES, Array, Tensor
 
@@ -30,16 +31,16 @@ class NodeContext:
     Attributes:
         node: the node.
         version: of the operator set the node was written for.
-        operands: IR values of the inputs, None for those left out.
+        items: what the inputs stand for, None for those left out.
         emit: creates ops; they carry the node's location.
     """
 
     def __init__(
-        self, node: Node, operands: Sequence[Value | None], emit: Emitter, scope: GraphImporter
+        self, node: Node, items: Sequence[Item | None], emit: Emitter, scope: GraphImporter
     ) -> None:
         self.node = node
         self.version = node.version
-        self.operands = list(operands)
+        self.items = list(items)
         self.emit = emit
         self.op = emit.op
         self._scope = scope
@@ -48,7 +49,7 @@ class NodeContext:
 
     def has(self, index: int) -> bool:
         """Whether input ``index`` is given."""
-        return index < len(self.operands) and self.operands[index] is not None
+        return self.item(index) is not None
 
     def input(self, index: int) -> Value:
         """Input ``index``.
@@ -62,15 +63,26 @@ class NodeContext:
         return value
 
     def optional(self, index: int) -> Value | None:
-        """Input ``index``, or None where it is left out."""
-        return self.operands[index] if index < len(self.operands) else None
+        """Input ``index``, or None where it is left out.
+
+        Raises:
+            UnsupportedError: it is a sequence or an optional.
+        """
+        item = self.item(index)
+        if isinstance(item, (KnownSequence, KnownOptional)):
+            self.refuse(f"its input {index} is {item}, not a tensor")
+        return item
+
+    def item(self, index: int) -> Item | None:
+        """Input ``index``, whatever it is, or None where it is left out."""
+        return self.items[index] if index < len(self.items) else None
 
     @property
     def inputs(self) -> list[Value]:
         """All inputs of a node that needs every one."""
-        if not self.operands:
+        if not self.items:
             raise ModelError("it has no inputs")
-        return [self.input(index) for index in range(len(self.operands))]
+        return [self.input(index) for index in range(len(self.items))]
 
     def wants(self, output: int) -> bool:
         """Whether output ``output`` has a name and somebody reads it."""
@@ -394,7 +406,7 @@ class NodeContext:
 
     # Bodies --------------------------------------------------------------------------
 
-    def inline(self, body: Graph, arguments: Sequence[Value] = ()) -> list[Value]:
+    def inline(self, body: Graph, arguments: Sequence[Item] = ()) -> list[Item]:
         """Convert ``body`` in place of the node; what it captures is at hand."""
         return self._scope.inline(body, arguments)
 
@@ -404,6 +416,9 @@ class NodeContext:
 
     def region(
         self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
-    ) -> Block:
-        """``body`` as an isolated block whose arguments are its own, then the captured values."""
+    ) -> tuple[Block, list[Item]]:
+        """``body`` as an isolated block whose arguments are its own, then the captured values.
+
+        It yields the tensors in the body's outputs, which are returned too.
+        """
         return self._scope.region(body, argument_types, captured)

@@ -34,6 +34,7 @@ from .convert import find_converter
 from .declared import DeclaredShapes, symbols_of_inputs
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
+from .items import Item, KnownOptional, KnownSequence, flatten, named, rebuild
 from .load import ModelSource, load_model
 from .schemas import has_schema_function, schema_function_body
 from .shapes import Ranges
@@ -168,13 +169,12 @@ class _Session:
         importer.convert()
         if self.findings:
             return module
-        results = importer.results()
-        _check_outputs(graph.outputs, results)
+        outputs = _flat_outputs(graph.outputs, importer.results())
         importer.emit.location = Location()
-        importer.emit.create("core.return", results, {})
+        importer.emit.create("core.return", [value for _, value in outputs], {})
         _erase_unused(block)
         module.symbols.update(self.found_sizes)
-        module.add(Function("main", block, [output.name for output in graph.outputs]))
+        module.add(Function("main", block, [name for name, _ in outputs]))
         return module
 
     def refuse(self, node: Node, reason: str) -> None:
@@ -215,14 +215,15 @@ class GraphImporter:
         self._session = session
         self._graph = graph
         self._outer = outer
-        self._values: dict[str, Value | None] = {}
+        self._values: dict[str, Item | None] = {}
+        self._passed: dict[Value, Value] = {}
         self._used: set[str] | None = None
         self._shapes = DeclaredShapes(
             graph, session.dimensions, self._known_type, self._declared_outside
         )
         self.emit = emit
 
-    def define(self, names: Iterable[str], values: Sequence[Value | None]) -> None:
+    def define(self, names: Iterable[str], values: Sequence[Item | None]) -> None:
         """Say what names stand for; None for what could not be converted."""
         self._values.update(zip(names, values, strict=True))
 
@@ -231,8 +232,8 @@ class GraphImporter:
         for node in self._graph.nodes:
             self._convert_node(node)
 
-    def results(self) -> list[Value]:
-        """Values of the graph's outputs.
+    def results(self) -> list[Item]:
+        """What the graph's outputs stand for.
 
         Raises:
             _SkippedError: one of them could not be converted.
@@ -277,8 +278,8 @@ class GraphImporter:
 
     # Names ---------------------------------------------------------------------------
 
-    def resolve(self, name: str) -> Value | None:
-        """The value called ``name``; None when it could not be converted.
+    def resolve(self, name: str) -> Item | None:
+        """What ``name`` stands for; None when it could not be converted.
 
         Raises:
             UnsupportedError: it is a constant of strings.
@@ -290,7 +291,7 @@ class GraphImporter:
             if tensor.dtype is None:
                 raise UnsupportedError(f'"{clip(name)}" is a tensor of strings')
             handle = Constant.deferred(tensor.dtype, tensor.shape, lambda: tensor.array)
-            value: Value | None = self.emit.constant(handle, name)
+            value: Item | None = self.emit.constant(handle, name)
         elif self._outer is not None:
             value = self._from_outside(self._outer.resolve(name), name)
         else:
@@ -298,21 +299,30 @@ class GraphImporter:
         self._values[name] = value
         return value
 
-    def _from_outside(self, value: Value | None, name: str) -> Value | None:
+    def _from_outside(self, item: Item | None, name: str) -> Item | None:
+        """An item of a graph around this one, as this one can use it."""
+        if item is None:
+            return None
+        values = [self._inside(value, name) for value in flatten(item)]
+        return rebuild(item, iter(values))
+
+    def _inside(self, value: Value, name: str) -> Value:
         """A value of a graph around this one: constants are repeated in isolated regions."""
-        if value is None or value.block is self.emit.block:
+        if value.block is self.emit.block:
             return value
+        if value in self._passed:
+            return self._passed[value]
         if value.op is None or value.constant is None:
             raise InternalError(f"{name!r} is not passed into the region that reads it")
         copy = self.emit.create("core.constant", (), value.op.attributes)
         copy.result.name = name
         return copy.result
 
-    def _needed(self, name: str) -> Value:
-        value = self.resolve(name)
-        if value is None:
+    def _needed(self, name: str) -> Item:
+        item = self.resolve(name)
+        if item is None:
             raise _SkippedError
-        return value
+        return item
 
     # Nodes ---------------------------------------------------------------------------
 
@@ -321,6 +331,7 @@ class GraphImporter:
         self.emit.location = location
         try:
             operands = [self._needed(name) if name else None for name in node.inputs]
+            values: Sequence[Item | None]
             for _, body in node.subgraphs():
                 for name in body.captures:
                     self._needed(name)
@@ -336,10 +347,10 @@ class GraphImporter:
         for name, value in zip(node.outputs, values, strict=False):
             if name:
                 self._values[name] = value
-                if value is not None and value.name is None:
+                if isinstance(value, Value) and value.name is None:
                     value.name = name
 
-    def _results_of(self, node: Node, operands: Sequence[Value | None]) -> Sequence[Value | None]:
+    def _results_of(self, node: Node, operands: Sequence[Item | None]) -> Sequence[Item | None]:
         """The node's outputs.
 
         Raises:
@@ -349,15 +360,16 @@ class GraphImporter:
         if found is None:
             return self._by_schema(node, operands)
         results = found(NodeContext(node, operands, self.emit, self))
-        values = [results] if isinstance(results, Value) else list(results)
+        single = isinstance(results, (Value, KnownSequence, KnownOptional))
+        values = [results] if single else list(results)
         for index, name in enumerate(node.outputs):
             if name and (index >= len(values) or values[index] is None) and self.is_used(name):
                 raise UnsupportedError(f"its output {index} is used")
         return values
 
-    def _by_schema(self, node: Node, operands: Sequence[Value | None]) -> list[Value | None]:
+    def _by_schema(self, node: Node, operands: Sequence[Item | None]) -> list[Item | None]:
         """Convert the nodes that the operator's schema defines it by."""
-        types = [DeclaredType() if v is None else _declared(v.type) for v in operands]
+        types = [_declared(v.type) if isinstance(v, Value) else DeclaredType() for v in operands]
         session = self._session
         nodes = schema_function_body(node, session.names, types, session.model.opsets.get(""))
         if nodes is None:
@@ -372,7 +384,7 @@ class GraphImporter:
 
     # Bodies --------------------------------------------------------------------------
 
-    def inline(self, body: Graph, arguments: Sequence[Value] = ()) -> list[Value]:
+    def inline(self, body: Graph, arguments: Sequence[Item] = ()) -> list[Item]:
         """Convert ``body`` into this block; returns its results."""
         location = self.emit.location
         inner = GraphImporter(self._session, body, self.emit, self)
@@ -386,29 +398,32 @@ class GraphImporter:
         values: dict[str, Value] = {}
         for body in bodies:
             for name in body.captures:
-                value = self._needed(name)
-                if value.constant is None:
-                    values[name] = value
+                item = self._needed(name)
+                values.update((label, v) for label, v in named(name, item) if v.constant is None)
         return values
 
     def region(
         self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
-    ) -> Block:
-        """``body`` as an isolated block: arguments are its own, then the captured values."""
+    ) -> tuple[Block, list[Item]]:
+        """``body`` as an isolated block: arguments are its own, then the captured values.
+
+        The block yields the tensors in the body's outputs, which are returned with it.
+        """
         names = [value.name for value in body.inputs]
         types = [*argument_types, *(value.type for value in captured.values())]
         block = Block(types, [*names, *captured])
         emit = Emitter(block, self.emit.knowledge, self.emit.location)
         inner = GraphImporter(self._session, body, emit, self)
-        inner.define([*captured, *names], [*block.args[len(names) :], *block.args[: len(names)]])
+        inner.define(names, block.args[: len(names)])
+        inner._passed = dict(zip(captured.values(), block.args[len(names) :], strict=True))
         for value, argument in zip(captured.values(), block.args[len(names) :], strict=True):
             emit.knowledge.learn(argument, emit.knowledge.learned(value))
         inner.convert()
         results = inner.results()
         emit.location = self.emit.location
-        emit.create("core.yield", results, {})
+        emit.create("core.yield", [value for item in results for value in flatten(item)], {})
         _erase_unused(block)
-        return block
+        return block, results
 
 
 def _declared(type_: TensorType) -> DeclaredType:
@@ -417,16 +432,27 @@ def _declared(type_: TensorType) -> DeclaredType:
     return DeclaredType("tensor", element, type_.dtype, shape)
 
 
-def _check_outputs(outputs: Sequence[ValueInfo], results: Sequence[Value]) -> None:
-    """Refuse outputs whose declared element type is not the one that was computed."""
-    for output, value in zip(outputs, results, strict=True):
-        declared = output.type.dtype
-        if declared is not None and declared is not value.type.dtype:
-            raise TypeInferenceError(
-                f'output "{clip(output.name)}" is declared as {declared}, '
-                f"but the graph computes {value.type.dtype}",
-                at=str(value.op.location) if value.op is not None else "",
-            )
+def _flat_outputs(outputs: Sequence[ValueInfo], results: Sequence[Item]) -> list[tuple[str, Value]]:
+    """Names and values of the module's results; sequences become several, see :func:`named`.
+
+    Raises:
+        TypeInferenceError: the declared element type is not the one that was computed.
+        UnsupportedError: names of a sequence's elements are those of other outputs.
+    """
+    flat: dict[str, Value] = {}
+    for output, item in zip(outputs, results, strict=True):
+        for name, value in named(output.name, item):
+            declared = output.type.dtype
+            if declared is not None and declared is not value.type.dtype:
+                raise TypeInferenceError(
+                    f'output "{clip(name)}" is declared as {declared}, '
+                    f"but the graph computes {value.type.dtype}",
+                    at=str(value.op.location) if value.op is not None else "",
+                )
+            if name in flat:
+                raise UnsupportedError(f'two outputs of the model are called "{clip(name)}"')
+            flat[name] = value
+    return list(flat.items())
 
 
 def _erase_unused(block: Block) -> None:

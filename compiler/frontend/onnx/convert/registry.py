@@ -13,12 +13,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from burnish.ir import Value
-
 from ..context import NodeContext
+from ..items import Item
 
-Converter = Callable[[NodeContext], Value | Sequence[Value | None]]
-"""Returns one value per output of the node, or the single one; None for outputs nobody reads."""
+Converter = Callable[[NodeContext], Item | Sequence[Item | None]]
+"""Returns one item per output of the node, or the single one; None for outputs nobody reads."""
 
 _ConverterT = TypeVar("_ConverterT", bound=Converter)
 _TABLE: dict[tuple[str, str], list[tuple[int, Converter]]] = {}
