@@ -229,12 +229,17 @@ class NodeContext:
             self.refuse(f"{reason}, and the model does not declare the shape of its output")
         return shape
 
-    def found_size(self, output: int, axis: int, most: Dim) -> Dim:
-        """Size of an axis that the data decides: as declared, else a new symbol up to ``most``."""
-        name = self.node.outputs[output] if output < len(self.node.outputs) else ""
-        declared = self._scope.declared_shape(name) if name else None
-        if declared is not None and axis < len(declared):
-            return declared[axis]
+    def found_size(self, places: Sequence[tuple[int, int]], most: Dim) -> Dim:
+        """How many elements the data gives: as declared, else a new symbol up to ``most``.
+
+        ``places`` are the (output, axis) whose size it is.
+        """
+        for output, axis in places:
+            name = self.node.outputs[output] if output < len(self.node.outputs) else ""
+            declared = self._scope.declared_shape_in_part(name) if name else None
+            size = declared[axis] if declared is not None and axis < len(declared) else None
+            if isinstance(size, int):
+                return size
         return self._scope.define_size(self.node.name, self.ranges.bounds(most)[1])
 
     def require(self, x: Value, actual: Value, expected: Sequence[Dim], what: str) -> Value:

@@ -57,6 +57,16 @@ class DeclaredShapes:
         """The shape of the value ``name``, or None when nothing declares all of it."""
         return self._search(name, set())
 
+    def partial_shape(self, name: str) -> tuple[Dim | None, ...] | None:
+        """The shape of ``name`` with None for what is not declared; None when not even the rank is."""
+        whole = self.shape(name)
+        if whole is not None:
+            return whole
+        for declared in (self._outputs.get(name), self._graph.hints.get(name)):
+            if declared is not None and declared.kind == "tensor" and declared.shape is not None:
+                return tuple(map(self._dim, declared.shape))
+        return None
+
     def _search(self, name: str, seen: set[str]) -> tuple[Dim, ...] | None:
         seen.add(name)
         for declared in (self._outputs.get(name), self._graph.hints.get(name)):
@@ -100,8 +110,10 @@ class DeclaredShapes:
         """Whether ``name`` may have the shape of the result: no other operand gives it that."""
         if user.op_type in _ONLY_FIRST:
             return True
+        if all(dim == 1 for dim in shape):
+            return True
         others = (self._known(other) for other in user.inputs if other and other != name)
-        return all(other is None or other.shape != shape or shape == () for other in others)
+        return all(other is None or other.shape != shape for other in others)
 
 
 def symbols_of_inputs(graph: Graph, types: Mapping[str, TensorType]) -> dict[str, Dim]:

@@ -244,6 +244,10 @@ class GraphImporter:
         """The shape that the model claims for the value ``name``, or None."""
         return self._shapes.shape(name)
 
+    def declared_shape_in_part(self, name: str) -> tuple[Dim | None, ...] | None:
+        """The same, with None for dimensions that it leaves open."""
+        return self._shapes.partial_shape(name)
+
     def _declared_outside(self, name: str) -> tuple[Dim, ...] | None:
         return None if self._outer is None else self._outer.declared_shape(name)
 

@@ -6,6 +6,7 @@ One file per family.  Importing this package registers them all.
 from . import (
     control,
     conv,
+    counted,
     einsum,
     indexing,
     math,
@@ -29,6 +30,7 @@ __all__ = [
     "control",
     "conv",
     "converter",
+    "counted",
     "einsum",
     "find_converter",
     "indexing",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from burnish.ir import DType, Value
 from burnish.ir.errors import ModelError, clip
 
@@ -80,14 +78,3 @@ def _one_hot(node: NodeContext) -> Value:
         node.op("tensor.gather", values, node.scalar(index, DType.I64), axis=0) for index in (0, 1)
     )
     return node.op("math.select", hot, on, off)
-
-
-@converter("Compress")
-def _compress(node: NodeContext) -> Value:
-    """Entries where a constant condition holds."""
-    x, axis = node.input(0), node.attribute("axis")
-    condition = node.array(node.input(1), "condition")
-    kept = node.constant(np.flatnonzero(condition).astype(np.int64))
-    if axis is None:
-        return node.op("tensor.gather", node.reshape(x, (x.type.elements,)), kept, axis=0)
-    return node.op("tensor.gather", x, kept, axis=node.axis(node.integer("axis"), x.type.rank))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from burnish.ir import DType, Value
+from burnish.ir import Dim, DType, Value
 from burnish.ir.errors import ModelError
 
 from ..context import NodeContext
+from .choices import by_axes
 from .registry import Converter, converter
 
 _COSINE_WINDOWS = {
@@ -24,7 +25,11 @@ _MEL_SCALE, _MEL_BREAK = 2595.0, 700.0
 
 def _window(weights: Sequence[float]) -> Converter:
     def convert(node: NodeContext) -> Value:
-        size = node.known_int(node.input(0), "size")
+        given = node.input(0)
+        if node.is_known(given):
+            size = node.known_int(given, "size")
+        else:
+            (size,) = node.static(node.declared_shape("size"), "size")
         if size < 0:
             raise ModelError(f"a window of {size} points")
         dtype = node.dtype("output_datatype", DType.F32)
@@ -35,7 +40,7 @@ def _window(weights: Sequence[float]) -> Converter:
         constant, once, twice = (node.scalar(weight, DType.F64) for weight in weights)
         total = node.op("math.sub", constant, node.op("math.mul", once, _cosine(node, angle, 1)))
         total = node.op("math.add", total, node.op("math.mul", twice, _cosine(node, angle, 2)))
-        return node.cast(total, dtype)
+        return node.require(node.cast(total, dtype), given, (size,), "size")
 
     return convert
 
@@ -56,7 +61,30 @@ def _fourier_by_attribute(node: NodeContext) -> Value:
 
 @converter("DFT", since=20)
 def _fourier(node: NodeContext) -> Value:
-    return _along(node, node.known_int(node.input(2), "axis") if node.has(2) else -2)
+    if not node.has(2) or node.is_known(node.input(2)):
+        return _along(node, node.known_int(node.input(2), "axis") if node.has(2) else -2)
+    wanted, rank = node.declared_shape("axis"), node.input(0).type.rank
+    return by_axes(
+        node,
+        node.input(2),
+        rank,
+        lambda axes: axes[0] < rank - 1 and _transformed(node, axes[0]) == wanted,
+        lambda axes: _along(node, axes[0]),
+    )
+
+
+def _transformed(node: NodeContext, axis: int) -> tuple[Dim, ...]:
+    """The shape of the transform along ``axis`` (of the length that the axis has)."""
+    shape = node.input(0).type.shape
+    inverse, onesided = node.flag("inverse"), node.flag("onesided")
+    length = shape[axis]
+    if node.has(1):
+        length = node.known_int(node.input(1), "dft_length")
+    elif inverse and onesided:
+        length = 2 * (length - 1)
+    bins = length // 2 + 1 if onesided and not inverse else length
+    parts = 1 if onesided and inverse else 2
+    return (*shape[:axis], bins, *shape[axis + 1 : -1], parts)
 
 
 def _along(node: NodeContext, axis: int) -> Value:
