@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 from burnish.ir import DType
 from burnish.ir.dims import product
@@ -69,7 +70,7 @@ class FastFourierTransform(KernelFamily):
                 k.write(spaces[0].parts[1], [n // 2], k.literal(0.0, work))
             scale = 1.0 / n if k.attributes.inverse else 1.0
             with k.loop("i", y.shape[-2]) as i:
-                for part, buffer in enumerate(spaces[0].parts[: y.shape[-1]]):
+                for part, buffer in enumerate(spaces[0].parts[: static(y.shape)[-1]]):
                     value = k.load(buffer, [i])
                     if scale != 1.0:
                         value = k.value("x * s", work, x=value, s=k.literal(scale, work))
@@ -100,14 +101,14 @@ def _roots_of_unity(k: KernelBuilder, n: int, work: DType) -> list[Buffer]:
 def _load(k: KernelBuilder, x: Buffer, line: Expr, to: _Complex) -> None:
     """The signal of one line: cut or padded to the length; completed where it is one-sided."""
     n, work = k.attributes.length, x.dtype.compute
-    given = min(n, x.shape[1])
+    given = min(n, static(x.shape)[1])
     mirrored = k.attributes.onesided and k.attributes.inverse
     if mirrored:
         given = min(given, n // 2 + 1)
     zero = k.literal(0.0, work)
     for part, buffer in enumerate(to.parts):
         with k.loop("i", given) as i:
-            present = part < x.shape[2]
+            present = part < static(x.shape)[2]
             k.write(buffer, [i], k.load(x, [line, i, part]) if present else zero)
         with k.loop("i", n - given) as i:
             k.write(buffer, [i + given], zero)
@@ -209,18 +210,16 @@ def _rotated(
     radix = 2 * len(sums) + 1
     sign = 1.0 if k.attributes.inverse else -1.0
     straight, crossed = list(first), []
-    for t, total in enumerate(sums, 1):
+    for t, pair in enumerate(sums, 1):
         cosine = k.literal(math.cos(2 * math.pi * r * t / radix), work)
-        straight = [k.value("a + c * x", work, a=a, c=cosine, x=x) for a, x in zip(straight, total)]
+        straight = [k.value("a + c * x", work, a=a, c=cosine, x=x) for a, x in zip(straight, pair)]
     for part in (1, 0):
-        expression: Expr | None = None
+        terms = []
         for t, difference in enumerate(differences, 1):
             sine = k.literal(sign * math.sin(2 * math.pi * r * t / radix), work)
-            term = k.value("s * x", work, s=sine, x=difference[part])
-            added = expression is not None
-            expression = k.value("a + b", work, a=expression, b=term) if added else term
-        assert expression is not None
-        crossed.append(expression if part == 0 else k.value("-(x)", work, x=expression))
+            terms.append(k.value("s * x", work, s=sine, x=difference[part]))
+        total = reduce(lambda a, b: k.value("a + b", work, a=a, b=b), terms)
+        crossed.append(total if part == 0 else k.value("-(x)", work, x=total))
     return (
         [k.let("a", work, value) for value in straight],
         [k.let("b", work, value) for value in crossed],

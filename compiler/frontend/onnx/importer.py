@@ -364,8 +364,9 @@ class GraphImporter:
         if found is None:
             return self._by_schema(node, operands)
         results = found(NodeContext(node, operands, self.emit, self))
-        single = isinstance(results, (Value, KnownSequence, KnownOptional))
-        values = [results] if single else list(results)
+        if isinstance(results, (Value, KnownSequence, KnownOptional)):
+            results = [results]
+        values = list(results)
         for index, name in enumerate(node.outputs):
             if name and (index >= len(values) or values[index] is None) and self.is_used(name):
                 raise UnsupportedError(f"its output {index} is used")
