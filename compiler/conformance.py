@@ -8,11 +8,10 @@ emitted code included, an *error*.  The last two are bugs.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing.connection import Connection, wait
@@ -28,9 +27,9 @@ from burnish.ir.errors import DimensionError, Error, TargetError, UnsupportedErr
 
 from .frontend.onnx.importer import UnsupportedModelError
 from .onnx_backend import BurnishBackend
+from .operators import full_name
 
 PASSED, REFUSED, MISMATCH, ERROR = "passed", "refused", "mismatch", "error"
-STATUSES = (PASSED, REFUSED, MISMATCH, ERROR)
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
 REFUSALS = (UnsupportedError, DimensionError, TargetError)
@@ -54,11 +53,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case; ``reason`` is one line, empty when it passed."""
+    """What became of a case, and why: pairs of an operator (or "") and one line of text."""
 
     case: str
     status: str
-    reason: str = ""
+    findings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """All findings on one line, empty for a case that passed."""
+        return "; ".join(
+            f"{operator}: {why}" if operator else why for operator, why in self.findings
+        )
 
 
 @lru_cache(maxsize=1)
@@ -142,27 +148,29 @@ def run_case(case: Case, engine: str = "c") -> Outcome:
         rep = BurnishBackend.prepare(model, engine=engine)
         results = [(expected, rep.run(inputs)) for inputs, expected in data_sets]
     except REFUSALS as error:
-        return Outcome(case.name, REFUSED, _reason(error))
+        return Outcome(case.name, REFUSED, _findings(error))
     except Exception as error:  # the suite goes on, whatever a case does
         kind = error.code if isinstance(error, Error) else type(error).__name__
-        return Outcome(case.name, ERROR, f"{kind}: {_reason(error)}")
+        return _failed(
+            case, ERROR, f"{kind}: {error.message if isinstance(error, Error) else error}"
+        )
     try:
         for expected, actual in results:
             Runner.assert_similar_outputs(expected, actual, case.rtol, case.atol)
     except (AssertionError, TypeError) as error:
-        return Outcome(case.name, MISMATCH, _reason(error))
+        return _failed(case, MISMATCH, str(error))
     return Outcome(case.name, PASSED)
 
 
-def _reason(error: Exception) -> str:
-    """One line that does not depend on the case's names."""
+def _failed(case: Case, status: str, text: str) -> Outcome:
+    return Outcome(case.name, status, (("", clip(" ".join(text.split()), 300)),))
+
+
+def _findings(error: Error) -> tuple[tuple[str, str], ...]:
+    """What a refusal says, without the names of nodes."""
     if isinstance(error, UnsupportedModelError):
-        rows = sorted({(row.domain, row.op_type, row.reason) for row in error.findings})
-        return "; ".join(
-            f"{domain + '.' if domain else ''}{op}: {reason}" for domain, op, reason in rows
-        )
-    text = error.message if isinstance(error, Error) else str(error)
-    return clip(" ".join(text.split()), 300)
+        return tuple(sorted({(full_name(f.domain, f.op_type), f.reason) for f in error.findings}))
+    return (("", clip(" ".join(error.message.split()), 300)),)
 
 
 def run_suite(
@@ -225,29 +233,22 @@ class _Pool:
 
     def _receive(self, channel: Connection) -> None:
         worker, number = self._workers[channel]
-        name = self._cases[number].name
         if not channel.poll():
             worker.kill()
-            self._replace(channel, Outcome(name, ERROR, f"took longer than {TIME_LIMIT} s"))
+            self._replace(channel, f"it took longer than {TIME_LIMIT} s")
             return
         try:
             self._outcomes[number] = channel.recv()
         except EOFError:
             worker.join()
-            self._replace(channel, Outcome(name, ERROR, f"crashed ({-worker.exitcode})"))
+            self._replace(channel, f"it ended the process (status {worker.exitcode})")
             return
         self._give(channel, worker)
 
-    def _replace(self, channel: Connection, outcome: Outcome) -> None:
+    def _replace(self, channel: Connection, reason: str) -> None:
         """Note what a worker died of, and start another in its place."""
         worker, number = self._workers.pop(channel)
         worker.join()
         channel.close()
-        self._outcomes[number] = outcome
+        self._outcomes[number] = _failed(self._cases[number], ERROR, reason)
         self._start()
-
-
-def read_tiers(path: Path) -> dict[str, int]:
-    """The tier of every case, from a file that lists the cases of each tier."""
-    data: Mapping[str, Sequence[str]] = json.loads(path.read_text("utf-8"))
-    return {name: int(tier) for tier, names in data.items() for name in names}

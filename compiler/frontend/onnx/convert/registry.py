@@ -45,3 +45,8 @@ def find_converter(domain: str, op_type: str, version: int) -> Converter | None:
     versions = _TABLE.get((domain, op_type), [])
     position = bisect_right([since for since, _ in versions], version)
     return versions[position - 1][1] if position else None
+
+
+def converted_operators() -> list[tuple[str, str]]:
+    """Domain and name of every operator that has a converter, sorted."""
+    return sorted(_TABLE)
