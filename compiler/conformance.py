@@ -84,7 +84,7 @@ def load_suite() -> tuple[Case, ...]:
 def _load(case: Any) -> tuple[onnx.ModelProto, Sequence[DataSet]]:
     """The model and the data of one of onnx's test cases."""
     if case.model is not None:
-        return case.model, [tuple(map(_arrays, data)) for data in case.data_sets]
+        return case.model, [(_arrays(xs), _arrays(ys)) for xs, ys in case.data_sets]
     if case.model_dir is None:
         return _load_light(case.url)
     folder = Path(case.model_dir)
@@ -216,7 +216,9 @@ class _Pool:
     def _start(self) -> None:
         context = multiprocessing.get_context("fork")
         channel, theirs = context.Pipe()
-        worker = context.Process(target=_work, args=(self._cases, self._engine, theirs))
+        worker = context.Process(
+            target=_work, args=(self._cases, self._engine, theirs), daemon=True
+        )
         worker.start()
         theirs.close()
         self._give(channel, worker)

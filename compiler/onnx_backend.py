@@ -12,7 +12,8 @@ The module can be handed to ``onnx.backend.test.BackendTest`` as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from itertools import count, takewhile
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import onnx
@@ -40,7 +41,8 @@ __all__ = [
 ENGINES = ("c", "interpreter")
 """What runs a model: C, built and loaded, or the definitions of the ops."""
 
-Inputs = Sequence[object] | Mapping[str, object]
+Inputs: TypeAlias = Sequence[object] | Mapping[str, object]
+Output: TypeAlias = Array | list[Array] | None
 
 
 class Runnable(Protocol):
@@ -75,7 +77,7 @@ class PreparedModel(BackendRep):
         self._dims = dict(dims or {})
         initialized = {tensor.name for tensor in model.graph.initializer}
         self._inputs = [v.name for v in model.graph.input if v.name not in initialized]
-        self._outputs = [value.name for value in model.graph.output]
+        self._outputs = [(value.name, _kind(value.type)) for value in model.graph.output]
         self._by_shape: dict[tuple[tuple[int, ...], ...], Runnable] = {}
         self._static: Runnable | None = None
         try:
@@ -90,8 +92,10 @@ class PreparedModel(BackendRep):
             return _Interpreted(import_onnx(self._model, dims))
         return compile(self._model, "c", dims=dims)
 
-    def run(self, inputs: Inputs, **kwargs: Any) -> tuple[Array, ...]:
+    def run(self, inputs: Inputs, **kwargs: Any) -> tuple[Output, ...]:
         """The outputs in the model's order; inputs in the model's order, or by name.
+
+        A sequence is a list of arrays, an empty optional None.
 
         Raises:
             InputError: inputs do not fit, or an index among them is out of range.
@@ -99,7 +103,7 @@ class PreparedModel(BackendRep):
         named = self._named(inputs)
         runnable = self._static or self._for_shapes(named)
         results = runnable.run(named)
-        return tuple(results[name] for name in self._outputs)
+        return tuple(_output(name, kind, results) for name, kind in self._outputs)
 
     def _named(self, inputs: Inputs) -> dict[str, Array]:
         if isinstance(inputs, Mapping):
@@ -116,6 +120,25 @@ class PreparedModel(BackendRep):
         if key not in self._by_shape:
             self._by_shape[key] = self._build({**shapes, **self._dims})
         return self._by_shape[key]
+
+
+def _kind(type_: onnx.TypeProto) -> str:
+    """``"tensor"``, ``"sequence"`` or ``"optional"``; for an optional sequence, the former."""
+    if type_.HasField("optional_type"):
+        inner = type_.optional_type.elem_type
+        return "sequence" if inner.HasField("sequence_type") else "optional"
+    return "sequence" if type_.HasField("sequence_type") else "tensor"
+
+
+def _output(name: str, kind: str, results: Mapping[str, Array]) -> Output:
+    """An output of the model; the elements of a sequence are results of their own."""
+    if kind == "tensor":
+        return results[name]
+    if kind == "optional":
+        return results.get(name)
+    return [
+        results[f"{name}[{i}]"] for i in takewhile(lambda i: f"{name}[{i}]" in results, count())
+    ]
 
 
 class BurnishBackend(Backend):
@@ -148,7 +171,7 @@ class BurnishBackend(Backend):
         device: str = "CPU",
         outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,
         **kwargs: Any,
-    ) -> tuple[Array, ...]:
+    ) -> tuple[Output, ...]:
         """Run one node of the newest operator set, or of ``opset_version``."""
         model = node_model(node, inputs, kwargs.pop("opset_version", None))
         return cls.prepare(model, device, **kwargs).run(inputs)
