@@ -142,12 +142,21 @@ def cases() -> list[OpCase]:
     """All cases, unique by id."""
     import op_cases_counted
     import op_cases_math
+    import op_cases_ml
     import op_cases_nn
     import op_cases_signal
     import op_cases_tensor
     import op_cases_vision
 
-    tables = (op_cases_counted, op_cases_math, op_cases_tensor, op_cases_nn, op_cases_signal, op_cases_vision)
+    tables = (
+        op_cases_counted,
+        op_cases_math,
+        op_cases_tensor,
+        op_cases_nn,
+        op_cases_ml,
+        op_cases_signal,
+        op_cases_vision,
+    )
     table = [case for module in tables for case in module.CASES]
     names = [case.id for case in table]
     assert len(set(names)) == len(names), sorted({n for n in names if names.count(n) > 1})
