@@ -37,15 +37,17 @@ class Bitcast(OpDef):
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
         to: DType = a.to
+        x = np.ascontiguousarray(x).reshape(x.shape)
         if to is DType.BOOL:
-            return np.asarray(x).view(np.uint8) != 0
-        if to.bits < 8:  # one element per byte, of which only the low bits count
-            low = np.ascontiguousarray(x).view(np.uint8) & np.uint8((1 << to.bits) - 1)
-            if to.is_integer and to.is_signed:
-                sign = np.uint8(1 << (to.bits - 1))
-                return ((low ^ sign).astype(np.int8) - sign.astype(np.int8)).astype(to.numpy)
-            return low.astype(to.numpy) if to.is_integer else low.view(to.numpy)
-        return np.ascontiguousarray(x).view(to.numpy).reshape(x.shape)
+            return np.asarray(x.view(np.uint8) != 0)
+        if to.bits >= 8:
+            return np.asarray(x.view(to.numpy))
+        # One element per byte, of which only the low bits count.
+        low = np.asarray(x.view(np.uint8) & np.uint8((1 << to.bits) - 1))
+        if not to.is_integer:
+            return np.asarray(low.view(to.numpy))
+        sign = (1 << (to.bits - 1)) if to.is_signed else 0
+        return np.asarray(((low ^ sign).astype(np.int8) - sign).astype(to.numpy))
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         return Cost(**traffic(operands, results))

@@ -91,7 +91,7 @@ class ArgMaxPool(_Pool):
         y = np.full(best.shape, -1, np.int64)
         rules = (a.kernel, a.strides, a.dilations, counts)
         for (_, seen), (_, place) in zip(taps(padded, *rules), taps(numbered, *rules)):
-            better = (seen > best) | ((seen != seen) & (best == best))
+            better = (seen > best) | (np.isnan(seen) & ~np.isnan(best))
             better = (place >= 0) & (better | (y < 0))
             best, y = np.where(better, seen, best), np.where(better, place, y)
         return y

@@ -229,6 +229,23 @@ def _arg_max_pool(g: Graph) -> list[str]:
     return [g.node("Mod", f"{values}_1", volume)]
 
 
+def _region_align(g: Graph) -> list[str]:
+    attributes = {
+        "mode": "avg" if g.a.mode == "mean" else "max",
+        "output_height": g.a.bins[0],
+        "output_width": g.a.bins[1],
+        "sampling_ratio": g.a.samples,
+        "spatial_scale": g.a.scale,
+        "coordinate_transformation_mode": "half_pixel" if g.a.half_pixel else "output_half_pixel",
+    }
+    return [g.node("RoiAlign", *g.operands, **attributes)]
+
+
+def _region_max_pool(g: Graph) -> list[str]:
+    g.opset = 21  # the last for which onnxruntime has a kernel; onnx.reference has none
+    return [g.node("MaxRoiPool", *g.operands, pooled_shape=g.a.bins, spatial_scale=g.a.scale)]
+
+
 def _group_norm(g: Graph) -> list[str]:
     return [g.node("GroupNormalization", *g.operands, num_groups=g.a.groups, epsilon=g.a.epsilon)]
 
@@ -396,6 +413,9 @@ EXPORTS: dict[str, Export] = {
     "nn.conv_transpose": _convolve("ConvTranspose"),
     "nn.matmul": _matmul,
     "nn.max_pool": _pool("MaxPool"),
+    "nn.region_align": _region_align,
+    "nn.region_max_pool": _region_max_pool,
+    "nn.determinant": _simple("Det"),
     "nn.arg_max_pool": _arg_max_pool,
     "nn.average_pool": _pool("AveragePool"),
     "nn.softmax": _simple("Softmax", "axis"),

@@ -133,6 +133,73 @@ def _maxima() -> list[OpCase]:
     ]
 
 
+def _regions() -> list[OpCase]:
+    image = data((2, 3, 7, 9))
+    corners = [[0, 0, 5.5, 4.2], [1.3, 2.1, 8.7, 6.9], [-3, -2, 2.5, 12], [4, 3, 3, 2]]
+    boxes = np.array([*corners, [20, 20, 30, 30]], np.float32)
+    entries = np.array([0, 1, 1, 0, 1], np.int64)
+    align, pool = "nn.region_align", "nn.region_max_pool"
+    found = []
+    for mode in ("mean", "max"):
+        for samples in (0, 2):
+            for half_pixel in (False, True):
+                how = {"mode": mode, "samples": samples, "half_pixel": half_pixel, "bins": (2, 3)}
+                note = f"{mode}-{samples}{'-half' if half_pixel else ''}"
+                # onnxruntime compares samples where ONNX compares weighted elements.
+                found.append(OpCase(align, note, (image, boxes, entries), {**how, "scale": 0.7}))
+    numbered = np.concatenate([entries[:, np.newaxis], np.round(boxes)], axis=1, dtype=np.float32)
+    halves = numbered + np.array([0, 0.5, 0.5, -0.5, 0.4], np.float32)
+    small = {"bins": (2, 2)}
+    nowhere = np.array([[np.nan, 0, 1, np.nan]], np.float32)
+    weird = np.where(image > 1, np.float32(np.nan), image)
+    found += [
+        OpCase(align, "nan-box", (image, nowhere, entries[:1]), {**small, "samples": 1}, (), True),
+        OpCase(align, "no-boxes", (image, boxes[:0], entries[:0]), small, (), True),
+        OpCase(align, "from-end", (image, boxes[:2], entries[:2] - 2), small, (), True),
+        OpCase(pool, "whole", (image, numbered), {"bins": (3, 2)}),
+        OpCase(pool, "scaled", (image, numbered), {"bins": (2, 3), "scale": 0.6}),
+        OpCase(pool, "halves", (image, halves), {"bins": (2, 2)}, (), True),
+        OpCase(pool, "many-bins", (image, numbered), {"bins": (8, 9)}),
+        OpCase(pool, "weird", (weird, numbered), {"bins": (3, 3)}, (), True),
+        OpCase(pool, "nan-box", (image, np.pad(nowhere, [(0, 0), (1, 0)])), small, (), True),
+        OpCase(pool, "no-boxes", (image, numbered[:0]), small, (), True),
+    ]
+    for dtype in ("f16", "bf16", "f64"):
+        kind = DType.parse(dtype).numpy
+        operands = (image.astype(kind), np.round(boxes).astype(kind))
+        found.append(OpCase(align, dtype, (*operands, entries), small, (), True))
+        found.append(OpCase(pool, dtype, (operands[0], numbered.astype(kind)), small, (), True))
+    return found
+
+
+def _determinants() -> list[OpCase]:
+    def case(note: str, x: np.ndarray, *, here: bool = False) -> OpCase:
+        return OpCase("nn.determinant", note, (x,), defined_here=here)
+
+    singular = np.array([[0, 1, 2], [0, 3, 4], [0, 5, 7]], np.float32)
+    return [
+        case("two", data((2, 2))),
+        case("five", data((5, 5))),
+        case("one", data((3, 1, 1))),
+        case("batch", data((2, 3, 4, 4))),
+        case("pivots", np.array([[0, 2, 1], [3, 0, 0], [0, 0, 4]], np.float32)),
+        case("singular", singular),
+        case("f64", data((4, 4), "f64")),
+        case("f16", data((2, 3, 3), "f16"), here=True),
+        case("bf16", data((2, 3, 3), "bf16"), here=True),
+        case("empty", data((2, 0, 0)), here=True),
+        case("no-matrices", data((0, 2, 2)), here=True),
+        case("nan", np.where(singular == 4, np.float32(np.nan), singular), here=True),
+    ]
+
+
 MAXIMA = ("f16", "bf16", "f64", "i8", "u8", "i32", "u64")
 
-CASES: list[OpCase] = [*_products(), *_bits(), *_sampling(), *_maxima()]
+CASES: list[OpCase] = [
+    *_products(),
+    *_bits(),
+    *_sampling(),
+    *_maxima(),
+    *_regions(),
+    *_determinants(),
+]

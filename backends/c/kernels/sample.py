@@ -60,8 +60,8 @@ def _taps(
         work = weights.dtype
         past = k.value("p - q", dtype, p=known["p"], q=before)
         t = k.let("t", work, k.convert(past, dtype.compute, work))
-        for tap, expression in enumerate(WEIGHTS[a.mode]):
-            k.write(weights, [axis, tap], k.value(expression, work, t=t))
+        for number, expression in enumerate(WEIGHTS[a.mode]):
+            k.write(weights, [axis, number], k.value(expression, work, t=t))
     with k.loop("tap", elements.shape[1]) as tap:
         place = k.let_index("place", first + tap)
         k.write(elements, [axis, tap], cast("int32_t", _element(k, place, size)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_TABLE = 1 << 24
 """Constants that the importer itself makes have at most this many elements."""
+
+Enter = Callable[[Emitter, Sequence[Value]], Sequence[Value]]
+"""Makes a body's inputs out of the arguments of the block that holds it."""
 
 RUNTIME = "its {what} depends on run-time data"
 
@@ -420,10 +423,16 @@ class NodeContext:
         return self._scope.captured(bodies)
 
     def region(
-        self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
+        self,
+        body: Graph,
+        argument_types: Sequence[TensorType],
+        captured: Mapping[str, Value],
+        enter: Enter | None = None,
     ) -> tuple[Block, list[Item]]:
         """``body`` as an isolated block whose arguments are its own, then the captured values.
 
-        It yields the tensors in the body's outputs, which are returned too.
+        It yields the tensors in the body's outputs, which are returned too.  With ``enter``, which
+        makes the body's inputs out of the block's first arguments, it is the body of a
+        ``control.loop`` and yields its condition before them.
         """
-        return self._scope.region(body, argument_types, captured)
+        return self._scope.region(body, argument_types, captured, enter)

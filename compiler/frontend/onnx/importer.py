@@ -29,7 +29,7 @@ from burnish.ir.dims import Interval
 from burnish.ir.errors import DimensionError, TypeInferenceError, UnsupportedError, clip
 
 from .bindings import Binding, bind_inputs
-from .context import NodeContext
+from .context import Enter, NodeContext
 from .convert import find_converter
 from .declared import DeclaredShapes, symbols_of_inputs
 from .emitter import Emitter, Knowledge
@@ -408,25 +408,31 @@ class GraphImporter:
         return values
 
     def region(
-        self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
+        self,
+        body: Graph,
+        argument_types: Sequence[TensorType],
+        captured: Mapping[str, Value],
+        enter: Enter | None = None,
     ) -> tuple[Block, list[Item]]:
-        """``body`` as an isolated block: arguments are its own, then the captured values.
-
-        The block yields the tensors in the body's outputs, which are returned with it.
-        """
+        """``body`` as an isolated block; see :meth:`.NodeContext.region`."""
         names = [value.name for value in body.inputs]
+        count = len(argument_types)
         types = [*argument_types, *(value.type for value in captured.values())]
-        block = Block(types, [*names, *captured])
+        leading = names if enter is None else ["iteration", "condition", *names]
+        block = Block(types, [*leading, *captured])
+        own, passed = block.args[:count], block.args[count:]
         emit = Emitter(block, self.emit.knowledge, self.emit.location)
         inner = GraphImporter(self._session, body, emit, self)
-        inner.define(names, block.args[: len(names)])
-        inner._passed = dict(zip(captured.values(), block.args[len(names) :], strict=True))
-        for value, argument in zip(captured.values(), block.args[len(names) :], strict=True):
+        inner.define(names, own if enter is None else enter(emit, own))
+        inner._passed = dict(zip(captured.values(), passed, strict=True))
+        for value, argument in zip(captured.values(), passed, strict=True):
             emit.knowledge.learn(argument, emit.knowledge.learned(value))
         inner.convert()
         results = inner.results()
         emit.location = self.emit.location
-        emit.create("core.yield", [value for item in results for value in flatten(item)], {})
+        yielded = [] if enter is None else [own[1]]
+        yielded += [value for item in results for value in flatten(item)]
+        emit.create("core.yield", yielded, {})
         _erase_unused(block)
         return block, results
 

@@ -4,6 +4,7 @@ One file per family.  Importing this package registers them all.
 """
 
 from . import (
+    columns,
     control,
     conv,
     counted,
@@ -16,8 +17,10 @@ from . import (
     quant,
     recurrent,
     reduce,
+    regions,
     resize,
     sample,
+    scan,
     sequence,
     shape,
     signal,
@@ -27,6 +30,7 @@ from .registry import Converter, converter, find_converter
 
 __all__ = [
     "Converter",
+    "columns",
     "control",
     "conv",
     "converter",
@@ -41,8 +45,10 @@ __all__ = [
     "quant",
     "recurrent",
     "reduce",
+    "regions",
     "resize",
     "sample",
+    "scan",
     "sequence",
     "shape",
     "signal",

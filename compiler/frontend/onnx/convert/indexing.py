@@ -57,6 +57,37 @@ def _reduction(node: NodeContext) -> str:
     return reduction
 
 
+@converter("TensorScatter", since=24)
+def _tensor_scatter(node: NodeContext) -> Value:
+    """A run of entries along an axis replaced, from a place on that each batch entry has."""
+    x, updates = node.input(0), node.input(1)
+    rank = x.type.rank
+    axis = node.axis(node.integer("axis", -2), rank)
+    mode = node.string("mode", "linear")
+    if axis == 0 or updates.type.rank != rank or mode not in ("linear", "circular"):
+        raise ModelError(f"mode {clip(repr(mode))}, axis {axis} of {x.type} and {updates.type}")
+    batch, most = node.static((x.type.shape[0], x.type.shape[axis]), "shape")
+    (count,) = node.static((updates.type.shape[axis],), "shape")
+    entry, place = node.arange(batch, 0, 2), node.arange(count, 1, 2)
+    if node.has(2):
+        start = node.reshape(node.cast(node.input(2), DType.I64), (batch, 1))
+        place = node.op("math.add", start, place)
+    if mode == "circular":
+        place = node.op("math.floor_mod", place, node.scalar(most, DType.I64))
+    pairs = [
+        node.reshape(node.broadcast(index, (batch, count)), (batch, count, 1))
+        for index in (entry, place)
+    ]
+    order = [0, axis, *(i for i in range(1, rank) if i != axis)]
+    y = node.op(
+        "tensor.scatter_nd",
+        node.transpose(x, order),
+        node.op("tensor.concat", *pairs, axis=2),
+        node.transpose(updates, order),
+    )
+    return node.transpose(y, [order.index(i) for i in range(rank)])
+
+
 @converter("OneHot")
 def _one_hot(node: NodeContext) -> Value:
     """``values[1]`` where the index is, else ``values[0]``; indices outside have no place."""

@@ -148,18 +148,22 @@ def _max_unpool(node: NodeContext) -> Value:
         padding = form.pads[axis] + form.pads[axis + spatial]
         shape.append((count - 1) * form.strides[axis] - padding + kernel[axis])
     zeros = node.broadcast(node.scalar(0, x.type.dtype), (dimension.product(shape),))
-    count = (x.type.elements,)
+    flat = (x.type.elements,)
     y = node.op(
         "tensor.scatter_elements",
         zeros,
-        node.reshape(indices, count),
-        node.reshape(x, count),
+        node.reshape(indices, flat),
+        node.reshape(x, flat),
         axis=0,
     )
     y = node.reshape(y, shape)
     if not node.has(2):
         return y
-    wanted = node.dims(node.input(2), "output_shape")
+    if node.is_known(node.input(2)):
+        wanted = node.dims(node.input(2), "output_shape")
+    else:
+        wanted = node.declared_shape("output_shape")
+        y = node.require(y, node.input(2), wanted, "output_shape")
     if len(wanted) != len(shape):
         raise ModelError(f"an output_shape of {len(wanted)} entries for {x.type}")
     ends = node.static([w - s for w, s in zip(wanted, shape, strict=True)], "output_shape")
