@@ -25,6 +25,7 @@ from . import (
     shape,
     signal,
     tensor,
+    trees,
 )
 from .registry import Converter, converter, find_converter
 
@@ -53,4 +54,5 @@ __all__ = [
     "shape",
     "signal",
     "tensor",
+    "trees",
 ]
