@@ -7,7 +7,7 @@ from . import ops
 from .attributes import Attributes, AttributeValue
 from .builder import Builder, build_function
 from .constants import Array, Constant
-from .core import Block, Function, Module, Op, Use, Value, defined_symbol
+from .core import Block, Function, Module, Op, Use, Value
 from .dims import Dim, DimExpr, symbol
 from .dtypes import DType, Kind
 from .errors import Error, InternalError
@@ -15,6 +15,7 @@ from .interpreter import interpret
 from .locations import UNKNOWN, Location, Source
 from .opdef import Cost, OpDef, Trait, lookup, register, registry
 from .rewriter import Listener, Rewriter
+from .sizes import defined_symbol, is_unused
 from .text import parse, to_text
 from .types import Encoding, Layout, Quantized, Sparse, TensorType, broadcast_shapes, tensor
 from .verifier import verify
@@ -57,6 +58,7 @@ __all__ = [
     "build_function",
     "defined_symbol",
     "interpret",
+    "is_unused",
     "lookup",
     "ops",
     "parse",

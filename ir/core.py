@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from .attributes import Attributes
 from .constants import Constant
-from .dims import DimExpr, Interval, plain_symbol
+from .dims import Interval
 from .errors import InternalError
 from .locations import UNKNOWN, Location
 from .opdef import OpDef, Trait
@@ -209,15 +209,6 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<{self.name} at {self.location}>"
-
-
-def defined_symbol(op: Op) -> str | None:
-    """The symbol whose size is known only when ``op`` has run, or None."""
-    if Trait.SIZED not in op.opdef.traits:
-        return None
-    size = op.attributes["size"]
-    assert isinstance(size, (int, DimExpr))
-    return plain_symbol(size)
 
 
 class Block:

@@ -13,11 +13,12 @@ import numpy as np
 
 from .attributes import Attributes
 from .constants import Array
-from .core import Block, Function, Module, Op, Value, defined_symbol
+from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
 from .errors import Error, InputError, InternalError, clip
 from .opdef import RegionFunction
+from .sizes import defined_symbol
 from .types import TensorType
 
 Observer = Callable[[Op, Sequence[Array]], None]

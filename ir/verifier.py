@@ -9,17 +9,18 @@ Groups of checks, in this order; later groups are skipped for an op that failed 
 4. types: inference gives the result types (up to layout);
 5. facets: layouts and encodings fit shapes; sparsity promises hold on the data;
 6. signatures: result names are there and distinct, symbols have sane ranges;
-7. symbols that ops define: each by one op, in no argument, with a range.
+7. symbols that ops define: each by one op, before its uses, in no argument, with a range.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .core import Block, Function, Module, Op, Value, defined_symbol
+from .core import Block, Function, Module, Op, Value
 from .dims import symbols_of
 from .errors import Error, VerifyError, clip
 from .opdef import Trait
+from .sizes import defined_symbol, symbols_used
 from .text.printer import op_text
 from .types import TensorType
 
@@ -54,16 +55,21 @@ def _module_findings(module: Module) -> Iterator[str]:
 
 def _symbol_findings(function: Function, module: Module) -> Iterator[str]:
     """What is wrong with symbols whose sizes ops define."""
-    taken = {s for arg in function.args for dim in arg.type.shape for s in symbols_of(dim)}
+    where = f"@{function.name}"
+    known = {s for arg in function.args for dim in arg.type.shape for s in symbols_of(dim)}
+    pending = {symbol for op in function.walk() if (symbol := defined_symbol(op)) is not None}
     for op in function.walk():
-        symbol = defined_symbol(op)
-        if symbol is None:
+        if not op.regions:  # results of an op with regions may have sizes found inside
+            for symbol in sorted(symbols_used(op) & pending - known):
+                yield f"{where}: symbol {clip(symbol)} is used before it is defined: {_show(op)}"
+        defined = defined_symbol(op)
+        if defined is None:
             continue
-        if symbol in taken:
-            yield f"@{function.name}: symbol {clip(symbol)} is defined twice: {_show(op)}"
-        if symbol not in module.symbols:
-            yield f"@{function.name}: symbol {clip(symbol)} has no range: {_show(op)}"
-        taken.add(symbol)
+        if defined in known:
+            yield f"{where}: symbol {clip(defined)} is defined twice: {_show(op)}"
+        if defined not in module.symbols:
+            yield f"{where}: symbol {clip(defined)} has no range: {_show(op)}"
+        known.add(defined)
 
 
 def _function_findings(function: Function) -> Iterator[str]:

@@ -23,6 +23,7 @@ from burnish.ir import (
     TensorType,
     Trait,
     Value,
+    is_unused,
     symbol,
 )
 from burnish.ir.dims import Interval
@@ -473,6 +474,6 @@ def _erase_unused(block: Block) -> None:
         if (
             not op.is_terminator
             and Trait.IMPURE not in op.opdef.traits
-            and not any(result.use_count for result in op.results)
+            and is_unused(op)
         ):
             rewriter.erase(op)

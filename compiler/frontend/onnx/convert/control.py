@@ -116,15 +116,19 @@ def _known_trip_count(node: NodeContext) -> int:
 
 
 def _iterations(node: NodeContext, region: Block) -> int:
-    """How often a loop with scan outputs runs.
+    """How often a loop with scan outputs runs: known now, or as declared and checked when it runs.
 
     Only one whose condition stays what it was runs a known number of times.
     """
-    again, condition = region.results[0], node.optional(1)
+    again = region.results[0]
     always = again.constant is not None and bool(again.constant.array.all())
-    if again is not region.args[1] and not always:
-        node.refuse("it has scan outputs and a condition, so that its number of iterations varies")
-    if condition is not None and not node.known_int(condition, "condition"):
+    decisive = [node.optional(index) for index in (0, 1)]
+    known = all(value is None or node.is_known(value) for value in decisive)
+    if not known or (again is not region.args[1] and not always):
+        first_scan = len(node.items) - 2
+        declared = node.declared_shape("number of iterations", first_scan)
+        return node.static(declared[:1], "number of iterations")[0]
+    if node.has(1) and not node.known_int(node.input(1), "condition"):
         return 0
     if not node.has(0):
         node.refuse("it has scan outputs and no trip count")
