@@ -15,6 +15,7 @@ from .interpreter import interpret
 from .locations import UNKNOWN, Location, Source
 from .opdef import Cost, OpDef, Trait, lookup, register, registry
 from .rewriter import Listener, Rewriter
+from .sizes import defined_symbol, is_unused
 from .text import parse, to_text
 from .types import Encoding, Layout, Quantized, Sparse, TensorType, broadcast_shapes, tensor
 from .verifier import verify
@@ -55,7 +56,9 @@ __all__ = [
     "Value",
     "broadcast_shapes",
     "build_function",
+    "defined_symbol",
     "interpret",
+    "is_unused",
     "lookup",
     "ops",
     "parse",

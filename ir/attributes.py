@@ -152,9 +152,13 @@ class Attributes(Mapping[str, AttributeValue]):
 
     def substitute(self, binding: Mapping[str, Dim]) -> Attributes:
         """A copy with symbols in dimensions replaced."""
+        return self.map_dims(lambda dim: substitute(dim, binding))
+
+    def map_dims(self, change: Callable[[Dim], Dim]) -> Attributes:
+        """A copy with each dimension that is not an integer replaced by ``change`` of it."""
         if not any(map(_has_symbol, self._values.values())):
             return self
-        return Attributes({k: _substitute(v, binding) for k, v in self._values.items()})
+        return Attributes({k: _map_dims(v, change) for k, v in self._values.items()})
 
     def __repr__(self) -> str:
         return f"Attributes({self._values!r})"
@@ -174,9 +178,7 @@ def _has_symbol(value: AttributeValue) -> bool:
     return isinstance(value, DimExpr)
 
 
-def _substitute(value: AttributeValue, binding: Mapping[str, Dim]) -> AttributeValue:
+def _map_dims(value: AttributeValue, change: Callable[[Dim], Dim]) -> AttributeValue:
     if isinstance(value, tuple):
-        return tuple(_substitute(item, binding) for item in value)
-    if isinstance(value, DimExpr):
-        return substitute(value, binding)
-    return value
+        return tuple(_map_dims(item, change) for item in value)
+    return change(value) if isinstance(value, DimExpr) else value

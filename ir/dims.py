@@ -45,6 +45,8 @@ class DimExpr:
         return self._hash
 
     def __add__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return _from_terms([*self.terms, *_terms(other)])
 
     __radd__ = __add__
@@ -53,12 +55,16 @@ class DimExpr:
         return self * -1
 
     def __sub__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return self + other * -1
 
     def __rsub__(self, other: Dim) -> Dim:
         return (self * -1) + other
 
     def __mul__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return _from_terms(
             (tuple(sorted((*a, *b), key=str)), x * y)
             for a, x in self.terms
@@ -161,6 +167,11 @@ def quote_symbol(name: str) -> str:
 def symbol(name: str) -> DimExpr:
     """The dimension that is just the symbol ``name``."""
     return DimExpr((((Symbol(name),), 1),))
+
+
+def _is_dim(value: object) -> bool:
+    """Whether a value can be computed with (other types may define operators with dimensions)."""
+    return isinstance(value, DimExpr) or hasattr(value, "__index__")
 
 
 def _terms(dim: Dim) -> Iterable[tuple[tuple[Atom, ...], int]]:
@@ -348,6 +359,16 @@ def symbols_of(dim: Dim) -> frozenset[str]:
             else:
                 found.update(*(symbols_of(arg) for arg in atom.args))
     return frozenset(found)
+
+
+def plain_symbol(dim: Dim) -> str | None:
+    """The symbol's name when ``dim`` is exactly one symbol, else None."""
+    if isinstance(dim, int) or len(dim.terms) != 1:
+        return None
+    atoms, coefficient = dim.terms[0]
+    if coefficient != 1 or len(atoms) != 1 or not isinstance(atoms[0], Symbol):
+        return None
+    return atoms[0].name
 
 
 def substitute(dim: Dim, binding: Mapping[str, Dim]) -> Dim:

@@ -14,10 +14,11 @@ import numpy as np
 from .attributes import Attributes
 from .constants import Array
 from .core import Block, Function, Module, Op, Value
-from .dims import Dim, DimExpr, Symbol, evaluate, symbols_of
+from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
 from .errors import Error, InputError, InternalError, clip, memory_errors
 from .opdef import RegionFunction
+from .sizes import defined_symbol
 from .types import TensorType
 
 Observer = Callable[[Op, Sequence[Array]], None]
@@ -32,15 +33,16 @@ def interpret(
 ) -> dict[str, Array]:
     """Run a function of ``module`` on arrays by name; results by name.
 
-    Symbolic dimensions take their sizes from the inputs.  ``observe`` sees every op with its
-    results (not those of nested regions).
+    Symbolic dimensions take their sizes from the inputs, or from the op that defines them.
+    ``observe`` sees every op with its results (not those of nested regions).
 
     Raises:
-        InputError: a missing, unknown or ill-typed input, or an index out of range.
+        InputError: a missing, unknown or ill-typed input, an index out of range, data that is
+            not what the types promise, or a size outside its range.
     """
     target = module.functions[function]
     arrays, binding = bind_inputs(target, inputs, module.symbols)
-    results = _Frame(binding, observe).run(target.body, arrays)
+    results = _Frame(binding, observe, module.symbols).run(target.body, arrays)
     return dict(zip(target.result_names, results))
 
 
@@ -113,7 +115,7 @@ def _bind_shape(name: str, array: Array, type_: TensorType, binding: dict[str, i
     if array.ndim != type_.rank:
         raise wrong
     for size, dim in zip(array.shape, type_.shape):
-        if isinstance(dim, DimExpr) and (symbol := _plain_symbol(dim)) is not None:
+        if (symbol := plain_symbol(dim)) is not None:
             if binding.setdefault(symbol, size) != size:
                 raise InputError(
                     f'input "{clip(name)}": dimension {clip(symbol)} is {size} here '
@@ -127,16 +129,6 @@ def _bind_shape(name: str, array: Array, type_: TensorType, binding: dict[str, i
             raise wrong
 
 
-def _plain_symbol(dim: DimExpr) -> str | None:
-    """The symbol's name when ``dim`` is exactly one symbol."""
-    if len(dim.terms) != 1:
-        return None
-    atoms, coefficient = dim.terms[0]
-    if coefficient != 1 or len(atoms) != 1 or not isinstance(atoms[0], Symbol):
-        return None
-    return atoms[0].name
-
-
 def evaluate_op(
     op: Op, operands: Sequence[Array | None], binding: Mapping[str, int] | None = None
 ) -> list[Array]:
@@ -145,11 +137,17 @@ def evaluate_op(
 
 
 class _Frame:
-    """One run of a function: the sizes of symbols, and who watches."""
+    """One run of a function: the sizes of symbols and their ranges, and who watches."""
 
-    def __init__(self, binding: dict[str, int], observe: Observer | None = None) -> None:
+    def __init__(
+        self,
+        binding: dict[str, int],
+        observe: Observer | None = None,
+        ranges: Mapping[str, Interval] | None = None,
+    ) -> None:
         self._binding: dict[str, int] = binding
         self._observe = observe
+        self._ranges = ranges or {}
 
     def run(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
         values: dict[Value, Array] = dict(zip(block.args, arguments))
@@ -173,6 +171,9 @@ class _Frame:
 
     def evaluate(self, op: Op, operands: Sequence[Array | None]) -> list[Array]:
         attributes = op.attributes
+        defined = defined_symbol(op)
+        if defined is not None:
+            self._binding.pop(defined, None)  # in a loop each iteration finds another size
         if self._binding:
             sizes: dict[str, Dim] = dict(self._binding)
             attributes = attributes.substitute(sizes)
@@ -181,6 +182,8 @@ class _Frame:
                 results = self._apply(op, attributes, operands)
         except Error as error:
             raise error.located(str(op.location) if op.location else op.name) from None
+        if defined is not None:
+            self._define(op, defined, results)
         return [
             self._checked(op, np.asarray(array), value.type)
             for array, value in zip(results, op.results)
@@ -199,8 +202,28 @@ class _Frame:
         result = op.opdef.evaluate_typed(attributes, op.operand_types, padded)
         return [result] if isinstance(result, (np.ndarray, np.generic)) else result
 
+    def _define(self, op: Op, symbol: str, results: Sequence[Array]) -> None:
+        """Bind the symbol that ``op`` defines to the size that its results have.
+
+        Raises:
+            InputError: the size is outside the symbol's range.
+        """
+        size = next(
+            np.asarray(array).shape[axis]
+            for array, value in zip(results, op.results)
+            for axis, dim in enumerate(value.type.shape)
+            if plain_symbol(dim) == symbol
+        )
+        low, high = self._ranges.get(symbol, (0, size))
+        if not low <= size <= high:
+            raise InputError(
+                f'dimension "{clip(symbol)}" is {size}, declared as {low}..{high}',
+                at=str(op.location) if op.location else op.name,
+            )
+        self._binding[symbol] = size
+
     def _region(self, region: Block) -> RegionFunction:
-        inner = _Frame(self._binding)
+        inner = _Frame(self._binding, ranges=self._ranges)
         return lambda *arguments: inner.run(region, arguments)
 
     def _checked(self, op: Op, array: Array, type_: TensorType) -> Array:

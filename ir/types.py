@@ -9,7 +9,7 @@ describes storage only, so shape rules never depend on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import dims
@@ -212,9 +212,13 @@ class TensorType:
 
     def substitute(self, binding: Mapping[str, Dim]) -> TensorType:
         """The type with symbols replaced."""
+        return self.map_dims(lambda dim: dims.substitute(dim, binding))
+
+    def map_dims(self, change: Callable[[Dim], Dim]) -> TensorType:
+        """The type with each dimension that is not an integer replaced by ``change`` of it."""
         if self.is_static:
             return self
-        shape = tuple(dims.substitute(dim, binding) for dim in self.shape)
+        shape = tuple(dim if isinstance(dim, int) else change(dim) for dim in self.shape)
         return TensorType(shape, self.dtype, self.layout, self.encoding)
 
     def problem(self) -> str:

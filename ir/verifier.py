@@ -8,7 +8,8 @@ Groups of checks, in this order; later groups are skipped for an op that failed 
 3. definition: attributes and arity are what the op's definition says;
 4. types: inference gives the result types (up to layout);
 5. facets: layouts and encodings fit shapes; sparsity promises hold on the data;
-6. signatures: result names are there and distinct, symbols have sane ranges.
+6. signatures: result names are there and distinct, symbols have sane ranges;
+7. symbols that ops define: each by one op, before its uses, in no argument, with a range.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .core import Block, Function, Module, Op, Value
 from .dims import symbols_of
 from .errors import Error, VerifyError, clip
 from .opdef import Trait
+from .sizes import defined_symbol, symbols_used
 from .text.printer import op_text
 from .types import TensorType
 
@@ -48,6 +50,26 @@ def _module_findings(module: Module) -> Iterator[str]:
         if function.name != name or function.module is not module:
             yield f"function @{function.name} is registered as @{name} or in another module"
         yield from _function_findings(function)
+        yield from _symbol_findings(function, module)
+
+
+def _symbol_findings(function: Function, module: Module) -> Iterator[str]:
+    """What is wrong with symbols whose sizes ops define."""
+    where = f"@{function.name}"
+    known = {s for arg in function.args for dim in arg.type.shape for s in symbols_of(dim)}
+    pending = {symbol for op in function.walk() if (symbol := defined_symbol(op)) is not None}
+    for op in function.walk():
+        if not op.regions:  # results of an op with regions may have sizes found inside
+            for symbol in sorted(symbols_used(op) & pending - known):
+                yield f"{where}: symbol {clip(symbol)} is used before it is defined: {_show(op)}"
+        defined = defined_symbol(op)
+        if defined is None:
+            continue
+        if defined in known:
+            yield f"{where}: symbol {clip(defined)} is defined twice: {_show(op)}"
+        if defined not in module.symbols:
+            yield f"{where}: symbol {clip(defined)} has no range: {_show(op)}"
+        known.add(defined)
 
 
 def _function_findings(function: Function) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Block, Function, Op, Rewriter, Value
+from burnish.ir import Block, Function, Op, Rewriter, Value, is_unused
 
 from .base import FunctionPass, PassContext, register_pass
 from .regions import captures, rebuild_region
@@ -14,7 +14,7 @@ from .regions import captures, rebuild_region
 @register_pass
 @dataclass(frozen=True)
 class DeadCodeElimination(FunctionPass):
-    """Erase ops whose results nobody uses.
+    """Erase ops whose results nobody uses, nor the size that they find.
 
     Of ``control.if`` also unused results and captured values that no branch reads; of
     ``control.loop`` captured values the body does not read and scan outputs nobody uses.
@@ -33,7 +33,7 @@ def _sweep(block: Block, rewriter: Rewriter, context: PassContext) -> None:
     op = block.last
     while op is not None:
         preceding = op.prev
-        if not op.is_terminator and not any(value.use_count for value in op.results):
+        if not op.is_terminator and is_unused(op):
             rewriter.erase(op)
             context.count("dead-op")
         elif op.regions:

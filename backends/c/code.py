@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from burnish.ir.dims import Dim
+from burnish.ir.dims import Call, Dim, Interval, Symbol, bounds
 from burnish.ir.errors import InternalError
 
 # Precedence of C's operators, highest first.
@@ -245,16 +245,63 @@ def integer(value: int) -> Expr:
 
 
 def index(value: Index) -> Expr:
-    """``value`` as an expression.
-
-    Raises:
-        InternalError: a symbolic dimension (selection refuses them before code is written).
-    """
+    """``value`` as an expression; symbols of a dimension are names of C variables."""
     if isinstance(value, Expr):
         return value
     if isinstance(value, int):
         return integer(value)
-    raise InternalError(f"dimension {value} reached C emission unbound")
+    return size(value)
+
+
+def size(
+    dim: Dim, name: Callable[[str], str] = str, ranges: Mapping[str, Interval] | None = None
+) -> Expr:
+    """A dimension as a C expression, symbols written as ``name`` says.
+
+    C truncates quotients where dimensions round down: expressions that are not visibly at least
+    0, and not by the ``ranges`` of their symbols, are divided in a way that is right for both.
+    """
+    if isinstance(dim, int):
+        return integer(dim)
+    total = integer(0)
+    for atoms, coefficient in sorted(dim.terms, key=lambda term: term[1] < 0):
+        term = integer(1)
+        for atom in atoms:
+            if isinstance(atom, Symbol):
+                term = term * Expr(name(atom.name))
+            else:
+                term = term * _size_call(atom, name, ranges)
+        term = term * abs(coefficient)
+        total = total + term if coefficient > 0 else total - term
+    return total
+
+
+def _size_call(
+    atom: Call, name: Callable[[str], str], ranges: Mapping[str, Interval] | None
+) -> Expr:
+    first, second = atom.args
+    a, b = (size(arg, name, ranges) for arg in atom.args)
+    if atom.function == "min":
+        return conditional(a < b, a, b)
+    if atom.function == "max":
+        return conditional(a < b, b, a)
+    if _is_positive(first, ranges):
+        return a // b if atom.function == "floordiv" else a % b
+    remainder = binary("%", a, b)
+    if atom.function == "mod":
+        return binary("%", binary("+", remainder, b), b)
+    if _is_positive(first * -1, ranges):
+        return -((-a + (b - 1)) // b)
+    return binary("-", binary("/", a, b), Expr(f"({remainder} < 0)"))
+
+
+def _is_positive(dim: Dim, ranges: Mapping[str, Interval] | None) -> bool:
+    """Whether a dimension is known to be at least 0."""
+    if isinstance(dim, int):
+        return dim >= 0
+    if ranges is not None:
+        return bounds(dim, ranges)[0] >= 0
+    return all(coefficient > 0 for _, coefficient in dim.terms)
 
 
 def binary(operator: str, left: Expr, right: Expr) -> Expr:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from burnish.ir import DType, Module
+from burnish.ir import DType, Function, Module
 from burnish.ir.errors import ModelError, TargetError, clip
 
 from ..base import Artifact, signature
@@ -17,6 +17,7 @@ from .host import CRunner, SanitizedRunner, build
 from .names import identifier
 from .plan import plan
 from .select import select
+from .sizes import Sizes, with_sizes
 
 MANIFEST_VERSION = 1
 
@@ -39,11 +40,13 @@ def compile_module(
     chosen = find_target(target)
     settings = complete_options(chosen, options)
     prefix = identifier(module.name if name is None else name, "model")
-    function = module.main
-    selection = select(function, prefix)
-    planned = plan(function, selection, chosen.alignment)
+    function, sizes = with_sizes(module)
+    selection = select(function, prefix, sizes)
+    planned = plan(selection, chosen.alignment, sizes)
     layout = weight_layout(function, planned, chosen.alignment)
-    program = Program(prefix, function, chosen, settings, selection, planned, layout)
+    program = Program(
+        prefix, module.main, chosen, settings, selection, planned, layout, sizes
+    )
     files = emit(program)
     manifest: dict[str, Any] = {
         "version": MANIFEST_VERSION,
@@ -52,7 +55,8 @@ def compile_module(
         "options": dict(settings),
         "flags": list(chosen.flags),
         "alignment": chosen.alignment,
-        **signature(function),
+        **signature(module.main),
+        **sizes_of_manifest(sizes, function),
         "arena_bytes": planned.arena_bytes,
         "arena_bound": planned.bound,
         "weights_bytes": layout.size,
@@ -76,6 +80,26 @@ def _check_sizes(manifest: Mapping[str, Any], target: Target) -> None:
     what, size = max(sizes.items(), key=lambda item: item[1])
     if size >= 1 << (target.word - 1):
         raise TargetError(f"{what} of {size} bytes is more than {target.name} can address")
+
+
+def sizes_of_manifest(sizes: Sizes, function: Function) -> dict[str, Any]:
+    """What callers of a model with dynamic dimensions need to know; nothing of a static one.
+
+    ``sizes`` lists the struct's members in order; ``room`` how many elements each output may
+    have, and ``exact`` which outputs' shapes are known before the run.
+    """
+    if not sizes:
+        return {}
+    return {
+        "sizes": [
+            {"name": m.symbol, "low": m.low, "high": m.high, "input": m.is_input}
+            for m in sizes.members
+        ],
+        "room": [sizes.most_elements(value.type.shape) for value in function.results],
+        "exact": [
+            all(map(sizes.is_known_at_start, value.type.shape)) for value in function.results
+        ],
+    }
 
 
 def runner(artifact: Artifact, *, sanitize: bool = False) -> CRunner | SanitizedRunner:

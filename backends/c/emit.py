@@ -32,7 +32,9 @@ from .plan import (
     Step,
     Storage,
 )
+from .run_sizes import RunSizes
 from .select import Kernel, Selection, describe
+from .sizes import Sizes
 from .weights import (
     WeightLayout,
     assertions_text,
@@ -56,6 +58,7 @@ class Program:
     selection: Selection
     plan: Plan
     layout: WeightLayout
+    sizes: Sizes
 
 
 def weight_layout(function: Function, plan: Plan, alignment: int) -> WeightLayout:
@@ -69,7 +72,13 @@ def emit(program: Program) -> dict[str, str | bytes]:
     name = program.name
     files: dict[str, str | bytes] = {
         f"{name}.h": header_text(
-            program.function, program.plan, program.layout, name, program.target, program.options
+            program.function,
+            program.selection,
+            program.plan,
+            program.layout,
+            name,
+            program.sizes,
+            program.options,
         ),
         f"{name}.c": _Source(program).text(),
     }
@@ -135,6 +144,7 @@ class _Source:
         self.members = {m.constant: m.name for m in program.layout.members}
         self.shared = self.overlapping_kernels()
         self.has_weights = bool(program.layout.members)
+        self.sizes = RunSizes(program.name, program.sizes)
 
     def overlapping_kernels(self) -> set[tuple[Kernel, str, int]]:
         """Parameters that share memory with another in some call: these are not ``restrict``."""
@@ -221,6 +231,10 @@ class _Source:
         )
 
     def parameter(self, kernel: Kernel, parameter: Parameter) -> str:
+        if parameter.kind == "size":
+            return f"{parameter.c_type} {parameter.name}"
+        if parameter.kind == "found":
+            return f"{parameter.c_type} *{parameter.name}"
         const = "const " if parameter.kind == "operand" else ""
         alone = (kernel, parameter.kind, parameter.index) not in self.shared
         restrict = "restrict " if alone else ""
@@ -244,7 +258,10 @@ class _Source:
         writer = CodeWriter()
         steps = self.program.plan.steps
         parts: list[str] = []
-        signature = "(const void *const *inputs, void *const *outputs, void *arena)"
+        signature = (
+            "(const void *const *inputs, void *const *outputs, void *arena"
+            f"{self.sizes.parameter})"
+        )
         if len(steps) > STEPS_PER_FUNCTION:
             chunks = [
                 steps[i : i + STEPS_PER_FUNCTION] for i in range(0, len(steps), STEPS_PER_FUNCTION)
@@ -258,12 +275,13 @@ class _Source:
         else:
             self.body(writer, steps, whole=True)
         parts.append(f"int {name}_run{signature}\n{{\n{_indented(writer.text)}}}\n")
+        parts += self.sizes.shape_functions(self.program.selection.function)
         single = self.single_tensor()
         return [*parts, single] if single else parts
 
     def single_tensor(self) -> str:
         function = self.program.function
-        if len(function.args) != 1 or len(function.results) != 1:
+        if len(function.args) != 1 or len(function.results) != 1 or self.program.sizes:
             return ""
         macro = self.macro
         return (
@@ -276,9 +294,11 @@ class _Source:
 
     def prologue(self, writer: CodeWriter, parts: int) -> None:
         self.checks(writer)
+        self.sizes.prologue(writer, "", checked=True)
+        sizes = ", sizes" if self.program.sizes else ""
         writer.line("int status;")
         for i in range(parts):
-            writer.line(f"status = {self.name}_part_{i}(inputs, outputs, arena);")
+            writer.line(f"status = {self.name}_part_{i}(inputs, outputs, arena{sizes});")
             with writer.block(f"if (status != {self.macro}_OK)"):
                 writer.line("return status;")
         writer.line(f"return {self.macro}_OK;")
@@ -298,6 +318,7 @@ class _Source:
         self.steps(inner, steps)
         if whole:
             self.checks(writer)
+        self.sizes.prologue(writer, inner.text, checked=whole)
         if ARENA in self.touched:
             writer.line("unsigned char *const a = arena;")
         if WEIGHT in self.touched:
@@ -312,6 +333,8 @@ class _Source:
         for parameter, kind in (("inputs", INPUT), ("outputs", OUTPUT), ("arena", ARENA)):
             if kind not in self.touched:
                 writer.line(f"(void){parameter};")
+        if self.program.sizes and "sizes->" not in writer.text + inner.text:
+            writer.line("(void)sizes;")
         for line in inner.text.splitlines():
             writer.line(line)
         writer.line(f"return {self.macro}_OK;")
@@ -323,7 +346,7 @@ class _Source:
             elif isinstance(step, CopyStep):
                 if step.to.bytes:
                     source, to = self.pointer(step.source, ""), self.pointer(step.to, "")
-                    writer.line(f"memcpy({to}, {source}, {step.to.bytes});")
+                    writer.line(f"memcpy({to}, {source}, {self.sizes.bytes(step.to.length)});")
             elif isinstance(step, BranchStep):
                 self.branch(writer, step)
             else:
@@ -344,18 +367,19 @@ class _Source:
         writer.line(f"{iteration} = 0;")
         with writer.block(f"while ({limit}{condition} != 0)"):
             if step.scans:
-                with writer.block(f"if ({iteration} >= {step.iterations})"):
+                with writer.block(f"if ({iteration} >= {self.sizes.text(step.iterations)})"):
                     writer.line(f"return {self.macro}_ERROR_LOOP;")
             self.steps(writer, step.body)
             for source, target in step.scans:
                 to = self.pointer(target, "unsigned char")
                 if source.bytes:
-                    place = f"{to} + (size_t){iteration} * {source.bytes}"
-                    writer.line(f"memcpy({place}, {self.pointer(source, '')}, {source.bytes});")
+                    count = self.sizes.bytes(source.length)
+                    place = f"{to} + (size_t){iteration} * {count}"
+                    writer.line(f"memcpy({place}, {self.pointer(source, '')}, {count});")
             self.steps(writer, step.after)
             writer.line(f"{iteration} += 1;")
         if step.scans:
-            with writer.block(f"if ({iteration} != {step.iterations})"):
+            with writer.block(f"if ({iteration} != {self.sizes.text(step.iterations)})"):
                 writer.line(f"return {self.macro}_ERROR_LOOP;")
 
     def branch(self, writer: CodeWriter, step: BranchStep) -> None:
@@ -376,6 +400,9 @@ class _Source:
         assert kernel is not None
         arguments = []
         for parameter in kernel.parameters:
+            if parameter.size:
+                arguments.append(self.sizes.argument(parameter))
+                continue
             if parameter.kind == "operand":
                 storage = step.operands[parameter.index]
             elif parameter.kind == "result":
@@ -401,6 +428,9 @@ class _Source:
         writer.line(lines[-1] + ");")
         with writer.block(f"if (status != {self.macro}_OK)"):
             writer.line("return status;")
+        for parameter in kernel.parameters:
+            if parameter.kind == "found":
+                self.sizes.checks_after(writer, parameter.size)
 
     def pointer(self, storage: Storage, c_type: str, skip: int = 0) -> str:
         """A C expression that points ``skip`` bytes into ``storage``, as a pointer to ``c_type``.

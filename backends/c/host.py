@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import platform
 import shutil
@@ -25,10 +26,12 @@ from typing import Any
 import numpy as np
 
 from burnish.ir import Array, DType
+from burnish.ir.dims import quote_symbol
 from burnish.ir.errors import Error, InputError, ToolchainError, clip, memory_errors
 from burnish.ir.interpreter import named_arrays
 
 from ..target import Target
+from .driver import driver_text
 
 SHOWN_LINES = 12
 """Lines of the compiler's message that an error repeats."""
@@ -40,6 +43,8 @@ RUN_ERRORS = {
     1: "an index tensor points out of range",
     2: "the weights are not loaded, or do not fit",
     3: "a loop ran more or less often than its results allow",
+    4: "data that decides a shape or a count is not what the model declares",
+    5: "a dimension lies outside its range",
 }
 
 
@@ -225,6 +230,8 @@ class CRunner:
             raise ToolchainError(f"the built library cannot be loaded: {error}") from None
         pointers = ctypes.POINTER(ctypes.c_void_p)
         self._run.argtypes = (pointers, pointers, ctypes.c_void_p)
+        if manifest.get("sizes"):
+            self._run.argtypes = (pointers, pointers, ctypes.c_void_p, ctypes.c_void_p)
         self._run.restype = ctypes.c_int
         self._weights: Array | None = None
         if manifest["options"]["weights"] == "load" and weights:
@@ -246,16 +253,53 @@ class CRunner:
             InputError: a name, shape or element type does not fit; or an index is out of range.
         """
         arrays = check_inputs(self.manifest["inputs"], inputs)
+        if self.manifest.get("sizes"):
+            return self._run_dynamic(arrays)
         with memory_errors():
             outputs = [
                 np.empty(entry["shape"], DType.parse(entry["dtype"]).numpy)
                 for entry in self.manifest["outputs"]
             ]
+        self._call(arrays, outputs)
+        return {entry["name"]: y for entry, y in zip(self.manifest["outputs"], outputs)}
+
+    def _call(self, arrays: Sequence[Array], outputs: Sequence[Array], *more: int) -> None:
+        with memory_errors():
             arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
         with self._turn:
-            status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data)
+            status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data, *more)
         check_status(status)
-        return {entry["name"]: y for entry, y in zip(self.manifest["outputs"], outputs)}
+
+    def _run_dynamic(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        sizes = sizes_of(self.manifest, arrays)
+        for i, (entry, array) in enumerate(zip(self.manifest["inputs"], arrays)):
+            if self._shape("input", i, sizes) != array.shape:
+                raise InputError(
+                    f'input "{clip(entry["name"])}" has shape {list(array.shape)}, which does not '
+                    f"fit {entry['shape']}"
+                )
+        outputs = []
+        for i, (entry, room, exact) in enumerate(
+            zip(self.manifest["outputs"], self.manifest["room"], self.manifest["exact"])
+        ):
+            count = max(0, math.prod(self._shape("output", i, sizes))) if exact else room
+            with memory_errors():
+                outputs.append(np.empty(count, DType.parse(entry["dtype"]).numpy))
+        self._call(arrays, outputs, sizes.ctypes.data)
+        results = {}
+        for i, (entry, flat) in enumerate(zip(self.manifest["outputs"], outputs)):
+            shape = self._shape("output", i, sizes)
+            results[entry["name"]] = flat[: math.prod(shape)].reshape(shape)
+        return results
+
+    def _shape(self, kind: str, number: int, sizes: Array) -> tuple[int, ...]:
+        """What the model says of the shape of an input or output."""
+        shape = np.zeros(len(self.manifest[f"{kind}s"][number]["shape"]), np.intp)
+        tell = getattr(self._library, f"{self.manifest['name']}_{kind}_{number}_shape")
+        tell.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+        tell.restype = None
+        tell(sizes.ctypes.data, shape.ctypes.data)
+        return tuple(shape.tolist())
 
 
 class SanitizedRunner:
@@ -283,6 +327,9 @@ class SanitizedRunner:
             if self.weights is not None:
                 (Path(folder) / "weights").write_bytes(self.weights)
                 names.append("weights")
+            if self.manifest.get("sizes"):
+                sizes_of(self.manifest, arrays).tofile(Path(folder) / "sizes")
+                names += ["sizes", "shapes"]
             names += [f"output{i}" for i in range(len(self.manifest["outputs"]))]
             answer = subprocess.run(
                 [str(self.program), *names],
@@ -295,11 +342,15 @@ class SanitizedRunner:
             if "ERROR: " in answer.stderr or "runtime error" in answer.stderr:
                 raise ToolchainError(f"sanitizer: {answer.stderr.strip()[:4000]}")
             check_status(answer.returncode)
+            shapes = [entry["shape"] for entry in self.manifest["outputs"]]
+            if self.manifest.get("sizes"):
+                told = iter(np.fromfile(Path(folder) / "shapes", np.intp).tolist())
+                shapes = [[next(told) for _ in shape] for shape in shapes]
             return {
                 entry["name"]: np.fromfile(
                     Path(folder) / f"output{i}", DType.parse(entry["dtype"]).numpy
-                ).reshape(entry["shape"])
-                for i, entry in enumerate(self.manifest["outputs"])
+                ).reshape(shape)
+                for i, (entry, shape) in enumerate(zip(self.manifest["outputs"], shapes))
             }
 
 
@@ -342,10 +393,48 @@ def _check_input(entry: Mapping[str, Any], array: Array, arrays: list[Array]) ->
     dtype = DType.parse(entry["dtype"])
     if array.dtype != dtype.numpy:
         return [f'"{clip(entry["name"])}" is {array.dtype}, not {dtype.numpy}']
-    if list(array.shape) != list(entry["shape"]):
+    if not _fits(array.shape, entry["shape"]):
         return [f'"{clip(entry["name"])}" has shape {list(array.shape)}, not {entry["shape"]}']
     arrays.append(np.ascontiguousarray(array).reshape(array.shape))
     return []
+
+
+def _fits(shape: Sequence[int], declared: Sequence[int | str]) -> bool:
+    """Whether a shape has the declared rank and sizes, where these are numbers."""
+    return len(shape) == len(declared) and all(
+        isinstance(dim, str) or size == dim for size, dim in zip(shape, declared)
+    )
+
+
+def sizes_of(manifest: Mapping[str, Any], arrays: Sequence[Array]) -> Array:
+    """The members of the model's struct of sizes; those the run defines are 0.
+
+    Raises:
+        InputError: sizes contradict each other, are out of range, or cannot be told from shapes.
+    """
+    bound: dict[str, int] = {}
+    for entry, array in zip(manifest["inputs"], arrays):
+        for size, dim in zip(array.shape, entry["shape"]):
+            if isinstance(dim, str) and bound.setdefault(dim, size) != size:
+                raise InputError(
+                    f'input "{clip(entry["name"])}": dimension {clip(dim)} is {size} here '
+                    f"and {bound[dim]} elsewhere"
+                )
+    values = []
+    for entry in manifest["sizes"]:
+        name, size = entry["name"], bound.get(quote_symbol(entry["name"]), 0)
+        if not entry["input"]:
+            values.append(0)
+            continue
+        if quote_symbol(name) not in bound:
+            raise InputError(f'no input tells the size of dimension "{clip(name)}"')
+        if not entry["low"] <= size <= entry["high"]:
+            raise InputError(
+                f'dimension "{clip(name)}" is {size}, '
+                f"declared as {entry['low']}..{entry['high']}"
+            )
+        values.append(size)
+    return np.array(values, np.intp)
 
 
 def _describe(entry: Mapping[str, Any]) -> str:
@@ -403,79 +492,3 @@ def build(
             return CRunner(library, manifest, weights)
     except Error as error:
         raise error.located(f"building {name} for {target.name}") from None
-
-
-def driver_text(manifest: Mapping[str, Any]) -> str:
-    """C text of a program that runs the model once on files.
-
-    Its arguments are one file per input, the weights where they are loaded at run time, and one
-    file per output.
-    """
-    name, macro = manifest["name"], manifest["name"].upper()
-    load = manifest["options"]["weights"] == "load" and manifest["weights_bytes"] > 0
-    sizes = {
-        kind: ", ".join(f"{macro}_{kind}_{i}_BYTES" for i in range(len(manifest[f"{key}s"])))
-        for kind, key in (("INPUT", "input"), ("OUTPUT", "output"))
-    }
-    counts = {kind: f"{macro}_{kind}_COUNT" for kind in sizes}
-    loading = (
-        f"""
-    unsigned char *weights = memory({macro}_WEIGHTS_BYTES, {macro}_WEIGHTS_ALIGNMENT);
-    transfer(argv[next++], "rb", weights, {macro}_WEIGHTS_BYTES);
-    if ({name}_load_weights(weights, {macro}_WEIGHTS_BYTES) != {macro}_OK) {{
-        return {macro}_ERROR_WEIGHTS;
-    }}"""
-        if load
-        else ""
-    )
-    return f"""#include <stdio.h>
-#include <stdlib.h>
-#include "{name}.h"
-
-/* Aligned memory for the time of the program. */
-static void *memory(size_t bytes, size_t alignment)
-{{
-    unsigned char *block = malloc(bytes + alignment);
-    if (block == NULL) {{
-        exit(100);
-    }}
-    return block + (alignment - (size_t)block % alignment) % alignment;
-}}
-
-static void transfer(const char *path, const char *mode, void *data, size_t bytes)
-{{
-    FILE *file = fopen(path, mode);
-    size_t done;
-    if (file == NULL) {{
-        exit(101);
-    }}
-    done = mode[0] == 'r' ? fread(data, 1, bytes, file) : fwrite(data, 1, bytes, file);
-    fclose(file);
-    if (done != bytes) {{
-        exit(102);
-    }}
-}}
-
-int main(int argc, char **argv)
-{{
-    static const size_t input_bytes[{counts["INPUT"]} + 1] = {{{sizes["INPUT"] or "0"}}};
-    static const size_t output_bytes[{counts["OUTPUT"]} + 1] = {{{sizes["OUTPUT"] or "0"}}};
-    const void *inputs[{counts["INPUT"]} + 1];
-    void *outputs[{counts["OUTPUT"]} + 1];
-    int next = 1, status, i;
-    (void)argc;
-    for (i = 0; i < {counts["INPUT"]}; i++) {{
-        void *data = malloc(input_bytes[i] + (input_bytes[i] == 0));
-        transfer(argv[next++], "rb", data, input_bytes[i]);
-        inputs[i] = data;
-    }}{loading}
-    for (i = 0; i < {counts["OUTPUT"]}; i++) {{
-        outputs[i] = malloc(output_bytes[i] + (output_bytes[i] == 0));
-    }}
-    status = {name}_run(inputs, outputs, memory({macro}_ARENA_BYTES, {macro}_ARENA_ALIGNMENT));
-    for (i = 0; i < {counts["OUTPUT"]}; i++) {{
-        transfer(argv[next++], "wb", outputs[i], output_bytes[i]);
-    }}
-    return status;
-}}
-"""

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from burnish.ir import Block, Constant, Function, Op, Trait, Value
+from burnish.ir import Block, Constant, Dim, Function, Op, Trait, Value
 from burnish.ir.errors import InternalError
 
 from .arena import Lifetime, lower_bound, place
 from .select import Choice, Selection
+from .sizes import STATIC, Sizes
 
 INPUT, OUTPUT, WEIGHT, ARENA = "input", "output", "weight", "arena"
 
@@ -23,12 +24,15 @@ INPUT, OUTPUT, WEIGHT, ARENA = "input", "output", "weight", "arena"
 class Storage:
     """A piece of memory that holds one value after another.
 
-    ``kind`` says where; ``index`` which input or output; ``first`` and ``last`` the steps
-    between which it holds data; ``offset`` its place in the arena once planned.
+    ``kind`` says where; ``bytes`` how much is set aside, and ``length`` how many of these hold
+    the value (less where sizes are known at run time only); ``index`` which input or output;
+    ``first`` and ``last`` the steps between which it holds data; ``offset`` its place in the
+    arena once planned.
     """
 
     kind: str
     bytes: int
+    length: Dim
     name: str
     index: int = 0
     constant: Constant | None = None
@@ -108,7 +112,7 @@ class LoopStep:
 
     ``iteration`` and ``condition`` are the memory of the body's first two arguments; ``start``
     the initial condition (None: true); ``scans`` pairs a value of the body with the result that
-    collects it.  ``iterations`` is how often the loop must run when there are scans, else -1.
+    collects it.  ``iterations`` is how often the loop must run when there are scans.
     """
 
     op: Op
@@ -120,7 +124,7 @@ class LoopStep:
     body: tuple[Step, ...]
     scans: tuple[tuple[Storage, Storage], ...]
     after: tuple[Step, ...]
-    iterations: int
+    iterations: Dim
 
     @property
     def reads(self) -> list[Storage]:
@@ -225,21 +229,25 @@ def _walk(steps: Sequence[Step]) -> Iterator[Step]:
         yield from _walk(step.inner)
 
 
-def plan(function: Function, selection: Selection, alignment: int) -> Plan:
-    """Place every value of ``function`` for the kernels of ``selection``."""
-    planner = _Planner({choice.op: choice for choice in selection.walk()})
+def plan(selection: Selection, alignment: int, sizes: Sizes = STATIC) -> Plan:
+    """Place every value of the function for the kernels of ``selection``.
+
+    Values whose size is known at run time only get room for the largest.
+    """
+    function = selection.function
+    planner = _Planner({choice.op: choice for choice in selection.walk()}, sizes)
     for i, arg in enumerate(function.args):
-        planner.storage[arg] = Storage(INPUT, _bytes(arg), arg.name or f"arg{i}", i)
+        planner.storage[arg] = planner.memory(INPUT, arg, arg.name or f"arg{i}", i)
     steps = planner.block(function.body)
     steps += planner.outputs(function)
     planner.share_in_place(steps)
     buffers = planner.buffers()
-    sizes = [Lifetime(_align(b.bytes, alignment), b.first, b.last) for b in buffers]
-    for buffer, offset in zip(buffers, place(sizes)):
+    lives = [Lifetime(_align(b.bytes, alignment), b.first, b.last) for b in buffers]
+    for buffer, offset in zip(buffers, place(lives)):
         buffer.offset = offset
-    height = max((b.offset + s.size for b, s in zip(buffers, sizes)), default=0)
+    height = max((b.offset + s.size for b, s in zip(buffers, lives)), default=0)
     buffers.sort(key=lambda b: (b.first, b.offset, b.last))
-    return Plan(tuple(steps), tuple(buffers), height, lower_bound(sizes), alignment)
+    return Plan(tuple(steps), tuple(buffers), height, lower_bound(lives), alignment)
 
 
 def verify_plan(plan: Plan) -> None:
@@ -260,12 +268,6 @@ def verify_plan(plan: Plan) -> None:
         if buffer.offset % plan.alignment or buffer.offset + buffer.bytes > plan.arena_bytes:
             raise InternalError(f"buffer {buffer.name} is misplaced")
         active.append(buffer)
-
-
-def _bytes(value: Value) -> int:
-    size = value.type.bytes
-    assert isinstance(size, int)
-    return size
 
 
 def _padded(op: Op) -> list[Value | None]:
@@ -289,12 +291,20 @@ def _merge(one: Storage, into: Storage) -> None:
 
 
 class _Planner:
-    def __init__(self, choices: dict[Op, Choice]) -> None:
+    def __init__(self, choices: dict[Op, Choice], sizes: Sizes) -> None:
         self.choices = choices
+        self.sizes = sizes
         self.storage: dict[Value, Storage] = {}
         self.arena: list[Storage] = []
         self.step = 0
         self.unnamed = 0
+
+    def memory(self, kind: str, value: Value, name: str, index: int = 0) -> Storage:
+        """Memory for ``value``."""
+        room = self.sizes.most_elements(value.type.shape) * value.type.dtype.bytes
+        return Storage(
+            kind, room, value.type.bytes, name, index, first=self.step, last=self.step
+        )
 
     def of(self, value: Value) -> Storage:
         return self.storage[value].root
@@ -304,7 +314,7 @@ class _Planner:
         if name is None:
             name = f"#{self.unnamed}"
             self.unnamed += 1
-        storage = Storage(ARENA, _bytes(value), name, first=self.step, last=self.step)
+        storage = self.memory(ARENA, value, name)
         self.storage[value] = storage
         self.arena.append(storage)
         return storage
@@ -321,11 +331,13 @@ class _Planner:
                 break
             if (constant := op.results[0].constant if op.results else None) is not None:
                 value = op.results[0]
-                self.storage[value] = Storage(
-                    WEIGHT, _bytes(value), value.name or "constant", constant=constant
-                )
+                storage = self.memory(WEIGHT, value, value.name or "constant")
+                storage.constant = constant
+                self.storage[value] = storage
             elif Trait.VIEW in op.opdef.traits:
                 self.storage[op.results[0]] = self.of(op.inputs[0])
+                if Trait.CHECK in op.opdef.traits:
+                    steps += self.call(op)
             elif op.name == "control.if":
                 steps.append(self.branch(op))
             elif op.name == "control.loop":
@@ -338,11 +350,14 @@ class _Planner:
         choice = self.choices[op]
         assert choice.kernel is not None
         operands = tuple(None if v is None else self.use(v) for v in op.operands)
-        results = tuple(self.new(v) for v in op.results)
+        results = tuple(
+            self.use(v) if Trait.VIEW in op.opdef.traits else self.new(v) for v in op.results
+        )
         scratch = None
         if choice.kernel.scratch:
             scratch = Storage(
                 ARENA,
+                choice.kernel.scratch,
                 choice.kernel.scratch,
                 f"scratch of step {self.step}",
                 first=self.step,
@@ -433,7 +448,12 @@ class _Planner:
                 continue
             # Another copy may overwrite it first (carried values that swap places).
             aside = Storage(
-                ARENA, source.bytes, f"parked {source.name}", first=self.step, last=self.step
+                ARENA,
+                source.bytes,
+                source.length,
+                f"parked {source.name}",
+                first=self.step,
+                last=self.step,
             )
             self.arena.append(aside)
             parked.append(CopyStep(self.step, source, aside))
@@ -454,7 +474,7 @@ class _Planner:
                 storage.kind, storage.index = OUTPUT, i
                 storage.last = max(storage.last, self.step)
                 continue
-            output = Storage(OUTPUT, _bytes(value), f"output {i}", i)
+            output = self.memory(OUTPUT, value, f"output {i}", i)
             storage.last = max(storage.last, self.step)
             copies.append(CopyStep(self.step, storage, output))
             self.step += 1

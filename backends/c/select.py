@@ -10,12 +10,12 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from burnish.ir import Block, Function, Op, Trait, Value
-from burnish.ir.dims import DimExpr, symbols_of
-from burnish.ir.errors import UnsupportedError
+from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 
 from .elements import is_supported, storage_type
 from .kernels.base import KernelBuilder, KernelFamily, Parameter, families_for
 from .kernels.unit import Unit
+from .sizes import STATIC, Sizes
 
 CONTROL_FLOW = frozenset({"control.if", "control.loop"})
 
@@ -50,8 +50,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Selection:
-    """The choice for each op of a function that computes something, in order."""
+    """The choice for each op of ``function`` that computes something, in order."""
 
+    function: Function
     choices: tuple[Choice, ...]
 
     def walk(self) -> Iterator[Choice]:
@@ -106,27 +107,30 @@ def describe(op: Op) -> str:
 
 
 def is_free(op: Op) -> bool:
-    """Whether an op needs no code: constants, views, terminators."""
-    return bool(op.opdef.traits & {Trait.CONSTANT, Trait.VIEW, Trait.TERMINATOR})
+    """Whether an op needs no code: constants, views that check nothing, terminators."""
+    traits = op.opdef.traits
+    return Trait.CHECK not in traits and bool(
+        traits & {Trait.CONSTANT, Trait.VIEW, Trait.TERMINATOR}
+    )
 
 
-def select(function: Function, prefix: str) -> Selection:
-    """Choose a kernel for each op of ``function``.
+def select(function: Function, prefix: str, sizes: Sizes = STATIC) -> Selection:
+    """Choose a kernel for each op of ``function``, whose dimensions are over ``sizes``.
 
     Raises:
         UnsupportedError: some ops cannot be compiled; it names all of them.
     """
-    selector = _Selector(prefix)
+    selector = _Selector(prefix, sizes)
     choices = selector.block(function.body)
     selector.raise_problems()
-    return Selection(choices)
+    return Selection(function, choices)
 
 
 class _Selector:
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, sizes: Sizes) -> None:
         self.prefix = prefix
+        self.sizes = sizes
         self.problems: dict[str, list[str]] = {}
-        self.unbound: dict[str, None] = {}
         self.known: dict[Hashable, tuple[Kernel, tuple[tuple[str, object], ...]]] = {}
         self.by_text: dict[Hashable, Kernel] = {}
 
@@ -144,8 +148,6 @@ class _Selector:
         return tuple(choices)
 
     def check_type(self, value: Value, what: str) -> None:
-        symbols = [s for d in value.type.shape if isinstance(d, DimExpr) for s in symbols_of(d)]
-        self.unbound.update(dict.fromkeys(sorted(symbols)))
         if value.type.layout is not None:
             self.report(f"{what} in {value.type.layout}", value.op)
         if not is_supported(value.type.dtype):
@@ -156,13 +158,6 @@ class _Selector:
         self.problems.setdefault(what, []).append(where)
 
     def raise_problems(self) -> None:
-        if self.unbound:
-            names = ", ".join(f'"{name}"' for name in self.unbound)
-            flags = " ".join(f"--dim {name}=1" for name in self.unbound)
-            raise UnsupportedError(
-                f"the C backend needs sizes known at compile time, but {names} are not bound",
-                help=f"bind them: {flags}, or compile(..., dims={{...}})",
-            )
         if self.problems:
             lines = []
             for what, places in self.problems.items():
@@ -176,16 +171,25 @@ class _Selector:
             return Choice(op, None, regions=tuple(map(self.block, op.regions)))
         key = signature(op)
         if key not in self.known:
-            if any(isinstance(d, DimExpr) for v in (*op.inputs, *op.results) for d in v.type.shape):
-                return None  # reported by name: check_type has seen the dimensions
-            unit = Unit.of(op)
-            family = self.family_for(unit)
-            if family is None:
+            unit = Unit.of(op, self.sizes.ranges)
+            try:
+                family = self.family_for(unit)
+                if family is None:
+                    return None
+                details = tuple(family.parameters(unit).items())
+                self.known[key] = (self.share(self.write(family, unit)), details)
+            except TypeInferenceError:  # the family must know a size that is not static
+                self.report(f"{unit.main.name} of {self.open_sizes(op)}", op)
                 return None
-            details = tuple(family.parameters(unit).items())
-            self.known[key] = (self.share(self.write(family, unit)), details)
         kernel, details = self.known[key]
         return Choice(op, kernel, details)
+
+    def open_sizes(self, op: Op) -> str:
+        """The dynamic dimensions of an op's types, by their names in the model."""
+        shapes = [value.type.shape for value in (*op.inputs, *op.results)]
+        needed = {name for shape in shapes for dim in shape for name in self.sizes.needs(dim)}
+        names = [clip(m.symbol) for m in self.sizes.members if m.name in needed]
+        return "dynamic sizes (" + ", ".join(f'"{name}"' for name in names) + ")"
 
     def family_for(self, unit: Unit) -> KernelFamily | None:
         reason = ""
@@ -201,7 +205,7 @@ class _Selector:
 
     def write(self, family: KernelFamily, unit: Unit) -> Kernel:
         k = KernelBuilder(unit, self.prefix)
-        if any(value.type.elements != 0 for value in unit.results):
+        if family.checks_data or any(value.type.elements != 0 for value in unit.results):
             family.emit(k)
         parameters = tuple(k.parameters)
         return Kernel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -110,8 +111,16 @@ def _first_line(doc: str) -> str:
 @click.command("ops", short_help="List the ops of the IR, or explain one.")
 @click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="Print the reference of all ops (docs/ops.md).")
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Run ONNX's own test suite (some minutes), and say how every ONNX operator fares.",
+)
+@click.option("-o", "--out", metavar="FILE", help="Write the page of --coverage there.")
 @json_option
-def ops_command(name: str | None, markdown: bool, as_json: bool) -> None:
+def ops_command(
+    name: str | None, markdown: bool, coverage: bool, out: str | None, as_json: bool
+) -> None:
     """List the ops of the graph IR, or explain the op NAME.
 
     Example: burnish ops nn.conv
@@ -126,6 +135,11 @@ def ops_command(name: str | None, markdown: bool, as_json: bool) -> None:
 
     from burnish.ir import lookup, registry
 
+    if coverage:
+        _coverage(out)
+        return
+    if out is not None:
+        raise click.UsageError("--out goes with --coverage")
     chosen = [lookup(name)] if name is not None else [d for _, d in sorted(registry().items())]
     if as_json:
         print_json([op_data(definition) for definition in chosen])
@@ -138,6 +152,22 @@ def ops_command(name: str | None, markdown: bool, as_json: bool) -> None:
         for definition in chosen:
             table.add_row(Text(definition.name), Text(_first_line(definition.doc)))
         show(table)
+
+
+def _coverage(out: str | None) -> None:
+    """Print the page of operators, or write it."""
+    from burnish.ir.errors import UsageError, clip
+
+    from ..coverage import coverage_page, measure
+
+    page = coverage_page(measure())
+    if out is None:
+        click.echo(page, nl=False)
+        return
+    try:
+        Path(out).write_text(page, "utf-8")
+    except OSError as error:
+        raise UsageError(f"the file cannot be written: {error.strerror}", at=clip(out)) from None
 
 
 def op_data(definition: OpDef) -> dict[str, Any]:

@@ -88,7 +88,11 @@ def build_report(
     selection, plan = artifact.stages.get("select"), artifact.stages.get("plan")
     kernels: dict[Op, str] = {}
     if isinstance(selection, Selection):
-        kernels = {c.op: c.kernel.family for c in selection.walk() if c.kernel is not None}
+        # Of a module with dynamic dimensions the backend compiles a copy, op by op.
+        originals = dict(zip(selection.function.walk(), module.main.walk()))
+        kernels = {
+            originals[c.op]: c.kernel.family for c in selection.walk() if c.kernel is not None
+        }
     inputs, outputs = ports(module)
     return Report(
         model=module.name,

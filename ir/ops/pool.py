@@ -66,6 +66,38 @@ class MaxPool(_Pool):
 
 
 @register
+class ArgMaxPool(_Pool):
+    """Where the largest element of each window of x [N, C, ...] lies.  ONNX MaxPool, second
+    result, but counted within the volume of one channel, in row-major order.
+
+    Of equal elements the first wins, and the first NaN beats everything.  A window wholly
+    outside gives -1.
+    """
+
+    name = "nn.arg_max_pool"
+    x = operand("input [N, C, spatial...], at least one spatial axis", dtypes=NUMERIC)
+
+    def infer(self, a: Attributes, x: TensorType) -> TensorType:
+        check_windows(a, x, _LISTS)
+        return TensorType((*x.shape[:2], *_counts(a, x.shape[2:])), DType.I64)
+
+    def evaluate(self, a: Attributes, x: Array) -> Array:
+        sizes = x.shape[2:]
+        counts = static(_counts(a, sizes))
+        places = np.arange(math.prod(sizes), dtype=np.int64).reshape(1, 1, *sizes)
+        padded = pad_spatial(widen(x), a.pads, a.overhang, 0)
+        numbered = pad_spatial(places, a.pads, a.overhang, -1)
+        best = np.zeros((*x.shape[:2], *counts), padded.dtype)
+        y = np.full(best.shape, -1, np.int64)
+        rules = (a.kernel, a.strides, a.dilations, counts)
+        for (_, seen), (_, place) in zip(taps(padded, *rules), taps(numbered, *rules)):
+            better = (seen > best) | (np.isnan(seen) & ~np.isnan(best))
+            better = (place >= 0) & (better | (y < 0))
+            best, y = np.where(better, seen, best), np.where(better, place, y)
+        return y
+
+
+@register
 class AveragePool(_Pool):
     """The mean of each window of x [N, C, ...].  ONNX AveragePool.
 

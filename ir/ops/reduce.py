@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -120,18 +121,14 @@ class ArgReduce(OpDef):
         return Cost(flops=x.elements, **traffic(operands, results))
 
 
-@register
-class CumulativeSum(OpDef):
-    """Running sum along an axis.  ONNX CumSum.
-
-    Integers wrap; narrow floats add in f32 and are rounded once.
-    """
-
-    name = "tensor.cumulative_sum"
+class _Cumulative(OpDef):
     x = operand("the data", dtypes=NUMERIC)
-    axis = attribute(INT, "axis to sum along, 0 <= axis < rank")
-    exclusive = attribute(BOOL, "leave the element itself out of its sum", False)
+    axis = attribute(INT, "axis to run along, 0 <= axis < rank")
+    exclusive = attribute(BOOL, "leave the element itself out", False)
     reverse = attribute(BOOL, "start from the end", False)
+    combine: ClassVar[np.ufunc]
+    neutral: ClassVar[int]
+    """What nothing combines to."""
 
     def infer(self, a: Attributes, x: TensorType) -> TensorType:
         require_axis(a.axis, x.rank)
@@ -142,13 +139,37 @@ class CumulativeSum(OpDef):
         if a.reverse:
             wide = wide[..., ::-1]
         with np.errstate(all="ignore"):
-            total = np.cumsum(wide, axis=-1, dtype=wide.dtype)
+            total = self.combine.accumulate(wide, axis=-1, dtype=wide.dtype)
         if a.exclusive and total.shape[-1]:
-            zero = np.zeros_like(total[..., :1])
-            total = np.concatenate([zero, total[..., :-1]], axis=-1)
+            first = np.full_like(total[..., :1], self.neutral)
+            total = np.concatenate([first, total[..., :-1]], axis=-1)
         if a.reverse:
             total = total[..., ::-1]
         return narrow(np.moveaxis(total, -1, a.axis), x.dtype)
+
+
+@register
+class CumulativeSum(_Cumulative):
+    """Running sum along an axis.  ONNX CumSum.
+
+    Integers wrap; narrow floats add in f32 and are rounded once.
+    """
+
+    name = "tensor.cumulative_sum"
+    combine = np.add
+    neutral = 0
+
+
+@register
+class CumulativeProduct(_Cumulative):
+    """Running product along an axis.  ONNX CumProd.
+
+    Integers wrap; narrow floats multiply in f32 and are rounded once.
+    """
+
+    name = "tensor.cumulative_product"
+    combine = np.multiply
+    neutral = 1
 
 
 @register

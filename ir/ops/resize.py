@@ -168,10 +168,10 @@ def _coordinates(a: Attributes, axis: int, old: int) -> Array:
     source: Array = (position + f(0.5)) / scale - f(0.5)
     if a.coordinates == "asymmetric":
         source = position / scale
-    elif a.coordinates == "align_corners":
-        source = position * f(old - 1) / f(max(new - 1, 1))
-    elif a.coordinates == "pytorch_half_pixel" and new == 1:
+    elif a.coordinates in ("align_corners", "pytorch_half_pixel") and new == 1:
         source = np.zeros_like(position)
+    elif a.coordinates == "align_corners":
+        source = position * f(old - 1) / (_exact_size(scale, old, new) - f(1))
     elif a.coordinates == "half_pixel_symmetric":
         center = f(old / 2)
         offset = center * (f(1) - f(new) / (scale * f(old)))
@@ -183,6 +183,15 @@ def _coordinates(a: Attributes, axis: int, old: int) -> Array:
         else:
             source = start * f(old - 1) + position * (end - start) * f(old - 1) / f(new - 1)
     return source
+
+
+def _exact_size(scale: np.float32, old: int, new: int) -> np.float32:
+    """The size of the result before it was rounded down: a fraction where the scale gives one.
+
+    ONNX's own tests align corners by it; where the scale came from sizes it is ``new`` exactly.
+    """
+    exact = scale == np.float32(new / old)
+    return np.float32(new) if exact else np.float32(scale * np.float32(old))
 
 
 def _rounded(source: Array, rounding: str) -> Array:

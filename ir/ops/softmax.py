@@ -35,15 +35,17 @@ def _shifted(x: Array, axis: int) -> Array:
 class Softmax(_Softmax):
     """e^x / Σ e^x along one axis, after subtracting the maximum.  ONNX Softmax.
 
-    A row that holds NaN or +inf, or -inf only, is NaN.
+    A row that holds NaN or +inf, or -inf only, is NaN.  The powers and their sum are rounded to
+    the element type, as they are in the function that defines the operator.
     """
 
     name = "nn.softmax"
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
         with np.errstate(all="ignore"):
-            power = np.exp(_shifted(widen(x), a.axis))
-            return narrow(power / power.sum(axis=a.axis, keepdims=True), x.dtype)
+            power = widen(narrow(np.exp(_shifted(widen(x), a.axis)), x.dtype))
+            total = widen(narrow(power.sum(axis=a.axis, keepdims=True), x.dtype))
+            return narrow(power / total, x.dtype)
 
 
 @register

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Function, InternalError, Op, Rewriter, Value
+from burnish.ir import Function, InternalError, Op, Rewriter, Value, is_unused
 from burnish.ir.errors import Error, PassError, TypeInferenceError
 
 from ..base import PassContext
@@ -74,7 +74,7 @@ class _Driver:
     def _visit(self, op: Op) -> None:
         if op.is_terminator:
             return
-        if not any(result.use_count for result in op.results):
+        if is_unused(op):
             self._rewriter.erase(op)
             return
         for pattern in self._patterns.starting_at(op.opdef):

@@ -135,7 +135,7 @@ def test_loop(make_model: MakeModel, agree: Agree, options: Any) -> None:
 
 
 def test_a_loop_with_scans_and_a_condition_is_refused(make_model: MakeModel) -> None:
-    with pytest.raises(UnsupportedError, match="number of iterations varies"):
+    with pytest.raises(UnsupportedError, match="number of iterations depends on run-time data"):
         import_onnx(loop_model(make_model, scan=True, again="Less"))
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-import pytest
 from onnx import helper
 
-from burnish.frontend.onnx import import_onnx, load
+from burnish.frontend.onnx import import_onnx
 from burnish.ir import Location, interpret
 
 MakeModel = Callable[..., onnx.ModelProto]
@@ -102,24 +101,3 @@ def test_importing_twice_the_nodes_is_twice_the_work(make_model: MakeModel, work
     small, large = (chain(make_model, count) for count in (2_000, 4_000))
     import_onnx(small)
     assert work(lambda: import_onnx(large)) < 2.1 * work(lambda: import_onnx(small))
-
-
-def test_older_operators_align_operands_by_attribute(
-    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The converters know the forms before version 7, which the loader does not let through."""
-    monkeypatch.setattr(load, "OLDEST_OPSET", 1)
-    x, c = np.arange(-6, 6, dtype=F32).reshape(2, 2, 3), np.array([3, -1], F32)
-    model = make_model(
-        [
-            node("Add", ["x", "c"], ["s"], broadcast=1, axis=0),
-            node("PRelu", ["s", "c"], ["y"]),
-        ],
-        {"x": (F32, x.shape), "c": (F32, c.shape)},
-        {"y": F32},
-        opset=6,
-    )
-    total = x + c.reshape(2, 1, 1)
-    expected = np.where(total < 0, total * c.reshape(2, 1), total)
-    actual = interpret(import_onnx(model), {"x": x, "c": c})["y"]
-    np.testing.assert_array_equal(actual, expected)

@@ -31,6 +31,8 @@ class Graph:
         self.operands = ["" if x is None else f"x{i}" for i, x in enumerate(case.operands)]
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.opset = OPSET
+        self.by_reference = False  # set where onnxruntime does not do what ONNX says
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Add a node and name its first result (``name``, then ``name_1`` ...)."""
@@ -59,7 +61,7 @@ class Graph:
             for name, t in zip(results, self.case.result_types())
         ]
         graph = helper.make_graph(self.nodes, "case", inputs, outputs, self.initializers)
-        opsets = [helper.make_opsetid("", OPSET)]
+        opsets = [helper.make_opsetid("", self.opset)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -146,15 +148,35 @@ def _arg_reduce(g: Graph) -> list[str]:
     return [g.node(op, "x0", axis=g.a.axis, keepdims=keep, select_last_index=last)]
 
 
-def _cumulative_sum(g: Graph) -> list[str]:
-    flags = {name: int(g.a[name]) for name in ("exclusive", "reverse")}
-    return [g.node("CumSum", "x0", g.constant(g.a.axis), **flags)]
+def _cumulative(op: str, opset: int = OPSET) -> Export:
+    def export(g: Graph) -> list[str]:
+        g.opset = opset
+        flags = {name: int(g.a[name]) for name in ("exclusive", "reverse")}
+        return [g.node(op, "x0", g.constant(g.a.axis), **flags)]
+
+    return export
+
+
+def _bitcast(g: Graph) -> list[str]:
+    g.opset = 26
+    return [g.node("BitCast", "x0", to=helper.np_dtype_to_tensor_dtype(g.a.to.numpy))]
 
 
 def _top_k(g: Graph) -> list[str]:
     flags = {name: int(g.a[name]) for name in ("largest", "sorted")}
     first = g.node("TopK", "x0", g.constant([g.a.k]), outputs=2, axis=g.a.axis, **flags)
     return [first, f"{first}_1"]
+
+
+def _unique(g: Graph) -> list[str]:
+    first = g.node("Unique", "x0", outputs=4, axis=g.a.axis, sorted=int(g.a.sorted))
+    return [first, *(f"{first}_{i}" for i in (1, 2, 3))]
+
+
+def _non_max_suppression(g: Graph) -> list[str]:
+    limit, iou, *low = (g.node("Reshape", name, g.constant([1])) for name in g.operands[2:])
+    operands = (*g.operands[:2], limit, iou, *low)
+    return [g.node("NonMaxSuppression", *operands, center_point_box=int(g.a.centered))]
 
 
 def _dimension(g: Graph) -> list[str]:
@@ -199,6 +221,31 @@ def _pool(op: str) -> Export:
     return export
 
 
+def _arg_max_pool(g: Graph) -> list[str]:
+    """ONNX counts over all channels: what is left within one of them."""
+    (values,) = _pool("MaxPool")(g)
+    g.nodes[-1].output.append(f"{values}_1")
+    volume = g.constant(np.prod(g.case.operands[0].shape[2:]))
+    return [g.node("Mod", f"{values}_1", volume)]
+
+
+def _region_align(g: Graph) -> list[str]:
+    attributes = {
+        "mode": "avg" if g.a.mode == "mean" else "max",
+        "output_height": g.a.bins[0],
+        "output_width": g.a.bins[1],
+        "sampling_ratio": g.a.samples,
+        "spatial_scale": g.a.scale,
+        "coordinate_transformation_mode": "half_pixel" if g.a.half_pixel else "output_half_pixel",
+    }
+    return [g.node("RoiAlign", *g.operands, **attributes)]
+
+
+def _region_max_pool(g: Graph) -> list[str]:
+    g.opset = 21  # the last for which onnxruntime has a kernel; onnx.reference has none
+    return [g.node("MaxRoiPool", *g.operands, pooled_shape=g.a.bins, spatial_scale=g.a.scale)]
+
+
 def _group_norm(g: Graph) -> list[str]:
     return [g.node("GroupNormalization", *g.operands, num_groups=g.a.groups, epsilon=g.a.epsilon)]
 
@@ -222,6 +269,22 @@ def _resize(g: Graph) -> list[str]:
         attributes["cubic_coeff_a"] = a.cubic_coefficient
         attributes["exclude_outside"] = int(a.exclude_outside)
     return [g.node("Resize", "x0", roi, "", g.constant(a.shape), **attributes)]
+
+
+def _sample(g: Graph) -> list[str]:
+    """GridSample, whose grid counts from -1 to 1 and lists the last axis first."""
+    sizes = np.array(g.case.operands[0].shape[2:], np.float32)
+    two, one = g.constant(2, np.float32), g.constant(1, np.float32)
+    grid = g.node("Mul", g.node("Cast", "x1", to=onnx.TensorProto.FLOAT), two)
+    if not g.a.align_corners:
+        grid = g.node("Add", grid, one)
+    span = sizes - 1 if g.a.align_corners else sizes
+    grid = g.node("Sub", g.node("Div", grid, g.constant(span, np.float32)), one)
+    grid = g.node("Gather", grid, g.constant(np.arange(len(sizes))[::-1]), axis=-1)
+    attributes = {"mode": g.a.mode, "padding_mode": g.a.padding}
+    # onnxruntime, as PyTorch, moves single elements inside, not positions.
+    g.by_reference = g.a.mode == "cubic" and g.a.padding != "zeros"
+    return [g.node("GridSample", "x0", grid, align_corners=int(g.a.align_corners), **attributes)]
 
 
 def _recurrent(op: str) -> Export:
@@ -290,6 +353,17 @@ _MATH = {
     "bit_not": "BitwiseNot", "select": "Where", "prelu": "PRelu",
 }  # fmt: skip
 
+def _frames(g: Graph) -> list[str]:
+    (_, count, length, *_), step = g.case.result_types()[0].shape, g.a.step
+    positions = np.arange(count)[:, None] * step + np.arange(length)
+    return [g.node("Gather", *g.operands, g.constant(positions), axis=1)]
+
+
+def _fourier(g: Graph) -> list[str]:
+    flags = {"inverse": int(g.a.inverse), "onesided": int(g.a.onesided)}
+    return [g.node("DFT", *g.operands, g.constant(g.a.length), g.constant(-2), **flags)]
+
+
 EXPORTS: dict[str, Export] = {
     **{f"math.{name}": _simple(op) for name, op in _MATH.items()},
     "math.not_equal": _composed("Equal", "Not"),
@@ -327,13 +401,22 @@ EXPORTS: dict[str, Export] = {
     "tensor.scatter_nd": _simple("ScatterND", "reduction"),
     "tensor.reduce": _reduce,
     "tensor.arg_reduce": _arg_reduce,
-    "tensor.cumulative_sum": _cumulative_sum,
+    "tensor.cumulative_sum": _cumulative("CumSum"),
+    "tensor.cumulative_product": _cumulative("CumProd", opset=26),
+    "tensor.bitcast": _bitcast,
     "tensor.top_k": _top_k,
     "tensor.dimension": _dimension,
+    "tensor.non_zero": _simple("NonZero"),
+    "tensor.unique": _unique,
+    "nn.non_max_suppression": _non_max_suppression,
     "nn.conv": _convolve("Conv"),
     "nn.conv_transpose": _convolve("ConvTranspose"),
     "nn.matmul": _matmul,
     "nn.max_pool": _pool("MaxPool"),
+    "nn.region_align": _region_align,
+    "nn.region_max_pool": _region_max_pool,
+    "nn.determinant": _simple("Det"),
+    "nn.arg_max_pool": _arg_max_pool,
     "nn.average_pool": _pool("AveragePool"),
     "nn.softmax": _simple("Softmax", "axis"),
     "nn.log_softmax": _simple("LogSoftmax", "axis"),
@@ -343,9 +426,12 @@ EXPORTS: dict[str, Export] = {
     "nn.group_norm": _group_norm,
     "nn.lrn": _simple("LRN", "size", "alpha", "beta", "bias"),
     "nn.resize": _resize,
+    "nn.sample": _sample,
     "nn.rnn": _recurrent("RNN"),
     "nn.gru": _recurrent("GRU"),
     "nn.lstm": _recurrent("LSTM"),
+    "signal.frames": _frames,
+    "signal.dft": _fourier,
     "quant.quantize": _quantize,
     "quant.dequantize": _dequantize,
 }
@@ -371,7 +457,8 @@ def run(case: OpCase) -> list[ir.Array]:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     types = [t for t in (*case.types, *case.result_types()) if t is not None]
-    if not any(t.dtype is ir.DType.BF16 for t in types):  # which its Python interface lacks
+    has_bf16 = any(t.dtype is ir.DType.BF16 for t in types)  # which its Python interface lacks
+    if not (has_bf16 or graph.by_reference):
         try:
             session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, ["CPUExecutionProvider"]

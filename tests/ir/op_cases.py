@@ -2,7 +2,7 @@
 
 A case is an op with attributes and operand arrays; what it means is ``case.expected()``, by the
 op's definition, and ``case.module()`` is a module that holds nothing but the op.  The tables are
-in op_cases_math.py, op_cases_tensor.py and op_cases_nn.py; :data:`CASES` is all of them.
+in op_cases_*.py; :func:`cases` is all of them.
 """
 
 from __future__ import annotations
@@ -140,11 +140,24 @@ def indices(shape: Sequence[int], extent: int, dtype: str = "i64", salt: str = "
 
 def cases() -> list[OpCase]:
     """All cases, unique by id."""
+    import op_cases_counted
     import op_cases_math
+    import op_cases_ml
     import op_cases_nn
+    import op_cases_signal
     import op_cases_tensor
+    import op_cases_vision
 
-    table = [*op_cases_math.CASES, *op_cases_tensor.CASES, *op_cases_nn.CASES]
+    tables = (
+        op_cases_counted,
+        op_cases_math,
+        op_cases_tensor,
+        op_cases_nn,
+        op_cases_ml,
+        op_cases_signal,
+        op_cases_vision,
+    )
+    table = [case for module in tables for case in module.CASES]
     names = [case.id for case in table]
     assert len(set(names)) == len(names), sorted({n for n in names if names.count(n) > 1})
     return table

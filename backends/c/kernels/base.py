@@ -31,20 +31,27 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from burnish.ir import Attributes, Constant, DType, Op, TensorType, Value, scalar
-from burnish.ir.dims import Dim, product
+from burnish.ir.dims import Dim, product, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
 
 from .. import scalar as c_scalar
-from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, call, index
+from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, call, cast, index
 from ..elements import literal, storage_type, value_type
+from ..sizes import PREFIX
 from .unit import Unit
-
-ERROR_INDEX = 1
 
 MAX_TABLE = 1 << 22
 """A table of constants in C has at most this many entries: each is text for a compiler."""
+
+ERROR_INDEX = "ERROR_INDEX"
 """What a model's run function returns when an index is out of range."""
+
+ERROR_SHAPE = "ERROR_SHAPE"
+"""What it returns when data does not have the shape or the count that the model declares."""
+
+ERROR_SIZE = "ERROR_SIZE"
+"""What it returns when a size known at run time only lies outside its bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,11 @@ class Buffer:
             raise InternalError(f"{self.pointer}{list(self.shape)} indexed by {len(indices)} axes")
         aligned = indices[len(indices) - len(self.shape) :]
         total = index(0)
+        if not all(isinstance(size, int) for size in self.shape):
+            for position, size in zip(aligned, self.shape):
+                if size != 1:
+                    total = total * size + position
+            return total
         for position, size, stride in zip(aligned, self.shape, self.strides):
             if size != 1:
                 total = total + index(position) * stride
@@ -93,15 +105,18 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A pointer parameter of a kernel.
+    """A parameter of a kernel: a pointer, or a size known at run time only.
 
-    ``kind`` says what ``index`` counts: operands, results, or bytes into the scratch memory.
+    ``kind`` says what ``index`` counts: operands, results, or bytes into the scratch memory.  For
+    sizes that are handed over (``size``) or found by the kernel (``found``) it counts nothing,
+    and ``size`` is the size's name.
     """
 
     kind: str
     index: int
     name: str
     c_type: str
+    size: str = ""
 
 
 class KernelBuilder:
@@ -116,7 +131,8 @@ class KernelBuilder:
         self.prefix = prefix
         self.op: Op = unit.main
         self.attributes: Attributes = self.op.attributes
-        self.parameters: list[Parameter] = []
+        self._parameters: list[Parameter] = []
+        self._found: dict[str, Parameter] = {}
         self.helpers: dict[str, None] = {}
         self.can_fail = False
         self.scratch_bytes = 0
@@ -144,7 +160,7 @@ class KernelBuilder:
             name = self._writer.name(letter)
         else:
             name = self._writer.name(letter if count == 1 else f"{letter}{position}")
-        self.parameters.append(Parameter(kind, position, name, storage_type(value.type.dtype)))
+        self._parameters.append(Parameter(kind, position, name, storage_type(value.type.dtype)))
         return Buffer(name, value.type.shape, value.type.dtype)
 
     def _operand_buffer(self, value: Value) -> Buffer | None:
@@ -223,17 +239,58 @@ class KernelBuilder:
         """One statement, given without its semicolon."""
         self._writer.line(f"{text};")
 
-    def fail_when(self, condition: Expr, error: int = ERROR_INDEX) -> None:
+    def fail_when(self, condition: Expr, error: str = ERROR_INDEX) -> None:
         """Leave the kernel, and the model's run function, with an error code."""
         if condition.value == 0:
             return
         self.can_fail = True
         with self.when(condition):
-            self.statement(
-                f"return {self.prefix.upper()}_ERROR_INDEX"
-                if error == ERROR_INDEX
-                else f"return {error}"
-            )
+            self.statement(f"return {self.prefix.upper()}_{error}")
+
+    # Sizes known at run time only --------------------------------------------------------
+
+    def low(self, dim: Dim) -> int:
+        """The least value of a dimension."""
+        return self.unit.low(dim)
+
+    def high(self, dim: Dim) -> int:
+        """The greatest value of a dimension."""
+        return self.unit.high(dim)
+
+    def require(self, small: Dim, large: Dim) -> None:
+        """Fail with ``ERROR_SIZE`` unless ``small <= large``, if bounds do not prove it."""
+        difference = small - large
+        if self.high(difference) > 0:
+            self.fail_when(index(large) < small, ERROR_SIZE)
+
+    def size_value(self, dim: Dim, dtype: DType) -> Expr:
+        """A dimension as a value of ``dtype``."""
+        if isinstance(dim, int):
+            return self.literal(dim, dtype)
+        return cast(value_type(dtype), index(dim))
+
+    def define_size(self, size: Dim, value: Index) -> None:
+        """Give the size that this op defines its value: before anything is indexed by it.
+
+        Fails with ``ERROR_SIZE`` when the value lies outside the declared range.
+        """
+        (name,) = symbols_of(size)
+        found = self._writer.parameter(f"found_{name}")
+        self._found[name] = Parameter("found", 0, found, "ptrdiff_t", name)
+        self._writer.line(f"const ptrdiff_t {name} = {index(value)};")
+        self.fail_when(
+            (index(size) < self.low(size)) | (index(self.high(size)) < size), ERROR_SIZE
+        )
+        self.statement(f"*{found} = {name}")
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """All parameters, after everything is written: sizes that the text mentions come last."""
+        code = re.sub(r"/\*.*?\*/", "", self._writer.text, flags=re.DOTALL)
+        used = dict.fromkeys(re.findall(rf"\b{PREFIX}\w+", code))
+        names = [name for name in used if name in self.unit.ranges and name not in self._found]
+        sizes = [Parameter("size", 0, name, "const ptrdiff_t", name) for name in sorted(names)]
+        return [*self._parameters, *sizes, *self._found.values()]
 
     # Values ------------------------------------------------------------------------------
 
@@ -342,7 +399,7 @@ class KernelBuilder:
 
         Emits the check that makes the model fail with ``ERROR_INDEX`` when it is out of range.
         """
-        found = Expr(f"{self.helper('position')}({buffer.at(indices)}, {size})")
+        found = Expr(f"{self.helper('position')}({buffer.at(indices)}, {index(size)})")
         position = self._declare("const ptrdiff_t", name, found)
         self.fail_when(position < 0)
         return position
@@ -424,12 +481,10 @@ class KernelBuilder:
         apart.  Kernels have no arrays on the stack: their memory is in the plan, and GCC 12 to 14
         misalign vectors in stack arrays of leaf functions (GCC bug 109093).
         """
-        count = product(shape)
-        if not isinstance(count, int):
-            raise InternalError("scratch of symbolic size")
+        count = self.unit.most_elements(shape)
         offset = -(-self.scratch_bytes // 16) * 16
         pointer = self._writer.parameter(name)
-        self.parameters.append(Parameter("scratch", offset, pointer, storage_type(dtype)))
+        self._parameters.append(Parameter("scratch", offset, pointer, storage_type(dtype)))
         # Not nothing even for an empty tensor: the pointer must point somewhere.
         self.scratch_bytes = offset + max(count, 1) * dtype.bytes
         return Buffer(pointer, tuple(shape), dtype)
@@ -530,6 +585,8 @@ class KernelFamily(ABC):
     name: ClassVar[str]
     ops: ClassVar[tuple[str, ...]]
     fusable: ClassVar[bool] = False
+    checks_data: ClassVar[bool] = False
+    """Whether the kernel can fail even where its results are empty, so that it always runs."""
 
     def refusal(self, unit: Unit) -> str:
         """Why this family cannot compute ``unit``; empty when it can."""

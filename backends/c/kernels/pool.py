@@ -10,7 +10,7 @@ from typing import ClassVar
 from burnish.ir import DType
 from burnish.ir.ops.pool import average_divisors
 
-from ..code import Expr
+from ..code import Expr, cast
 from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
 from .unit import Unit
 from .windows import axis_names, window_axes
@@ -131,3 +131,34 @@ class AveragePool(_Pool):
             return value if count is None else k.value("x / n", work, x=value, n=count)
 
         return finish
+
+
+@register
+class ArgMaxPool(KernelFamily):
+    """Window by window: the best element so far and its place."""
+
+    name = "arg_max_pool"
+    ops = ("nn.arg_max_pool",)
+
+    def emit(self, k: KernelBuilder) -> None:
+        x = k.operand("x")
+        work = x.dtype.compute
+        batch, channels, *extents = k.op.inputs[0].type.static_shape
+        counts = k.op.results[0].type.static_shape[2:]
+        axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
+        better = "x > best or (is_nan(x) and not is_nan(best))" if work.is_float else "x > best"
+        windows = " ".join(axis_names("o", len(axes)))
+        with k.loops("n c", (batch, channels)) as (n, c), k.loops(windows, counts) as outer:
+            best = k.variable("best", work, 0)
+            place = k.index_variable("place", -1)
+            with ExitStack() as taps:
+                at = []
+                for axis, window, name in zip(axes, outer, axis_names("k", len(axes))):
+                    low, high = axis.taps(k, name, window)
+                    tap = taps.enter_context(k.loop(name, high, start=low))
+                    at.append(axis.element(window, tap))
+                value = k.let("v", work, k.load(x, [n, c, *at]))
+                with k.when((place < 0) | k.value(better, work, x=value, best=best)):
+                    k.assign(best, value)
+                    k.assign(place, Buffer("", tuple(extents), work).offset(at))
+            k.store([n, c, *outer], cast("int64_t", place))

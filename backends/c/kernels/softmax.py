@@ -40,11 +40,14 @@ class Softmax(KernelFamily):
                     k.write(line, [j], shifted)
                     k.assign(total, k.value("a + exp(x)", work, a=total, x=k.load(line, [j])))
                 else:
-                    power = k.let("power", work, k.value("exp(x)", work, x=shifted))
+                    exact = k.value("exp(x)", work, x=shifted)
+                    power = k.let("power", work, k.round(exact, x.dtype))
                     k.write(line, [j], power)
                     k.assign(total, k.value("a + x", work, a=total, x=power))
             if is_log:
                 total = k.let("log_total", work, k.value("log(x)", work, x=total))
+            elif x.dtype is not work:
+                total = k.let("sum", work, k.round(total, x.dtype))
             with k.loop("j", length) as j:
                 expression = "x - total" if is_log else "x / total"
                 result = k.value(expression, work, x=k.load(line, [j]), total=total)

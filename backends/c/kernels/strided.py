@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from burnish.ir.dims import Dim
-from burnish.ir.errors import InternalError
+from burnish.ir.errors import InternalError, TypeInferenceError
 
 from ..code import ADDITIVE, Expr, Index, conditional, index
 from ..elements import storage_type
@@ -96,11 +96,11 @@ def static(shape: Sequence[Dim]) -> tuple[int, ...]:
     """``shape`` as integers.
 
     Raises:
-        InternalError: a dimension is symbolic (selection refuses those before).
+        TypeInferenceError: a dimension is known at run time only (selection refuses the op).
     """
     for dim in shape:
         if not isinstance(dim, int):
-            raise InternalError(f"dimension {dim} reached C emission unbound")
+            raise TypeInferenceError(f"dimension {dim} is not static")
     return tuple(dim for dim in shape if isinstance(dim, int))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from burnish.ir import Constant, Op, TensorType, Trait, Value
+from burnish.ir import Constant, Dim, Op, TensorType, Trait, Value
+from burnish.ir.dims import Interval, bounds
+
+from ..sizes import most_elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Unit:
     ``op`` is the op in the function; ``anchor`` the op a family implements (None when all is
     elementwise); ``epilogue`` the elementwise ops, in order; ``operands`` the inner values that
     are read from memory, paired with the index of the operand of ``op``; ``literals`` the
-    constants of one element inside the group; ``results`` the inner values to be stored.
+    constants of one element inside the group; ``results`` the inner values to be stored;
+    ``ranges`` the bounds of sizes known at run time only.
     """
 
     op: Op
@@ -24,6 +28,19 @@ class Unit:
     operands: Mapping[Value, int]
     literals: Mapping[Value, Constant]
     results: tuple[Value, ...]
+    ranges: Mapping[str, Interval] = field(default_factory=dict)
+
+    def low(self, dim: Dim) -> int:
+        """The least value of a dimension."""
+        return bounds(dim, self.ranges)[0]
+
+    def high(self, dim: Dim) -> int:
+        """The greatest value of a dimension."""
+        return bounds(dim, self.ranges)[1]
+
+    def most_elements(self, shape: Iterable[Dim]) -> int:
+        """The most elements that a tensor of ``shape`` can have."""
+        return most_elements(shape, self.ranges)
 
     @property
     def is_fused(self) -> bool:
@@ -41,10 +58,13 @@ class Unit:
         return self.results[0].type
 
     @staticmethod
-    def of(op: Op) -> Unit:
+    def of(op: Op, ranges: Mapping[str, Interval] | None = None) -> Unit:
         """The unit that ``op`` is."""
-        if op.name == "core.group":
-            return _of_group(op)
+        unit = Unit._of_group(op) if op.name == "core.group" else Unit._of_single(op)
+        return replace(unit, ranges=ranges) if ranges else unit
+
+    @staticmethod
+    def _of_single(op: Op) -> Unit:
         operands: dict[Value, int] = {}
         for index, value in enumerate(op.operands):
             if value is not None:
@@ -54,21 +74,21 @@ class Unit:
             op, None if elementwise else op, (op,) if elementwise else (), operands, {}, op.results
         )
 
-
-def _of_group(op: Op) -> Unit:
-    (body,) = op.regions
-    anchor: Op | None = None
-    epilogue: list[Op] = []
-    literals: dict[Value, Constant] = {}
-    for inner in body:
-        if inner.is_terminator:
-            continue
-        constant = inner.results[0].constant
-        if constant is not None:
-            literals[inner.results[0]] = constant
-        elif Trait.ELEMENTWISE in inner.opdef.traits:
-            epilogue.append(inner)
-        else:
-            anchor = inner
-    operands = {arg: index for index, arg in enumerate(body.args)}
-    return Unit(op, anchor, tuple(epilogue), operands, literals, tuple(body.results))
+    @staticmethod
+    def _of_group(op: Op) -> Unit:
+        (body,) = op.regions
+        anchor: Op | None = None
+        epilogue: list[Op] = []
+        literals: dict[Value, Constant] = {}
+        for inner in body:
+            if inner.is_terminator:
+                continue
+            constant = inner.results[0].constant
+            if constant is not None:
+                literals[inner.results[0]] = constant
+            elif Trait.ELEMENTWISE in inner.opdef.traits:
+                epilogue.append(inner)
+            else:
+                anchor = inner
+        operands = {arg: index for index, arg in enumerate(body.args)}
+        return Unit(op, anchor, tuple(epilogue), operands, literals, tuple(body.results))

@@ -96,7 +96,7 @@ class _Binder:
         """Note the input's axes, and bind its symbols where the whole shape is given."""
         name, declared = value.name, value.type
         if declared.kind != "tensor":
-            raise UnsupportedError(f'input "{clip(name)}" is a {declared.kind}, not a tensor')
+            raise UnsupportedError(f'input "{clip(name)}" is of kind {declared.kind}, not a tensor')
         if declared.dtype is None:
             if declared.element:
                 raise UnsupportedError(

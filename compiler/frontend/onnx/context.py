@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -12,6 +12,7 @@ from burnish.ir.errors import ModelError, UnsupportedError, clip
 
 from .emitter import Emitter
 from .graph import AttributeValue, Graph, Node
+from .items import Item, KnownOptional, KnownSequence
 from .shapes import Content, Ranges
 from .tensors import ELEMENT_TYPES, Array, Tensor
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_TABLE = 1 << 24
 """Constants that the importer itself makes have at most this many elements."""
+
+Enter = Callable[[Emitter, Sequence[Value]], Sequence[Value]]
+"""Makes a body's inputs out of the arguments of the block that holds it."""
 
 RUNTIME = "its {what} depends on run-time data"
 
@@ -30,16 +34,16 @@ class NodeContext:
     Attributes:
         node: the node.
         version: of the operator set the node was written for.
-        operands: IR values of the inputs, None for those left out.
+        items: what the inputs stand for, None for those left out.
         emit: creates ops; they carry the node's location.
     """
 
     def __init__(
-        self, node: Node, operands: Sequence[Value | None], emit: Emitter, scope: GraphImporter
+        self, node: Node, items: Sequence[Item | None], emit: Emitter, scope: GraphImporter
     ) -> None:
         self.node = node
         self.version = node.version
-        self.operands = list(operands)
+        self.items = list(items)
         self.emit = emit
         self.op = emit.op
         self._scope = scope
@@ -48,7 +52,7 @@ class NodeContext:
 
     def has(self, index: int) -> bool:
         """Whether input ``index`` is given."""
-        return index < len(self.operands) and self.operands[index] is not None
+        return self.item(index) is not None
 
     def input(self, index: int) -> Value:
         """Input ``index``.
@@ -62,15 +66,26 @@ class NodeContext:
         return value
 
     def optional(self, index: int) -> Value | None:
-        """Input ``index``, or None where it is left out."""
-        return self.operands[index] if index < len(self.operands) else None
+        """Input ``index``, or None where it is left out.
+
+        Raises:
+            UnsupportedError: it is a sequence or an optional.
+        """
+        item = self.item(index)
+        if isinstance(item, (KnownSequence, KnownOptional)):
+            self.refuse(f"its input {index} is {item}, not a tensor")
+        return item
+
+    def item(self, index: int) -> Item | None:
+        """Input ``index``, whatever it is, or None where it is left out."""
+        return self.items[index] if index < len(self.items) else None
 
     @property
     def inputs(self) -> list[Value]:
         """All inputs of a node that needs every one."""
-        if not self.operands:
+        if not self.items:
             raise ModelError("it has no inputs")
-        return [self.input(index) for index in range(len(self.operands))]
+        return [self.input(index) for index in range(len(self.items))]
 
     def wants(self, output: int) -> bool:
         """Whether output ``output`` has a name and somebody reads it."""
@@ -196,6 +211,59 @@ class NodeContext:
         if content is None:
             self.refuse(RUNTIME.format(what=what))
         return content
+
+    def is_known(self, value: Value) -> bool:
+        """Whether the integers (or dimensions) in a tensor are known now."""
+        return self.emit.knowledge.content(value) is not None
+
+    def declared_shape(self, what: str, output: int = 0) -> tuple[Dim, ...]:
+        """The shape that the model declares for an output, where run-time data decides it.
+
+        A model may lie: what is relied on must be checked when the model runs, see
+        :meth:`require`.
+
+        Raises:
+            UnsupportedError: it declares none; the message says ``what`` decides it.
+        """
+        name = self.node.outputs[output] if output < len(self.node.outputs) else ""
+        shape = self._scope.declared_shape(name) if name else None
+        if shape is None:
+            reason = RUNTIME.format(what=what)
+            self.refuse(f"{reason}, and the model does not declare the shape of its output")
+        return shape
+
+    def found_size(self, places: Sequence[tuple[int, int]], most: Dim) -> Dim:
+        """How many elements the data gives: as declared, else a new symbol up to ``most``.
+
+        ``places`` are the (output, axis) whose size it is.
+        """
+        for output, axis in places:
+            name = self.node.outputs[output] if output < len(self.node.outputs) else ""
+            declared = self._scope.declared_shape_in_part(name) if name else None
+            size = declared[axis] if declared is not None and axis < len(declared) else None
+            if isinstance(size, int):
+                return size
+        return self._scope.define_size(self.node.name, self.ranges.bounds(most)[1])
+
+    def require(self, x: Value, actual: Value, expected: Sequence[Dim], what: str) -> Value:
+        """``x``, after a check at run time that ``actual`` holds the integers ``expected``.
+
+        What is known already is checked now.
+
+        Raises:
+            ModelError: it is something else.
+        """
+        wanted = tuple(expected)
+        actual = self.cast(self.reshape(actual, (len(wanted),)), DType.I64)
+        if self.is_known(actual):
+            found = self.dims(actual, what)
+            if found != wanted:
+                shown = [f"[{', '.join(map(str, dims))}]" for dims in (found, wanted)]
+                raise ModelError(
+                    f"its {what} is {shown[0]}, but the declared shape needs {shown[1]}"
+                )
+            return x
+        return self.op("control.require", x, actual, expected=wanted, what=what)
 
     def dims(self, value: Value, what: str) -> tuple[Dim, ...]:
         """The dimensions listed in a tensor of rank 1 (or a single one of rank 0)."""
@@ -330,6 +398,12 @@ class NodeContext:
             for dim in type_.shape
         ]
 
+    def dims_value(self, dims: Sequence[Dim]) -> Value:
+        """Dimensions as a tensor of rank 1."""
+        if all(isinstance(dim, int) for dim in dims):
+            return self.constant(np.array(self.static(dims, "shape"), np.int64))
+        return self.op("tensor.concat", *self.shape_of(TensorType(tuple(dims), DType.I64)), axis=0)
+
     def refuse(self, reason: str) -> NoReturn:
         """Say why this form of the operator cannot be compiled.
 
@@ -340,7 +414,7 @@ class NodeContext:
 
     # Bodies --------------------------------------------------------------------------
 
-    def inline(self, body: Graph, arguments: Sequence[Value] = ()) -> list[Value]:
+    def inline(self, body: Graph, arguments: Sequence[Item] = ()) -> list[Item]:
         """Convert ``body`` in place of the node; what it captures is at hand."""
         return self._scope.inline(body, arguments)
 
@@ -349,7 +423,16 @@ class NodeContext:
         return self._scope.captured(bodies)
 
     def region(
-        self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
-    ) -> Block:
-        """``body`` as an isolated block whose arguments are its own, then the captured values."""
-        return self._scope.region(body, argument_types, captured)
+        self,
+        body: Graph,
+        argument_types: Sequence[TensorType],
+        captured: Mapping[str, Value],
+        enter: Enter | None = None,
+    ) -> tuple[Block, list[Item]]:
+        """``body`` as an isolated block whose arguments are its own, then the captured values.
+
+        It yields the tensors in the body's outputs, which are returned too.  With ``enter``, which
+        makes the body's inputs out of the block's first arguments, it is the body of a
+        ``control.loop`` and yields its condition before them.
+        """
+        return self._scope.region(body, argument_types, captured, enter)

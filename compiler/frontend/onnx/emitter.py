@@ -44,7 +44,9 @@ class Knowledge:
         if found is not None:
             return found
         constant = value.constant
-        if constant is None or constant.size > MAX_KNOWN_ELEMENTS:
+        if constant is None:
+            return shapes.empty_content(value.type)
+        if constant.size > MAX_KNOWN_ELEMENTS:
             return None
         return shapes.content_of(constant.array)
 

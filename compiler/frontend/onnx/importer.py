@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from burnish.ir import (
     Block,
     Constant,
+    Dim,
     Error,
     Function,
     InternalError,
@@ -22,7 +23,10 @@ from burnish.ir import (
     TensorType,
     Trait,
     Value,
+    is_unused,
+    symbol,
 )
+from burnish.ir.dims import Interval
 from burnish.ir.errors import (
     DimensionError,
     ModelError,
@@ -33,10 +37,12 @@ from burnish.ir.errors import (
 )
 
 from .bindings import Binding, bind_inputs
-from .context import NodeContext
+from .context import Enter, NodeContext
 from .convert import find_converter
+from .declared import DeclaredShapes, symbols_of_inputs
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
+from .items import Item, KnownOptional, KnownSequence, flatten, named, rebuild
 from .load import ModelSource, load_model
 from .schemas import check_arity, has_schema_function, schema_function_body
 from .shapes import Ranges
@@ -142,6 +148,10 @@ class _Session:
 
     model: LoadedModel
     findings: dict[tuple[str, str, int, str], list[str]] = field(default_factory=dict)
+    dimensions: dict[str, Dim] = field(default_factory=dict)
+    """What names of dimensions in declared types stand for."""
+    found_sizes: dict[str, Interval] = field(default_factory=dict)
+    """Ranges of the symbols that ops define."""
 
     @property
     def names(self) -> NameSupply:
@@ -163,17 +173,18 @@ class _Session:
         )
         block = Block(list(signature.types.values()), list(signature.types))
         knowledge = Knowledge(Ranges(signature.ranges))
+        self.dimensions = symbols_of_inputs(graph, signature.types)
         importer = GraphImporter(self, graph, Emitter(block, knowledge))
         importer.define(signature.types, block.args)
         importer.convert()
         if self.findings:
             return module
-        results = importer.results()
-        _check_outputs(graph.outputs, results)
+        outputs = _flat_outputs(graph.outputs, importer.results())
         importer.emit.location = Location()
-        importer.emit.create("core.return", results, {})
+        importer.emit.create("core.return", [value for _, value in outputs], {})
         _erase_unused(block)
-        module.add(Function("main", block, [output.name for output in graph.outputs]))
+        module.symbols.update(self.found_sizes)
+        module.add(Function("main", block, [name for name, _ in outputs]))
         return module
 
     def refuse(self, node: Node, reason: str) -> None:
@@ -214,11 +225,15 @@ class GraphImporter:
         self._session = session
         self._graph = graph
         self._outer = outer
-        self._values: dict[str, Value | None] = {}
+        self._values: dict[str, Item | None] = {}
+        self._passed: dict[Value, Value] = {}
         self._used: set[str] | None = None
+        self._shapes = DeclaredShapes(
+            graph, session.dimensions, self._known_type, self._declared_outside
+        )
         self.emit = emit
 
-    def define(self, names: Iterable[str], values: Sequence[Value | None]) -> None:
+    def define(self, names: Iterable[str], values: Sequence[Item | None]) -> None:
         """Say what names stand for; None for what could not be converted."""
         self._values.update(zip(names, values, strict=True))
 
@@ -227,13 +242,42 @@ class GraphImporter:
         for node in self._graph.nodes:
             self._convert_node(node)
 
-    def results(self) -> list[Value]:
-        """Values of the graph's outputs.
+    def results(self) -> list[Item]:
+        """What the graph's outputs stand for.
 
         Raises:
             _SkippedError: one of them could not be converted.
         """
         return [self._needed(output.name) for output in self._graph.outputs]
+
+    def declared_shape(self, name: str) -> tuple[Dim, ...] | None:
+        """The shape that the model claims for the value ``name``, or None."""
+        return self._shapes.shape(name)
+
+    def declared_shape_in_part(self, name: str) -> tuple[Dim | None, ...] | None:
+        """The same, with None for dimensions that it leaves open."""
+        return self._shapes.partial_shape(name)
+
+    def _declared_outside(self, name: str) -> tuple[Dim, ...] | None:
+        return None if self._outer is None else self._outer.declared_shape(name)
+
+    def _known_type(self, name: str) -> TensorType | None:
+        item = self._values.get(name)
+        if item is None and name in self._graph.initializers:
+            item = self.resolve(name)
+        return item.type if isinstance(item, Value) else None
+
+    def define_size(self, name: str, most: int) -> Dim:
+        """A new symbol, 0 to ``most``, for a size that an op finds when the model runs."""
+        label = f"{name}_count"
+        known = self.emit.knowledge.ranges.intervals
+        number = 1
+        while label in known:
+            number += 1
+            label = f"{name}_count_{number}"
+        self._session.found_sizes[label] = (0, most)
+        self.emit.knowledge.ranges.define(label, (0, most))
+        return symbol(label)
 
     def is_used(self, name: str) -> bool:
         """Whether a node or an output of this graph reads ``name``."""
@@ -248,8 +292,8 @@ class GraphImporter:
 
     # Names ---------------------------------------------------------------------------
 
-    def resolve(self, name: str) -> Value | None:
-        """The value called ``name``; None when it could not be converted.
+    def resolve(self, name: str) -> Item | None:
+        """What ``name`` stands for; None when it could not be converted.
 
         Raises:
             UnsupportedError: it is a constant of strings.
@@ -261,7 +305,7 @@ class GraphImporter:
             if tensor.dtype is None:
                 raise UnsupportedError(f'"{clip(name)}" is a tensor of strings')
             handle = Constant.deferred(tensor.dtype, tensor.shape, lambda: tensor.array)
-            value: Value | None = self.emit.constant(handle, name)
+            value: Item | None = self.emit.constant(handle, name)
         elif self._outer is not None:
             value = self._from_outside(self._outer.resolve(name), name)
         else:
@@ -269,21 +313,30 @@ class GraphImporter:
         self._values[name] = value
         return value
 
-    def _from_outside(self, value: Value | None, name: str) -> Value | None:
+    def _from_outside(self, item: Item | None, name: str) -> Item | None:
+        """An item of a graph around this one, as this one can use it."""
+        if item is None:
+            return None
+        values = [self._inside(value, name) for value in flatten(item)]
+        return rebuild(item, iter(values))
+
+    def _inside(self, value: Value, name: str) -> Value:
         """A value of a graph around this one: constants are repeated in isolated regions."""
-        if value is None or value.block is self.emit.block:
+        if value.block is self.emit.block:
             return value
+        if value in self._passed:
+            return self._passed[value]
         if value.op is None or value.constant is None:
             raise InternalError(f"{name!r} is not passed into the region that reads it")
         copy = self.emit.create("core.constant", (), value.op.attributes)
         copy.result.name = name
         return copy.result
 
-    def _needed(self, name: str) -> Value:
-        value = self.resolve(name)
-        if value is None:
+    def _needed(self, name: str) -> Item:
+        item = self.resolve(name)
+        if item is None:
             raise _SkippedError
-        return value
+        return item
 
     # Nodes ---------------------------------------------------------------------------
 
@@ -292,6 +345,7 @@ class GraphImporter:
         self.emit.location = location
         try:
             operands = [self._needed(name) if name else None for name in node.inputs]
+            values: Sequence[Item | None]
             for _, body in node.subgraphs():
                 for name in body.captures:
                     self._needed(name)
@@ -310,10 +364,10 @@ class GraphImporter:
         for name, value in zip(node.outputs, values, strict=False):
             if name:
                 self._values[name] = value
-                if value is not None and value.name is None:
+                if isinstance(value, Value) and value.name is None:
                     value.name = name
 
-    def _results_of(self, node: Node, operands: Sequence[Value | None]) -> Sequence[Value | None]:
+    def _results_of(self, node: Node, operands: Sequence[Item | None]) -> Sequence[Item | None]:
         """The node's outputs.
 
         Raises:
@@ -324,16 +378,19 @@ class GraphImporter:
         if found is None:
             return self._by_schema(node, operands)
         results = found(NodeContext(node, operands, self.emit, self))
-        values = [results] if isinstance(results, Value) else list(results)
+        if isinstance(results, (Value, KnownSequence, KnownOptional)):
+            results = [results]
+        values = list(results)
         for index, name in enumerate(node.outputs):
             if name and (index >= len(values) or values[index] is None) and self.is_used(name):
                 raise UnsupportedError(f"its output {index} is used")
         return values
 
-    def _by_schema(self, node: Node, operands: Sequence[Value | None]) -> list[Value | None]:
+    def _by_schema(self, node: Node, operands: Sequence[Item | None]) -> list[Item | None]:
         """Convert the nodes that the operator's schema defines it by."""
-        types = [DeclaredType() if v is None else _declared(v.type) for v in operands]
-        nodes = schema_function_body(node, self._session.names, types)
+        types = [_declared(v.type) if isinstance(v, Value) else DeclaredType() for v in operands]
+        session = self._session
+        nodes = schema_function_body(node, session.names, types, session.model.opsets.get(""))
         if nodes is None:
             raise UnsupportedError(NO_CONVERTER)
         wanted = [name for name in node.outputs if name]
@@ -346,7 +403,7 @@ class GraphImporter:
 
     # Bodies --------------------------------------------------------------------------
 
-    def inline(self, body: Graph, arguments: Sequence[Value] = ()) -> list[Value]:
+    def inline(self, body: Graph, arguments: Sequence[Item] = ()) -> list[Item]:
         """Convert ``body`` into this block; returns its results."""
         location = self.emit.location
         inner = GraphImporter(self._session, body, self.emit, self)
@@ -360,29 +417,38 @@ class GraphImporter:
         values: dict[str, Value] = {}
         for body in bodies:
             for name in body.captures:
-                value = self._needed(name)
-                if value.constant is None:
-                    values[name] = value
+                item = self._needed(name)
+                values.update((label, v) for label, v in named(name, item) if v.constant is None)
         return values
 
     def region(
-        self, body: Graph, argument_types: Sequence[TensorType], captured: Mapping[str, Value]
-    ) -> Block:
-        """``body`` as an isolated block: arguments are its own, then the captured values."""
+        self,
+        body: Graph,
+        argument_types: Sequence[TensorType],
+        captured: Mapping[str, Value],
+        enter: Enter | None = None,
+    ) -> tuple[Block, list[Item]]:
+        """``body`` as an isolated block; see :meth:`.NodeContext.region`."""
         names = [value.name for value in body.inputs]
+        count = len(argument_types)
         types = [*argument_types, *(value.type for value in captured.values())]
-        block = Block(types, [*names, *captured])
+        leading = names if enter is None else ["iteration", "condition", *names]
+        block = Block(types, [*leading, *captured])
+        own, passed = block.args[:count], block.args[count:]
         emit = Emitter(block, self.emit.knowledge, self.emit.location)
         inner = GraphImporter(self._session, body, emit, self)
-        inner.define([*captured, *names], [*block.args[len(names) :], *block.args[: len(names)]])
-        for value, argument in zip(captured.values(), block.args[len(names) :], strict=True):
+        inner.define(names, own if enter is None else enter(emit, own))
+        inner._passed = dict(zip(captured.values(), passed, strict=True))
+        for value, argument in zip(captured.values(), passed, strict=True):
             emit.knowledge.learn(argument, emit.knowledge.learned(value))
         inner.convert()
         results = inner.results()
         emit.location = self.emit.location
-        emit.create("core.yield", results, {})
+        yielded = [] if enter is None else [own[1]]
+        yielded += [value for item in results for value in flatten(item)]
+        emit.create("core.yield", yielded, {})
         _erase_unused(block)
-        return block
+        return block, results
 
 
 def _declared(type_: TensorType) -> DeclaredType:
@@ -391,16 +457,27 @@ def _declared(type_: TensorType) -> DeclaredType:
     return DeclaredType("tensor", element, type_.dtype, shape)
 
 
-def _check_outputs(outputs: Sequence[ValueInfo], results: Sequence[Value]) -> None:
-    """Refuse outputs whose declared element type is not the one that was computed."""
-    for output, value in zip(outputs, results, strict=True):
-        declared = output.type.dtype
-        if declared is not None and declared is not value.type.dtype:
-            raise TypeInferenceError(
-                f'output "{clip(output.name)}" is declared as {declared}, '
-                f"but the graph computes {value.type.dtype}",
-                at=str(value.op.location) if value.op is not None else "",
-            )
+def _flat_outputs(outputs: Sequence[ValueInfo], results: Sequence[Item]) -> list[tuple[str, Value]]:
+    """Names and values of the module's results; sequences become several, see :func:`named`.
+
+    Raises:
+        TypeInferenceError: the declared element type is not the one that was computed.
+        UnsupportedError: names of a sequence's elements are those of other outputs.
+    """
+    flat: dict[str, Value] = {}
+    for output, item in zip(outputs, results, strict=True):
+        for name, value in named(output.name, item):
+            declared = output.type.dtype
+            if declared is not None and declared is not value.type.dtype:
+                raise TypeInferenceError(
+                    f'output "{clip(name)}" is declared as {declared}, '
+                    f"but the graph computes {value.type.dtype}",
+                    at=str(value.op.location) if value.op is not None else "",
+                )
+            if name in flat:
+                raise UnsupportedError(f'two outputs of the model are called "{clip(name)}"')
+            flat[name] = value
+    return list(flat.items())
 
 
 def _erase_unused(block: Block) -> None:
@@ -410,6 +487,6 @@ def _erase_unused(block: Block) -> None:
         if (
             not op.is_terminator
             and Trait.IMPURE not in op.opdef.traits
-            and not any(result.use_count for result in op.results)
+            and is_unused(op)
         ):
             rewriter.erase(op)

@@ -31,7 +31,7 @@ from .wire import parse_model
 
 ModelSource: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto
 
-OLDEST_OPSET = 7
+OLDEST_OPSET = 1
 MAPPED_FROM = 64 << 20
 """Files of this many bytes are mapped; smaller ones are read, and may then change freely."""
 

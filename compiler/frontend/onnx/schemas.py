@@ -39,13 +39,18 @@ _CODES = {row.name: code for code, row in ELEMENT_TYPES.items()}
 
 
 def schema_function_body(
-    node: Node, names: NameSupply, input_types: Sequence[DeclaredType] = ()
+    node: Node,
+    names: NameSupply,
+    input_types: Sequence[DeclaredType] = (),
+    standard_version: int | None = None,
 ) -> list[Node] | None:
     """The nodes that ``node`` stands for by its schema, named into the graph of ``node``.
 
     ``input_types`` (one per input; only element type and rank matter) let operators whose
-    function depends on the types of their inputs be expanded too.  The result may again contain
-    operators with a function.  None when the schema has no function, or none for these types.
+    function depends on the types of their inputs be expanded too.  ``standard_version`` is the
+    version of the standard operator set (by default the newest) for functions that do not say
+    theirs, as those of preview operators.  The result may again contain operators with a
+    function.  None when the schema has no function, or none for these types.
     """
     try:
         schema = onnx.defs.get_schema(node.op_type, node.version, node.domain)
@@ -54,7 +59,8 @@ def schema_function_body(
     proto = _function_proto(schema, node, input_types)
     if proto is None:
         return None
-    return instantiate(_read_schema_function(schema, proto, node), node, names)
+    fallback = standard_version or onnx.defs.onnx_opset_version()
+    return instantiate(_read_schema_function(schema, proto, node, fallback), node, names)
 
 
 def has_schema_function(node: Node) -> bool:
@@ -126,9 +132,13 @@ def _function_proto(
 
 
 def _read_schema_function(
-    schema: onnx.defs.OpSchema, proto: onnx.FunctionProto, node: Node
+    schema: onnx.defs.OpSchema, proto: onnx.FunctionProto, node: Node, standard_version: int
 ) -> Function:
-    opsets = {node.domain: node.version, **read_opsets(proto.opset_import)}
+    opsets = {
+        "": standard_version,
+        node.domain: node.version,
+        **read_opsets(proto.opset_import),
+    }
     payloads = Payloads(memoryview(b""), ExternalFiles(None))
     reader = GraphReader(payloads, opsets, in_function=True)
     nodes = reader.nodes(proto.node)

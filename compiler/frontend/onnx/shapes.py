@@ -34,7 +34,11 @@ class Ranges:
     """
 
     def __init__(self, intervals: Mapping[str, Interval]) -> None:
-        self.intervals = intervals
+        self.intervals = dict(intervals)
+
+    def define(self, symbol: str, interval: Interval) -> None:
+        """Add a symbol."""
+        self.intervals[symbol] = interval
 
     def bounds(self, dim: Dim) -> Interval:
         """An interval that holds ``dim``."""
@@ -75,6 +79,14 @@ def content_of(array: npt.NDArray[Any]) -> Content | None:
     elif array.dtype.kind not in "iub":
         return None
     return array.astype(object)
+
+
+def empty_content(type_: TensorType) -> Content | None:
+    """The content of a tensor that has no elements whatever happens; else None."""
+    if not type_.is_static or 0 not in type_.shape:
+        return None
+    content: Content = np.empty(type_.static_shape, object)
+    return content
 
 
 def is_static(content: Content) -> bool:

@@ -4,8 +4,10 @@ One file per family.  Importing this package registers them all.
 """
 
 from . import (
+    columns,
     control,
     conv,
+    counted,
     einsum,
     indexing,
     math,
@@ -15,17 +17,25 @@ from . import (
     quant,
     recurrent,
     reduce,
+    regions,
     resize,
+    sample,
+    scan,
+    sequence,
     shape,
+    signal,
     tensor,
+    trees,
 )
 from .registry import Converter, converter, find_converter
 
 __all__ = [
     "Converter",
+    "columns",
     "control",
     "conv",
     "converter",
+    "counted",
     "einsum",
     "find_converter",
     "indexing",
@@ -36,7 +46,13 @@ __all__ = [
     "quant",
     "recurrent",
     "reduce",
+    "regions",
     "resize",
+    "sample",
+    "scan",
+    "sequence",
     "shape",
+    "signal",
     "tensor",
+    "trees",
 ]

@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable
 
 from burnish.ir import DType, Value
-from burnish.ir.errors import ModelError
+from burnish.ir.errors import ModelError, clip
 
 from ..context import NodeContext
-from ..tensors import Array
+from ..items import Item
+from ..tensors import ELEMENT_TYPES, Array
 from .registry import Converter, converter
 
 LARGEST_FLOAT = {
@@ -220,6 +221,18 @@ def _single(array: Array) -> float:
 
 
 @converter("Cast")
+def _cast_by_name(node: NodeContext) -> Value:
+    """Before version 6 the type is given by its name."""
+    name = node.string("to")
+    row = next((row for row in ELEMENT_TYPES.values() if row.name == name), None)
+    if row is None:
+        raise ModelError(f"attribute to = {clip(name)!r} is no element type of ONNX")
+    if row.dtype is None:
+        node.refuse(f"element type {row.name}")
+    return _cast_to(node, row.dtype)
+
+
+@converter("Cast", since=6)
 def _cast(node: NodeContext) -> Value:
     return _cast_to(node, node.dtype("to"))
 
@@ -227,6 +240,11 @@ def _cast(node: NodeContext) -> Value:
 @converter("CastLike")
 def _cast_like(node: NodeContext) -> Value:
     return _cast_to(node, node.input(1).type.dtype)
+
+
+@converter("BitCast")
+def _bit_cast(node: NodeContext) -> Value:
+    return node.op("tensor.bitcast", node.raw(node.input(0)), to=node.dtype("to"))
 
 
 def _cast_to(node: NodeContext, dtype: DType) -> Value:
@@ -247,8 +265,9 @@ def _cast_to(node: NodeContext, dtype: DType) -> Value:
 
 
 @converter("Identity")
-def _identity(node: NodeContext) -> Value:
-    return node.input(0)
+def _identity(node: NodeContext) -> Item:
+    item = node.item(0)
+    return node.input(0) if item is None else item
 
 
 @converter("Dropout")

@@ -60,3 +60,8 @@ def _gemm(node: NodeContext) -> Value:
     product = node.op("nn.matmul", a, b, **transposed)
     scaled = node.op("math.mul", product, node.scalar(alpha, dtype))
     return scaled if c is None else node.op("math.add", scaled, c)
+
+
+@converter("Det", since=11)
+def _determinant(node: NodeContext) -> Value:
+    return node.op("nn.determinant", node.input(0))

@@ -95,7 +95,7 @@ def _rms_norm(node: NodeContext) -> Value:
     return node.op("nn.rms_norm", x, scale, axis=axis, epsilon=node.number("epsilon", 1e-5))
 
 
-@converter("MeanVarianceNormalization")
+@converter("MeanVarianceNormalization", since=9)
 def _mean_variance_norm(node: NodeContext) -> Value:
     x = node.input(0)
     axes = node.axes(node.integers("axes") or (0, 2, 3), x.type.rank)

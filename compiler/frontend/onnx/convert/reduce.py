@@ -8,6 +8,7 @@ from burnish.ir import DType, Value
 from burnish.ir import dims as dimension
 
 from ..context import NodeContext
+from .choices import Axes, by_axes, by_axis, without
 from .registry import Converter, converter
 
 _Combine = Callable[[NodeContext, Value, Sequence[int], bool], Value]
@@ -87,13 +88,29 @@ _REDUCTIONS: dict[str, _Combine] = {
 def _reduction(op_type: str, combine: _Combine) -> Converter:
     def convert(node: NodeContext) -> Value:
         x = node.input(0)
-        given = node.axes_of(_AXES_AS_INPUT.get(op_type, 18))
+        since = _AXES_AS_INPUT.get(op_type, 18)
+        if node.version >= since and node.has(1) and not node.is_known(node.input(1)):
+            return _reduced_as_declared(node, x, node.input(1), combine)
+        given = node.axes_of(since)
         if not given and node.flag("noop_with_empty_axes"):
             return x
         axes = node.axes(given, x.type.rank) if given else tuple(range(x.type.rank))
         return combine(node, x, axes, node.flag("keepdims", True))
 
     return convert
+
+
+def _reduced_as_declared(node: NodeContext, x: Value, axes: Value, combine: _Combine) -> Value:
+    """Over run-time axes: those that give the declared shape."""
+    wanted, old = node.declared_shape("axes"), x.type.shape
+    keep = node.flag("keepdims", True)
+
+    def possible(reduced: Axes) -> bool:
+        if not keep:
+            return without(old, reduced) == wanted
+        return wanted == tuple(1 if i in reduced else dim for i, dim in enumerate(old))
+
+    return by_axes(node, axes, len(old), possible, lambda a: combine(node, x, a, keep))
 
 
 for _op_type, _combine in _REDUCTIONS.items():
@@ -113,24 +130,35 @@ def _arg_extremum(node: NodeContext) -> Value:
     )
 
 
-@converter("CumSum")
-def _cumulative_sum(node: NodeContext) -> Value:
+@converter("CumSum", "CumProd")
+def _cumulative(node: NodeContext) -> Value:
     x = node.input(0)
-    return node.op(
-        "tensor.cumulative_sum",
-        x,
-        axis=node.axis(node.known_int(node.input(1), "axis"), x.type.rank),
-        exclusive=node.flag("exclusive"),
-        reverse=node.flag("reverse"),
-    )
+    kind = "sum" if node.node.op_type == "CumSum" else "product"
+    flags = {"exclusive": node.flag("exclusive"), "reverse": node.flag("reverse")}
+
+    def along(axis: int) -> Value:
+        return node.op(f"tensor.cumulative_{kind}", x, axis=axis, **flags)
+
+    axis, rank = node.input(1), x.type.rank
+    if node.is_known(axis):
+        return along(node.axis(node.known_int(axis, "axis"), rank))
+    return by_axis(node, axis, rank, along)
 
 
 @converter("TopK")
 def _top_k(node: NodeContext) -> Sequence[Value]:
     x = node.input(0)
+    axis = node.axis(node.integer("axis", -1), x.type.rank)
+    if node.version < 10:
+        k = node.integer("k")
+    elif node.is_known(node.input(1)):
+        k = node.known_int(node.input(1), "k")
+    else:
+        (k,) = node.static(node.declared_shape("k")[axis : axis + 1], "k")
+        x = node.require(x, node.input(1), (k,), "k")
     attributes = {
-        "axis": node.axis(node.integer("axis", -1), x.type.rank),
-        "k": node.integer("k") if node.version < 10 else node.known_int(node.input(1), "k"),
+        "axis": axis,
+        "k": k,
         "largest": node.flag("largest", True),
         "sorted": node.flag("sorted", True),
     }

@@ -13,12 +13,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from burnish.ir import Value
-
 from ..context import NodeContext
+from ..items import Item
 
-Converter = Callable[[NodeContext], Value | Sequence[Value | None]]
-"""Returns one value per output of the node, or the single one; None for outputs nobody reads."""
+Converter = Callable[[NodeContext], Item | Sequence[Item | None]]
+"""Returns one item per output of the node, or the single one; None for outputs nobody reads."""
 
 _ConverterT = TypeVar("_ConverterT", bound=Converter)
 _TABLE: dict[tuple[str, str], list[tuple[int, Converter]]] = {}
@@ -46,3 +45,8 @@ def find_converter(domain: str, op_type: str, version: int) -> Converter | None:
     versions = _TABLE.get((domain, op_type), [])
     position = bisect_right([since for since, _ in versions], version)
     return versions[position - 1][1] if position else None
+
+
+def converted_operators() -> list[tuple[str, str]]:
+    """Domain and name of every operator that has a converter, sorted."""
+    return sorted(_TABLE)

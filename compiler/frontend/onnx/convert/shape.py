@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,7 @@ from burnish.ir.types import TensorType
 from ..constants import constant_value
 from ..context import MAX_TABLE, NodeContext
 from ..tensors import Array
+from .choices import by_axes, without
 from .registry import converter
 
 
@@ -46,8 +48,10 @@ def _reshape(node: NodeContext) -> Value:
     x = node.input(0)
     if node.version < 5:
         target: tuple[Dim, ...] = node.integers("shape") or ()
-    else:
+    elif node.is_known(node.input(1)):
         target = node.dims(node.input(1), "shape")
+    else:
+        return _reshape_as_declared(node, x, node.input(1))
     keeps_zero = node.flag("allowzero")
     result: list[Dim] = list(target)
     for axis, dim in enumerate(target):
@@ -64,6 +68,21 @@ def _reshape(node: NodeContext) -> Value:
             raise ModelError(f"the -1 in shape {_shown(target)} can be anything")
         result[axis] = _quotient(x.type, others, target)
     return node.reshape(x, result)
+
+
+def _reshape_as_declared(node: NodeContext, x: Value, shape: Value) -> Value:
+    """The declared shape, which the run-time one must mean: a 0 copies, a -1 is what is left."""
+    wanted = node.declared_shape("shape")
+    if len(wanted) != shape.type.shape[0]:
+        raise ModelError(f"a shape of {shape.type.shape[0]} numbers, declared is {_shown(wanted)}")
+    entries, expected = node.cast(shape, DType.I64), node.dims_value(wanted)
+    if not node.flag("allowzero"):
+        copied = node.dims_value([*x.type.shape, *[0] * len(wanted)][: len(wanted)])
+        is_copy = node.op("math.equal", entries, node.scalar(0, DType.I64))
+        entries = node.op("math.select", is_copy, copied, entries)
+    is_rest = node.op("math.equal", entries, node.scalar(-1, DType.I64))
+    entries = node.op("math.select", is_rest, expected, entries)
+    return node.require(node.reshape(x, wanted), entries, wanted, "shape")
 
 
 def _quotient(type_: TensorType, others: Dim, target: tuple[Dim, ...]) -> Dim:
@@ -92,6 +111,8 @@ def _flatten(node: NodeContext) -> Value:
 @converter("Squeeze")
 def _squeeze(node: NodeContext) -> Value:
     x = node.input(0)
+    if node.has(1) and not node.is_known(node.input(1)):
+        return _squeeze_as_declared(node, x, node.input(1))
     axes = node.axes_of(13)
     if axes is None:
         dropped = {axis for axis, dim in enumerate(x.type.shape) if dim == 1}
@@ -106,9 +127,20 @@ def _squeeze(node: NodeContext) -> Value:
     return node.reshape(x, [d for axis, d in enumerate(x.type.shape) if axis not in dropped])
 
 
+def _squeeze_as_declared(node: NodeContext, x: Value, axes: Value) -> Value:
+    wanted, old = node.declared_shape("axes"), x.type.shape
+
+    def possible(dropped: Sequence[int]) -> bool:
+        return without(old, dropped) == wanted and all(old[axis] == 1 for axis in dropped)
+
+    return by_axes(node, axes, len(old), possible, lambda _: node.reshape(x, wanted))
+
+
 @converter("Unsqueeze")
 def _unsqueeze(node: NodeContext) -> Value:
     x = node.input(0)
+    if node.has(1) and not node.is_known(node.input(1)):
+        return _unsqueeze_as_declared(node, x, node.input(1))
     axes = node.axes_of(13)
     if axes is None:
         raise ModelError("it does not say which axes to add")
@@ -118,15 +150,41 @@ def _unsqueeze(node: NodeContext) -> Value:
     return node.reshape(x, [1 if axis in added else next(rest) for axis in range(rank)])
 
 
+def _unsqueeze_as_declared(node: NodeContext, x: Value, axes: Value) -> Value:
+    wanted = node.declared_shape("axes")
+
+    def possible(added: Sequence[int]) -> bool:
+        return without(wanted, added) == x.type.shape and all(wanted[axis] == 1 for axis in added)
+
+    return by_axes(node, axes, len(wanted), possible, lambda _: node.reshape(x, wanted))
+
+
 @converter("Expand")
 def _expand(node: NodeContext) -> Value:
     """Both shapes broadcast: a 1 in the target keeps the operand's dimension."""
-    x, target = node.input(0), node.dims(node.input(1), "shape")
+    x, shape = node.input(0), node.input(1)
+    if not node.is_known(shape):
+        return _expand_as_declared(node, x, shape)
+    target = node.dims(shape, "shape")
     rank = max(x.type.rank, len(target))
     own = (1,) * (rank - x.type.rank) + x.type.shape
     wanted = (1,) * (rank - len(target)) + target
     shape = [p if q == 1 else q for p, q in zip(own, wanted, strict=True)]
     return node.broadcast(x, shape)
+
+
+def _expand_as_declared(node: NodeContext, x: Value, shape: Value) -> Value:
+    wanted = node.declared_shape("shape")
+    (count,) = node.static(shape.type.shape, "shape")
+    if max(count, x.type.rank) != len(wanted):
+        raise ModelError(f"a shape of {count} numbers, declared is {_shown(wanted)}")
+    entries = node.cast(shape, DType.I64)
+    if count:
+        own = node.dims_value(((1,) * count + x.type.shape)[-count:])
+        keeps = node.op("math.equal", entries, node.scalar(1, DType.I64))
+        entries = node.op("math.select", keeps, own, entries)
+    checked = node.require(x, entries, wanted[len(wanted) - count :], "shape")
+    return node.broadcast(checked, wanted)
 
 
 @converter("ConstantOfShape")
@@ -137,7 +195,13 @@ def _constant_of_shape(node: NodeContext) -> Value:
         if tensor.dtype is None or tensor.elements != 1:
             raise ModelError("attribute value is not a single number")
         value = tensor.array.reshape(())
-    return node.broadcast(node.constant(value), node.dims(node.input(0), "shape"))
+    filler, shape = node.constant(value), node.input(0)
+    if node.is_known(shape):
+        return node.broadcast(filler, node.dims(shape, "shape"))
+    wanted = node.declared_shape("shape")
+    if shape.type.shape != (len(wanted),):
+        raise ModelError(f"its shape is {shape.type}, declared is {_shown(wanted)}")
+    return node.broadcast(node.require(filler, shape, wanted, "shape"), wanted)
 
 
 @converter("Range")
@@ -148,6 +212,8 @@ def _range_(node: NodeContext) -> Value:
     numbers = [constant.array.item() for constant in constants if constant is not None]
     if len(numbers) == 3:
         return node.constant(_range_array(node, numbers, dtype))
+    if not all(map(node.is_known, (start, limit, delta))):
+        return _range_as_declared(node, start, limit, delta)
     first, last = node.dims(start, "start")[0], node.dims(limit, "limit")[0]
     step = node.known_int(delta, "delta")
     if step == 0:
@@ -157,6 +223,27 @@ def _range_(node: NodeContext) -> Value:
     ones = node.broadcast(node.scalar(1, dtype), (count,))
     index = node.op("tensor.cumulative_sum", ones, axis=0, exclusive=True)
     return node.op("math.add", node.op("math.mul", index, delta), start)
+
+
+def _range_as_declared(node: NodeContext, start: Value, limit: Value, delta: Value) -> Value:
+    """As many numbers as declared; the count that the operands give is checked."""
+    (count,) = _of_rank(node.declared_shape("limit"), 1)
+    wide = [node.cast(value, DType.F64) for value in (start, limit, delta)]
+    distance = node.op("math.sub", wide[1], wide[0])
+    steps = node.op("math.ceil", node.op("math.div", distance, wide[2]))
+    steps = node.cast(node.op("math.relu", steps), DType.I64)
+    dtype = start.type.dtype
+    ones = node.broadcast(node.scalar(1, dtype), (count,))
+    index = node.op("tensor.cumulative_sum", ones, axis=0, exclusive=True)
+    numbers = node.op("math.add", node.op("math.mul", index, delta), start)
+    return node.require(numbers, steps, (count,), "number of elements")
+
+
+def _of_rank(shape: tuple[Dim, ...], rank: int) -> tuple[Dim, ...]:
+    """A declared shape that must have ``rank`` axes."""
+    if len(shape) != rank:
+        raise ModelError(f"its output is declared as {_shown(shape)}, which is not of rank {rank}")
+    return shape
 
 
 def _range_array(node: NodeContext, numbers: list[float], dtype: DType) -> Array:

@@ -9,6 +9,7 @@ from burnish.ir import dims as dimension
 from burnish.ir.errors import ModelError, clip
 
 from ..context import NodeContext
+from .bounds import padded_as_declared, sliced_as_declared
 from .registry import converter
 
 _PAD_MODES = ("constant", "reflect", "edge", "wrap")
@@ -40,8 +41,12 @@ def _split(node: NodeContext) -> list[Value]:
     given = node.integers("split") if node.version < 13 else None
     if given is not None:
         sizes = given
-    elif node.has(1):
+    elif node.has(1) and node.is_known(node.input(1)):
         sizes = node.dims(node.input(1), "split")
+    elif node.has(1):
+        outputs = range(len(node.node.outputs))
+        sizes = [node.declared_shape("split", output)[axis] for output in outputs]
+        x = node.require(x, node.input(1), sizes, "split")
     else:
         sizes = _even_sizes(node, extent)
     if sum(sizes) != extent:
@@ -69,6 +74,11 @@ def _even_sizes(node: NodeContext, extent: Dim) -> list[Dim]:
     return [max(0, min(size, extent - i * size)) for i in range(count)]
 
 
+def slice_axis(node: NodeContext, x: Value, axis: int, start: Dim, size: Dim) -> Value:
+    """``size`` entries of ``x`` along ``axis``, from ``start`` on."""
+    return _slice(node, x, {axis: (start, size, 1)})
+
+
 def _slice(node: NodeContext, x: Value, parts: dict[int, tuple[Dim, Dim, int]]) -> Value:
     """``x`` with ``(start, size, step)`` taken of some axes."""
     triples = [parts.get(axis, (0, dim, 1)) for axis, dim in enumerate(x.type.shape)]
@@ -88,6 +98,9 @@ def _slice_by_attributes(node: NodeContext) -> Value:
 
 @converter("Slice", since=10)
 def _slice_(node: NodeContext) -> Value:
+    bounds = [node.optional(index) for index in (1, 2, 3, 4)]
+    if not all(value is None or node.is_known(value) for value in bounds):
+        return sliced_as_declared(node, node.input(0), node.input(1), node.input(2), *bounds[2:])
     axes = node.known_ints(node.input(3), "axes") if node.has(3) else None
     steps = node.known_ints(node.input(4), "steps") if node.has(4) else None
     starts, ends = node.dims(node.input(1), "starts"), node.dims(node.input(2), "ends")
@@ -137,11 +150,35 @@ def _clamped(
 
 
 @converter("Tile")
+def _tile_one_axis(node: NodeContext) -> Value:
+    """Before version 6 a single axis is repeated."""
+    x = node.input(0)
+    axis = node.axis(node.known_int(node.input(2), "axis"), x.type.rank)
+    count = node.known_int(node.input(1), "tiles")
+    return _tiled(node, x, [count if i == axis else 1 for i in range(x.type.rank)])
+
+
+@converter("Tile", since=6)
 def _tile(node: NodeContext) -> Value:
     x = node.input(0)
+    if not node.is_known(node.input(1)):
+        return _tiled_as_declared(node, x, node.input(1))
     repeats = node.known_ints(node.input(1), "repeats")
     if len(repeats) != x.type.rank:
         raise ModelError(f"{len(repeats)} repeats for a tensor of rank {x.type.rank}")
+    return _tiled(node, x, repeats)
+
+
+def _tiled_as_declared(node: NodeContext, x: Value, repeats: Value) -> Value:
+    wanted, old = (node.static(d, "shape") for d in (node.declared_shape("repeats"), x.type.shape))
+    known = [new // (dim or 1) for dim, new in zip(old, wanted, strict=False)]
+    if len(old) != len(wanted) or any(d * n != w for d, n, w in zip(old, known, wanted)):
+        raise ModelError(f"{x.type} cannot be repeated to the declared shape {list(wanted)}")
+    total = node.op("math.mul", node.cast(repeats, _INDEX), node.dims_value(old))
+    return _tiled(node, node.require(x, total, wanted, "shape"), known)
+
+
+def _tiled(node: NodeContext, x: Value, repeats: Sequence[int]) -> Value:
     return x if set(repeats) <= {1} else node.op("tensor.tile", x, repeats=repeats)
 
 
@@ -156,6 +193,10 @@ def _pad_by_attributes(node: NodeContext) -> Value:
 @converter("Pad", since=11)
 def _pad_by_inputs(node: NodeContext) -> Value:
     x, value = node.input(0), node.optional(2)
+    axes_given = node.optional(3)
+    if not all(node.is_known(v) for v in (node.input(1), axes_given) if v is not None):
+        filler = None if value is None else node.reshape(value, ())
+        return padded_as_declared(node, x, node.input(1), axes_given, filler, _pad_mode(node))
     amounts: Sequence[int] = node.known_ints(node.input(1), "pads")
     if node.has(3):
         axes = node.axes(node.known_ints(node.input(3), "axes"), x.type.rank)
@@ -179,9 +220,7 @@ def pad(node: NodeContext, x: Value, amounts: Sequence[int], value: Value | None
     rank = x.type.rank
     if len(amounts) != 2 * rank:
         raise ModelError(f"{len(amounts)} pads for a tensor of rank {rank}")
-    mode = node.string("mode", "constant")
-    if mode not in _PAD_MODES:
-        raise ModelError(f"attribute mode is {clip(repr(mode))}")
+    mode = _pad_mode(node)
     begins, ends = amounts[:rank], amounts[rank:]
     added = [max(0, amount) for amount in amounts]
     if any(added):
@@ -203,6 +242,13 @@ def pad(node: NodeContext, x: Value, amounts: Sequence[int], value: Value | None
         if begins[axis] < 0 or ends[axis] < 0
     }
     return _slice(node, x, cropped)
+
+
+def _pad_mode(node: NodeContext) -> str:
+    mode = node.string("mode", "constant")
+    if mode not in _PAD_MODES:
+        raise ModelError(f"attribute mode is {clip(repr(mode))}")
+    return mode
 
 
 @converter("DepthToSpace")

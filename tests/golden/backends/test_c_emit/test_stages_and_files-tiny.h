@@ -18,6 +18,8 @@ extern "C" {
 #define TINY_ERROR_INDEX 1 /* an index tensor points out of range */
 #define TINY_ERROR_WEIGHTS 2 /* weights are not loaded, or do not fit */
 #define TINY_ERROR_LOOP 3 /* a loop ran more or less often than declared */
+#define TINY_ERROR_SHAPE 4 /* data is not of the shape or count declared */
+#define TINY_ERROR_SIZE 5 /* a dimension lies outside its range */
 
 /* Activation memory. */
 #define TINY_ARENA_BYTES 64

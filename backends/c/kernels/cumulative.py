@@ -1,17 +1,19 @@
-"""Running sums."""
+"""Running sums and products."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from .base import KernelBuilder, KernelFamily, register
 from .strided import View, split_at
 
 
-@register
-class CumulativeSum(KernelFamily):
-    """One running total per line along the axis; narrow floats add in float."""
+class _Cumulative(KernelFamily):
+    """One running total per line along the axis, in float for narrow floats."""
 
-    name = "cumulative_sum"
-    ops = ("tensor.cumulative_sum",)
+    combine: ClassVar[str]
+    """The total ``t`` with the next element ``x``."""
+    neutral: ClassVar[int]
 
     def emit(self, k: KernelBuilder) -> None:
         a, dtype = k.attributes, k.operand("x").dtype
@@ -25,7 +27,7 @@ class CumulativeSum(KernelFamily):
         shift = int(a.exclusive)
         if a.exclusive:
             with k.loops("i j", (before, after)) as (i, j):
-                k.write(y.flat, [y.place((i, 0, j))], k.literal(0, dtype))
+                k.write(y.flat, [y.place((i, 0, j))], k.literal(self.neutral, dtype))
         if extent == shift:
             return
         with k.loops("i j", (before, after)) as (i, j):
@@ -34,5 +36,25 @@ class CumulativeSum(KernelFamily):
             k.write(y.flat, [y.place((i, shift, j))], total)
             with k.loop("n", extent, start=shift + 1) as n:
                 term = k.load(x.flat, [x.place((i, n - shift, j))])
-                k.assign(total, k.value("total + term", dtype, total=total, term=term))
+                k.assign(total, k.value(self.combine, dtype, t=total, x=term))
                 k.write(y.flat, [y.place((i, n, j))], total)
+
+
+@register
+class CumulativeSum(_Cumulative):
+    """Running sums."""
+
+    name = "cumulative_sum"
+    ops = ("tensor.cumulative_sum",)
+    combine = "t + x"
+    neutral = 0
+
+
+@register
+class CumulativeProduct(_Cumulative):
+    """Running products."""
+
+    name = "cumulative_product"
+    ops = ("tensor.cumulative_product",)
+    combine = "t * x"
+    neutral = 1

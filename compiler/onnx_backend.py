@@ -1,0 +1,219 @@
+"""The standard interface of ONNX backends: what ``onnx.backend.test`` and others drive.
+
+    import burnish.onnx_backend as backend
+
+    rep = backend.prepare(model, device="CPU")        # compiled C, run on this machine
+    rep = backend.prepare(model, engine="interpreter")
+    outputs = rep.run([x, y])
+
+The module can be handed to ``onnx.backend.test.BackendTest`` as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import onnx
+import onnx.defs
+import onnx.helper
+from onnx.backend.base import Backend, BackendRep, Device, DeviceType
+
+from burnish.ir import Array, Module, interpret
+from burnish.ir.errors import DimensionError, InputError, UsageError
+
+from .driver import compile
+from .frontend.onnx.importer import import_onnx
+
+__all__ = [
+    "ENGINES",
+    "BurnishBackend",
+    "PreparedModel",
+    "is_compatible",
+    "prepare",
+    "run_model",
+    "run_node",
+    "supports_device",
+]
+
+ENGINES = ("c", "interpreter")
+"""What runs a model: C, built and loaded, or the definitions of the ops."""
+
+Inputs: TypeAlias = Sequence[object] | Mapping[str, object]
+Output: TypeAlias = Array | list[Array] | None
+
+
+class Runnable(Protocol):
+    """Outputs by name for inputs by name."""
+
+    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Run once."""
+
+
+class _Interpreted:
+    """A module as its ops define it: imported, and not optimized at all."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+
+    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        return interpret(self.module, dict(inputs))
+
+
+class PreparedModel(BackendRep):
+    """A model ready to run.
+
+    A model whose dynamic dimensions nobody has bound is compiled for the shapes of the inputs
+    it is run with, and again when they change.
+    """
+
+    def __init__(
+        self, model: onnx.ModelProto, engine: str, dims: Mapping[str, Any] | None = None
+    ) -> None:
+        self._model = model
+        self._engine = engine
+        self._dims = dict(dims or {})
+        initialized = {tensor.name for tensor in model.graph.initializer}
+        self._inputs = [v.name for v in model.graph.input if v.name not in initialized]
+        self._outputs = [(value.name, _kind(value.type)) for value in model.graph.output]
+        self._by_shape: dict[tuple[tuple[int, ...], ...], Runnable] = {}
+        self._static: Runnable | None = None
+        try:
+            self._static = self._build(self._dims)
+        except DimensionError:
+            if dims:
+                raise
+            # What the model leaves open shows in the first inputs.
+
+    def _build(self, dims: Mapping[str, Any]) -> Runnable:
+        if self._engine == "interpreter":
+            return _Interpreted(import_onnx(self._model, dims))
+        return compile(self._model, "c", dims=dims)
+
+    def run(self, inputs: Inputs, **kwargs: Any) -> tuple[Output, ...]:
+        """The outputs in the model's order; inputs in the model's order, or by name.
+
+        A sequence is a list of arrays, an empty optional None.
+
+        Raises:
+            InputError: inputs do not fit, or an index among them is out of range.
+        """
+        named = self._named(inputs)
+        runnable = self._static or self._for_shapes(named)
+        results = runnable.run(named)
+        return tuple(_output(name, kind, results) for name, kind in self._outputs)
+
+    def _named(self, inputs: Inputs) -> dict[str, Array]:
+        if isinstance(inputs, Mapping):
+            return {name: np.asarray(value) for name, value in inputs.items()}
+        if len(inputs) > len(self._inputs):
+            raise InputError(
+                f"there are {len(inputs)} inputs, but the model takes {len(self._inputs)}"
+            )
+        return {name: np.asarray(x) for name, x in zip(self._inputs, inputs)}
+
+    def _for_shapes(self, inputs: Mapping[str, Array]) -> Runnable:
+        shapes = {name: array.shape for name, array in inputs.items()}
+        key = tuple(shapes.values())
+        if key not in self._by_shape:
+            self._by_shape[key] = self._build({**shapes, **self._dims})
+        return self._by_shape[key]
+
+
+def _kind(type_: onnx.TypeProto) -> str:
+    """``"tensor"``, ``"sequence"`` or ``"optional"``; for an optional sequence, the former."""
+    if type_.HasField("optional_type"):
+        inner = type_.optional_type.elem_type
+        return "sequence" if inner.HasField("sequence_type") else "optional"
+    return "sequence" if type_.HasField("sequence_type") else "tensor"
+
+
+def _output(name: str, kind: str, results: Mapping[str, Array]) -> Output:
+    """An output of the model; the elements of a sequence are results of their own."""
+    if kind == "tensor":
+        return results[name]
+    if kind == "optional":
+        return results.get(name)
+    return [
+        results[f"{name}[{i}]"] for i in takewhile(lambda i: f"{name}[{i}]" in results, count())
+    ]
+
+
+class BurnishBackend(Backend):
+    """burnish behind ONNX's standard interface.
+
+    The device is ``"CPU"``; ``engine`` chooses between ``"c"`` (the default) and
+    ``"interpreter"``; ``dims`` binds dynamic dimensions as :func:`burnish.compile` does.
+    """
+
+    @classmethod
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> PreparedModel:
+        """Compile ``model``.
+
+        Raises:
+            Error: it is broken or cannot be compiled.
+            UsageError: the device or the engine is none there is.
+        """
+        engine = kwargs.get("engine", "c")
+        if not cls.supports_device(device):
+            raise UsageError(f"there is no device {device}", help='the only one is "CPU"')
+        if engine not in ENGINES:
+            raise UsageError(f"there is no engine {engine}", help=f"choose of {', '.join(ENGINES)}")
+        return PreparedModel(model, engine, kwargs.get("dims"))
+
+    @classmethod
+    def run_node(
+        cls,
+        node: onnx.NodeProto,
+        inputs: Any,
+        device: str = "CPU",
+        outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Output, ...]:
+        """Run one node of the newest operator set, or of ``opset_version``."""
+        model = node_model(node, inputs, kwargs.pop("opset_version", None))
+        return cls.prepare(model, device, **kwargs).run(inputs)
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        """Whether ``device`` is ``"CPU"``, perhaps with a number."""
+        try:
+            return bool(Device(device).type == DeviceType.CPU)
+        except (AttributeError, ValueError):
+            return False
+
+
+def node_model(
+    node: onnx.NodeProto, inputs: Sequence[object], opset: int | None = None
+) -> onnx.ModelProto:
+    """A model of one node, its inputs typed as the arrays are.
+
+    Raises:
+        InputError: the number of inputs is not the node's.
+    """
+    names = [name for name in node.input if name]
+    if len(inputs) != len(names):
+        raise InputError(f"there are {len(inputs)} inputs, but the node takes {len(names)}")
+    values = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+        )
+        for name, array in zip(names, map(np.asarray, inputs))
+    ]
+    outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
+    graph = onnx.helper.make_graph([node], node.op_type or "node", values, outputs)
+    versions = {"": opset or onnx.defs.onnx_opset_version()}
+    if node.domain:
+        schema = onnx.defs.get_schema(node.op_type, domain=node.domain)
+        versions[node.domain] = schema.since_version
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in versions.items()]
+    return onnx.helper.make_model(graph, opset_imports=imports)
+
+
+is_compatible = BurnishBackend.is_compatible
+prepare = BurnishBackend.prepare
+run_model = BurnishBackend.run_model
+run_node = BurnishBackend.run_node
+supports_device = BurnishBackend.supports_device

@@ -1,0 +1,113 @@
+"""ONNX's own test suite: a part of it every day, all of it in the slow tests.
+
+What does not pass is listed with its reason in expected_failures.json and docs/operators.md.
+After a change for the better, write both anew with one command, and read the difference:
+
+    pytest -m slow tests/conformance --update-golden
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from burnish.conformance import ERROR, MISMATCH, PASSED, Case, load_suite, run_suite
+from burnish.coverage import SuiteRun, coverage_page, measure
+from burnish.onnx_backend import ENGINES
+from burnish.operators import profile
+from burnish.testing import replace_file
+
+EXPECTED = Path(__file__).with_name("expected_failures.json")
+UPDATE = "pytest -m slow tests/conformance --update-golden"
+PROCESSES = 2
+TIER_SIZES = {1: 1399, 2: 420, 3: 214}
+FLOORS = {
+    ("c", 1): 1130,
+    ("c", 2): 290,
+    ("c", 3): 90,
+    ("interpreter", 1): 1130,
+    ("interpreter", 2): 290,
+    ("interpreter", 3): 90,
+}
+"""How many cases pass at least, by engine and tier."""
+
+
+def everyday_cases() -> list[Case]:
+    """Of every operator with cases of its own, the one with the shortest name that passes."""
+    failing = json.loads(EXPECTED.read_text("utf-8"))
+    chosen: dict[str, Case] = {}
+    for case in sorted(load_suite(), key=lambda case: (len(case.name), case.name)):
+        if case.kind == "node" and not any(case.name in failing[engine] for engine in ENGINES):
+            nodes = case.load()[0].graph.node
+            if len(nodes) == 1:
+                chosen.setdefault(nodes[0].op_type, case)
+    return list(chosen.values())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_case_of_every_operator_passes(engine: str) -> None:
+    outcomes = run_suite(everyday_cases(), engine, processes=PROCESSES)
+    assert len(outcomes) > 100
+    assert [outcome for outcome in outcomes if outcome.status != PASSED] == []
+
+
+def test_the_suite_is_the_one_whose_tiers_are_known() -> None:
+    assert Counter(profile(case.load()[0]).tier for case in load_suite()) == TIER_SIZES
+
+
+def test_the_tiers_are_those_of_the_reference(shared: Path) -> None:
+    reference = json.loads((shared / "reference" / "onnx_tiers.json").read_text("utf-8"))
+    expected = {name: int(tier[1:]) for tier, names in reference["cases"].items() for name in names}
+    assert {case.name: profile(case.load()[0]).tier for case in load_suite()} == expected
+
+
+@pytest.fixture(scope="module")
+def suite_run() -> SuiteRun:
+    """Every case on every engine."""
+    return measure(processes=PROCESSES)
+
+
+@pytest.mark.slow
+def test_nothing_is_computed_wrongly(suite_run: SuiteRun) -> None:
+    wrong = [
+        (engine, outcome.case, outcome.reason)
+        for engine in ENGINES
+        for outcome in suite_run.outcomes[engine].values()
+        if outcome.status in (MISMATCH, ERROR)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "tier"), FLOORS)
+def test_so_many_cases_pass(suite_run: SuiteRun, engine: str, tier: int) -> None:
+    assert suite_run.count(engine, tier)[PASSED] >= FLOORS[engine, tier]
+
+
+@pytest.mark.slow
+def test_what_fails_is_expected(suite_run: SuiteRun, request: pytest.FixtureRequest) -> None:
+    failures = {engine: suite_run.failures(engine) for engine in ENGINES}
+    text = json.dumps(failures, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    _compare(EXPECTED, text, request)
+
+
+@pytest.mark.slow
+def test_the_page_of_operators_is_up_to_date(
+    suite_run: SuiteRun, root: Path, request: pytest.FixtureRequest
+) -> None:
+    _compare(root / "docs" / "operators.md", coverage_page(suite_run), request)
+
+
+def _compare(path: Path, text: str, request: pytest.FixtureRequest) -> None:
+    """Fail unless the file holds ``text``; with --update-golden, write it."""
+    if request.config.getoption("--update-golden"):
+        replace_file(path, text)
+    elif path.read_text("utf-8") != text:
+        fresh, stored = set(text.splitlines()), set(path.read_text("utf-8").splitlines())
+        changed = [f"- {line}" for line in sorted(stored - fresh)]
+        changed += [f"+ {line}" for line in sorted(fresh - stored)]
+        shown = "\n".join(changed[:40])
+        pytest.fail(f"{path.name} is out of date; run: {UPDATE}\n{shown}", pytrace=False)
