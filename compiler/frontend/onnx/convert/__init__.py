@@ -4,6 +4,7 @@ One file per family.  Importing this package registers them all.
 """
 
 from . import (
+    attention,
     columns,
     control,
     conv,
@@ -31,6 +32,7 @@ from .registry import Converter, converter, find_converter
 
 __all__ = [
     "Converter",
+    "attention",
     "columns",
     "control",
     "conv",
