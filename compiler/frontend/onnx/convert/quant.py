@@ -8,7 +8,7 @@ what they mean: dequantize, compute, quantize.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from burnish.ir import DType, Quantized, Value
 from burnish.ir.errors import ModelError
@@ -24,7 +24,9 @@ from .registry import converter
 class _Parameters:
     """Scale and zero point of one tensor, and the axis they vary along.
 
-    ``storage`` is the quantized element type, ``expressed`` that of the real numbers.
+    ``storage`` is the quantized element type, ``expressed`` that of the real numbers;
+    ``precision`` that of the division by the scale.  Floats beyond the largest of ``storage``
+    become that, or with ``saturates`` false what a cast makes of them.
     """
 
     scale: Value
@@ -33,9 +35,13 @@ class _Parameters:
     block: int
     storage: DType
     expressed: DType
+    precision: DType | None = None
+    saturates: bool = True
 
     def encoding(self) -> Quantized | None:
         """The encoding, when scale and zero point are constants that one can hold."""
+        if self.precision not in (None, self.expressed) or not self.saturates:
+            return None
         scale = self.scale.constant
         zero_point = None if self.zero_point is None else self.zero_point.constant
         if scale is None or (self.zero_point is not None and zero_point is None):
@@ -82,13 +88,11 @@ def _quantize_linear(node: NodeContext) -> Value:
     storage = zero_point.type.dtype if zero_point is not None else DType.U8
     if zero_point is None and node.integer("output_dtype", 0):
         storage = node.dtype("output_dtype")
-    if storage.is_float and not node.flag("saturate", True):
-        node.refuse("quantization that does not saturate")
-    if node.integer("precision", 0):
-        precision = node.dtype("precision")
-        if precision.bits > scale.type.dtype.compute.bits:
-            node.refuse(f"division in {precision}, which is wider than the scale's type")
-    parameters = _parameters(node, x, scale, zero_point, storage)
+    parameters = replace(
+        _parameters(node, x, scale, zero_point, storage),
+        precision=node.dtype("precision") if node.integer("precision", 0) else None,
+        saturates=not storage.is_float or node.flag("saturate", True),
+    )
     return quantize(node, x, parameters)
 
 
@@ -112,7 +116,11 @@ def quantize(node: NodeContext, x: Value, parameters: _Parameters) -> Value:
     if work.bits < 64 and storage.is_integer and storage.bits > 16:
         work = DType.F64  # so that the limits of the storage type are exact
     scale = node.cast(_spread(node, parameters.scale, x, parameters), work)
-    ratio = node.op("math.div", node.cast(x, work), scale)
+    precision = parameters.precision or work
+    ratio = node.op("math.div", node.cast(x, precision), node.cast(scale, precision))
+    ratio = node.cast(ratio, work)
+    if storage.is_float and not parameters.saturates:
+        return node.cast(ratio, storage)
     if storage.is_float:
         limit = LARGEST_FLOAT[storage]
         return node.cast(node.op("math.clamp", ratio, low=-limit, high=limit), storage)
