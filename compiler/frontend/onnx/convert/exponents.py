@@ -11,7 +11,7 @@ _FRACTION, _HALF, _BELOW_HALF = 0x7FFFFF, 0x400000, 0x3FFFFF
 _SPECIAL = 0xFF
 
 
-def to_power_of_two(node: NodeContext, x: Value) -> Value:
+def cast_to_exponent(node: NodeContext, x: Value) -> Value:
     """``x`` as f8e8m0: the exponent of the number as f32, its sign dropped.
 
     Attribute ``round_mode`` says what becomes of a fraction.  Beyond the largest power numbers
