@@ -252,6 +252,7 @@ def _aggregated(node: NodeContext, x: Value, listed: _Listed, how: str, targets:
 
 @converter("TreeEnsembleClassifier", domain=ML)
 def _classifier(node: NodeContext) -> list[Value]:
+    """The class of the largest sum; one that no leaf of a row has an entry for counts as 0."""
     x, listed = _features(node), _listed(node, "class")
     labels = class_labels(node)
     transform = node.string("post_transform", "NONE")
