@@ -43,9 +43,14 @@ def _places_of_maxima(node: NodeContext, x: Value, form: Windows) -> Value:
 
 @converter("AveragePool")
 def _average_pool(node: NodeContext) -> Value:
+    return average_pool(node, node.input(0))
+
+
+def average_pool(node: NodeContext, x: Value) -> Value:
+    """``nn.average_pool`` of ``x`` with the node's attributes."""
     return node.op(
         "nn.average_pool",
-        node.input(0),
+        x,
         **vars(_windows(node)),
         count_include_pad=node.flag("count_include_pad"),
     )
