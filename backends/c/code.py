@@ -129,6 +129,8 @@ class Expr:
             return (self - other.base) + -other.offset
         if self.base is not None:
             return (self.base - other) + self.offset
+        if self.value == 0 and other.precedence == UNARY and other.text.startswith("-"):
+            return Expr(other.text[1:], UNARY)
         if self.value == 0:
             return Expr(f"-{other.within(UNARY)}", UNARY)
         return binary("-", self, other)

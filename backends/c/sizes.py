@@ -20,6 +20,7 @@ from burnish.ir.dims import (
     Interval,
     Symbol,
     bounds,
+    ceildiv,
     product,
     symbol,
     symbols_of,
@@ -225,20 +226,29 @@ def _open_dims(values: Iterable[object]) -> Iterator[Dim]:
 def _checks(block: Block, ranges: Mapping[str, Interval]) -> Iterator[Check]:
     """What types and views promise of sizes, and bounds alone do not prove."""
     for arg in block.args:
-        yield from _not_negative(arg.type, ranges)
+        yield from _of_type(arg.type, ranges)
     for op in block:
         for result in op.results:
-            yield from _not_negative(result.type, ranges)
+            yield from _of_type(result.type, ranges)
         if op.name == "tensor.reshape":
             yield from _same_count(op)
         for region in op.regions:
             yield from _checks(region, ranges)
 
 
-def _not_negative(type_: TensorType, ranges: Mapping[str, Interval]) -> Iterator[Check]:
+def _of_type(type_: TensorType, ranges: Mapping[str, Interval]) -> Iterator[Check]:
+    """No size is negative, and parameters of quantization are as many as the type lists."""
     for dim in type_.shape:
         if isinstance(dim, DimExpr) and bounds(dim, ranges)[0] < 0:
             yield Check(dim, 0, None)
+    q = type_.quantized
+    if q is not None and q.axis is not None:
+        count = type_.shape[q.axis]
+        if q.block:
+            others = (*type_.shape[: q.axis], *type_.shape[q.axis + 1 :])
+            count = ceildiv(count, q.block) * product(others)
+        if isinstance(count, DimExpr):
+            yield Check(count, len(q.scale), len(q.scale))
 
 
 def _same_count(op: Op) -> Iterator[Check]:

@@ -121,22 +121,22 @@ class AveragePool(_Pool):
         with np.errstate(all="ignore"):
             for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
                 y += seen
-            for axis, divisor in enumerate(average_divisors(a, x.shape[2:])):
+            for axis, (extent, count) in enumerate(zip(x.shape[2:], counts)):
+                divisor = average_divisor(a, axis, extent, count)
                 y /= along(divisor.astype(y.dtype), axis, len(counts))
         return narrow(y, x.dtype)
 
 
-def average_divisors(a: Attributes, extents: Sequence[int]) -> list[Array]:
-    """Per spatial axis, how many elements of each window count; divisors are their products.
+def average_divisor(a: Attributes, axis: int, extent: int, count: int) -> Array:
+    """How many elements of each of ``count`` windows count along a spatial axis of ``extent``.
 
-    Backends tabulate them, so that a window's divisor is not counted at run time.
+    Divisors are the products over the axes.  Backends tabulate them, so that a window's divisor
+    is not counted at run time.
     """
-    divisors = []
-    for axis, count in enumerate(static(_counts(a, extents))):
-        first = np.arange(count)[:, np.newaxis] * a.strides[axis] - a.pads[axis]
-        position = first + np.arange(a.kernel[axis]) * a.dilations[axis]
-        low, high = 0, extents[axis]
-        if a.count_include_pad:
-            low, high = -a.pads[axis], high + a.pads[axis + len(extents)]
-        divisors.append(((position >= low) & (position < high)).sum(axis=1))
-    return divisors
+    first = np.arange(count)[:, np.newaxis] * a.strides[axis] - a.pads[axis]
+    position = first + np.arange(a.kernel[axis]) * a.dilations[axis]
+    low, high = 0, extent
+    if a.count_include_pad:
+        low, high = -a.pads[axis], high + a.pads[axis + len(a.strides)]
+    counted: Array = ((position >= low) & (position < high)).sum(axis=1)
+    return counted

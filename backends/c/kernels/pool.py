@@ -8,14 +8,18 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 from burnish.ir import DType
-from burnish.ir.ops.pool import average_divisors
+from burnish.ir.ops.pool import average_divisor
 
-from ..code import Expr, cast
+from ..code import Expr, call, cast, index
+from ..elements import value_type
 from .base import Buffer, KernelBuilder, KernelFamily, register
-from .windows import axis_names, window_axes
+from .windows import WindowAxis, axis_names, window_axes
 
 Finish = Callable[[Expr, Expr], Expr]
 """The result from what a window holds after its last tap, and its position in the row."""
+
+Count = Callable[[Expr], Expr]
+"""How many elements of a window count along one axis."""
 
 
 class _Pool(KernelFamily):
@@ -40,8 +44,8 @@ class _Pool(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
         work = x.dtype.compute
-        batch, channels, *extents = k.op.inputs[0].type.static_shape
-        counts = k.op.results[0].type.static_shape[2:]
+        batch, channels, *extents = k.op.inputs[0].type.shape
+        counts = k.op.results[0].type.shape[2:]
         axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
         inner = axes[-1]
         *outer_names, name = axis_names("o", len(axes))
@@ -82,7 +86,10 @@ class MaxPool(_Pool):
 
 @register
 class AveragePool(_Pool):
-    """The mean of each window; divisors that vary along an axis come from a table."""
+    """The mean of each window; divisors that vary along an axis come from a table.
+
+    Along an axis whose size is known at run time only they are counted there.
+    """
 
     name = "average_pool"
     ops = ("nn.average_pool",)
@@ -93,33 +100,65 @@ class AveragePool(_Pool):
 
     def finish(self, k: KernelBuilder, outer: Sequence[Expr]) -> Finish:
         work = k.operand("x").dtype.compute
-        extents = k.op.inputs[0].type.static_shape[2:]
-        names = axis_names("count_", len(extents))
-        constant = 1
-        tables: list[Buffer | None] = []
-        for name, divisor in zip(names, average_divisors(k.attributes, extents)):
-            values = [int(value) for value in divisor]
-            if len(set(values)) <= 1:
-                constant *= values[0] if values else 1
-                tables.append(None)
-            else:
-                pointer = k.table(name, work, [k.literal(value, work) for value in values])
-                tables.append(Buffer(pointer, (len(values),), work))
+        constant, counts = self._divisors(k, work)
         size = k.literal(constant, work)
-        for table, at in zip(tables, outer):
-            if table is not None:
-                size = k.value("a * b", work, a=size, b=k.load(table, [at]))
-        if outer and any(table is not None for table in tables[:-1]):
+        for count, at in zip(counts, outer):
+            if count is not None:
+                size = k.value("a * b", work, a=size, b=count(at))
+        if outer and any(count is not None for count in counts[:-1]):
             size = k.let("size", work, size)
-        columns = tables[-1]
+        along_row = counts[-1]
 
         def finish(value: Expr, o: Expr) -> Expr:
-            if columns is None:
+            if along_row is None:
                 return k.value("x / size", work, x=value, size=size)
-            count = k.load(columns, [o])
-            return k.value("x / (size * n)", work, x=value, size=size, n=count)
+            return k.value("x / (size * n)", work, x=value, size=size, n=along_row(o))
 
         return finish
+
+    def _divisors(self, k: KernelBuilder, work: DType) -> tuple[int, list[Count | None]]:
+        """The product of divisors that are the same for all windows; and those that vary."""
+        a = k.attributes
+        extents, windows = (v.type.shape[2:] for v in (k.op.inputs[0], k.op.results[0]))
+        axes = window_axes(a, extents, a.kernel, windows)
+        constant = 1
+        counts: list[Count | None] = []
+        for number, (name, axis) in enumerate(zip(axis_names("count_", len(axes)), axes)):
+            if not (isinstance(axis.size, int) and isinstance(axis.count, int)):
+                if axis.is_inside:
+                    constant *= axis.kernel
+                    counts.append(None)
+                else:
+                    counts.append(_counted(k, number, axis, work))
+                continue
+            values = average_divisor(a, number, axis.size, axis.count).tolist()
+            if len(set(values)) <= 1:
+                constant *= values[0] if values else 1
+                counts.append(None)
+            else:
+                pointer = k.table(name, work, [k.literal(value, work) for value in values])
+                counts.append(_tabulated(k, Buffer(pointer, (len(values),), work)))
+        return constant, counts
+
+
+def _tabulated(k: KernelBuilder, table: Buffer) -> Count:
+    return lambda window: k.load(table, [window])
+
+
+def _counted(k: KernelBuilder, number: int, axis: WindowAxis, work: DType) -> Count:
+    """How many elements of a window count along axis ``number``, found from its position."""
+    helper = k.helper("window_count")
+    low, high = index(0), index(axis.size)
+    if k.attributes.count_include_pad:
+        pads = k.attributes.pads
+        low, high = index(-axis.before), high + pads[number + len(pads) // 2]
+    taps = (index(axis.kernel), index(axis.dilation))
+
+    def count(window: Expr) -> Expr:
+        found = call(helper, axis.element(window, 0), *taps, low, high)
+        return cast(value_type(work), found)
+
+    return count
 
 
 @register
@@ -132,8 +171,8 @@ class ArgMaxPool(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
         work = x.dtype.compute
-        batch, channels, *extents = k.op.inputs[0].type.static_shape
-        counts = k.op.results[0].type.static_shape[2:]
+        batch, channels, *extents = k.op.inputs[0].type.shape
+        counts = k.op.results[0].type.shape[2:]
         axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
         better = "x > best or (is_nan(x) and not is_nan(best))" if work.is_float else "x > best"
         windows = " ".join(axis_names("o", len(axes)))
