@@ -228,3 +228,30 @@ def test_a_shape_declared_behind_elementwise_nodes_counts() -> None:
     )
     with pytest.raises(InputError, match=r"number of elements is \[5\]"):
         interpret(module, {"n": np.array(5, F32)})
+
+
+def test_a_shape_computed_from_an_input_is_solved_for() -> None:
+    """The crop is as large as the output; how the bounds come from ``n`` is arithmetic."""
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("Sub", ["size", "n"], ["rest"]),
+            helper.make_node("Div", ["rest", "two"], ["start"]),
+            helper.make_node("Add", ["start", "n"], ["end"]),
+            helper.make_node("ConstantOfShape", ["n"], ["zeros"]),
+            helper.make_node("Concat", ["zeros", "x"], ["long"], axis=0),
+            helper.make_node("Slice", ["long", "start", "end"], ["y"]),
+        ],
+        "test",
+        [info("x", 1, [8]), info("n", 7, [1])],
+        [info("y", 1, [4])],
+        [numpy_helper.from_array(ints(v), n) for n, v in (("size", 12), ("two", 2))],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    module = import_onnx(model)
+    verify(module)
+    x = numbers(8)
+    y = interpret(module, {"x": x, "n": ints(4)})["y"]
+    np.testing.assert_array_equal(y, np.concatenate([np.zeros(4, F32), x])[4:8])
+    with pytest.raises(InputError, match=r'its input "n" is \[5\], but .* needs \[4\]'):
+        interpret(module, {"x": x, "n": ints(5)})
