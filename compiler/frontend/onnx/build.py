@@ -249,8 +249,9 @@ def read_type(proto: onnx.TypeProto, depth: int = 0) -> DeclaredType:
     kind = _TENSOR_KINDS.get(which)
     if kind is None:
         inner = getattr(getattr(proto, which), "elem_type", None)  # maps are not looked into
-        nested = isinstance(inner, onnx.TypeProto) and depth < MAX_GRAPH_DEPTH
-        item = read_type(inner, depth + 1) if nested else None
+        item = None
+        if isinstance(inner, onnx.TypeProto) and depth < MAX_GRAPH_DEPTH:
+            item = read_type(inner, depth + 1)
         return DeclaredType(which.removesuffix("_type"), item=item)
     tensor = proto.tensor_type if kind == "tensor" else proto.sparse_tensor_type
     shape = tuple(map(_dim, tensor.shape.dim)) if tensor.HasField("shape") else None
