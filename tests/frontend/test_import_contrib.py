@@ -254,9 +254,48 @@ QUANTIZED = [
     ),
 ]
 
+PROJECTED = (x(2, 3, 8), x(8, 24), x(24))
+QKV = (x(2, 3, 8), x(2, 5, 8), x(2, 5, 8))
+ATTENTION = [
+    case("Attention", *PROJECTED, num_heads=2),
+    case("Attention", *PROJECTED, num_heads=2, unidirectional=1),
+    case("Attention", *PROJECTED, k([2, 3], I32), num_heads=4),
+    case("Attention", *PROJECTED, k([[1, 1, 0], [1, 1, 1]], I32), num_heads=2, scale=0.25),
+    case("Attention", *PROJECTED, None, x(2, 2, 2, 4, 4), num_heads=2, outputs=(True, True)),
+    case(
+        "Attention",
+        *PROJECTED,
+        None,
+        x(2, 2, 2, 4, 4),
+        num_heads=2,
+        unidirectional=1,
+        outputs=(True, True),
+    ),
+    case("Attention", x(2, 3, 8), x(8, 20), x(20), num_heads=2, qkv_hidden_sizes=[8, 8, 4]),
+    case("Attention", *PROJECTED, None, None, x(2, 2, 3, 3), num_heads=2),
+    case("MultiHeadAttention", *QKV, num_heads=2),
+    case("MultiHeadAttention", *QKV, x(24), num_heads=2),
+    case("MultiHeadAttention", *QKV, None, k([[1, 1, 0, 1, 1], [1] * 5], I32), num_heads=2),
+    case("MultiHeadAttention", *QKV, None, None, x(2, 2, 3, 5), num_heads=2, scale=0.5),
+    case("MultiHeadAttention", *QKV, None, None, x(1, 2, 3, 5), num_heads=2),
+    case("MultiHeadAttention", x(2, 3, 8), x(2, 2, 5, 4), x(2, 2, 5, 4), num_heads=2),
+    case(
+        "MultiHeadAttention",
+        *(x(2, 3, 8) for _ in range(3)),
+        None,
+        None,
+        None,
+        x(2, 2, 4, 4),
+        x(2, 2, 4, 4),
+        num_heads=2,
+        unidirectional=1,
+        outputs=(True, True, True),
+    ),
+]
+
 
 @pytest.mark.parametrize(
-    "case", [*QUANTIZED, *FUSED, *NORMALIZATIONS, *EMBEDDINGS, *ROTARY], ids=str
+    "case", [*ATTENTION, *QUANTIZED, *FUSED, *NORMALIZATIONS, *EMBEDDINGS, *ROTARY], ids=str
 )
 def test_agrees_with_onnxruntime(case: Case) -> None:
     check(case)
