@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import unittest
 from dataclasses import replace
 from typing import Any
@@ -131,6 +133,12 @@ def test_devices() -> None:
     assert not backend.supports_device("CUDA")
     assert not backend.supports_device("nonsense")
     assert issubclass(backend.BurnishBackend, Backend)
+
+
+def test_the_interface_is_there_without_importing_it() -> None:
+    code = "import burnish; print(burnish.onnx_backend.supports_device('CPU'))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert answer.stdout.split() == [b"True"]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # onnx computes its own infinities
