@@ -45,7 +45,7 @@ def _uniform(node: NodeContext, count: int) -> Array:
         (seed,) = struct.unpack("<I", struct.pack("<f", node.number("seed")))
     # Mixed once, so that similar seeds do not give overlapping streams.
     state = int(splitmix64(seed, 1)[0])
-    return (splitmix64(state, count) >> np.uint64(11)) * 2.0**-53
+    return np.asarray((splitmix64(state, count) >> np.uint64(11)) * 2.0**-53)
 
 
 def _normal(node: NodeContext, count: int) -> Array:
