@@ -27,7 +27,10 @@ _PUBLIC = {
     "verify": ".ir",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604 - the keys are strings
+# Modules that are themselves handed around, such as to onnx.backend.test.BackendTest.
+_MODULES = ("onnx_backend",)
+
+__all__ = [*_PUBLIC, *_MODULES, "__version__"]  # noqa: PLE0604 - the keys are strings
 
 
 def _version() -> str:
@@ -51,6 +54,8 @@ def __getattr__(name: str) -> Any:
         value: Any = _version()
     elif name in _PUBLIC:
         value = getattr(importlib.import_module(_PUBLIC[name], __name__), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f".{name}", __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

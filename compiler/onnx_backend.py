@@ -66,7 +66,8 @@ class PreparedModel(BackendRep):
     """A model ready to run.
 
     A model whose dynamic dimensions nobody has bound is compiled for the shapes of the inputs
-    it is run with, and again when they change.
+    it is run with, and again when they change; likewise a model that takes sequences (lists of
+    arrays) or optionals (None when empty).
     """
 
     def __init__(
@@ -78,8 +79,11 @@ class PreparedModel(BackendRep):
         initialized = {tensor.name for tensor in model.graph.initializer}
         self._inputs = [v.name for v in model.graph.input if v.name not in initialized]
         self._outputs = [(value.name, _kind(value.type)) for value in model.graph.output]
-        self._by_shape: dict[tuple[tuple[int, ...], ...], Runnable] = {}
+        self._by_form: dict[tuple[tuple[str, Any], ...], Runnable] = {}
         self._static: Runnable | None = None
+        self._nested = {v.name for v in model.graph.input if _kind(v.type) != "tensor"}
+        if self._nested:
+            return  # sequences and optionals are compiled for the form of the first inputs
         try:
             self._static = self._build(self._dims)
         except DimensionError:
@@ -100,26 +104,48 @@ class PreparedModel(BackendRep):
         Raises:
             InputError: inputs do not fit, or an index among them is out of range.
         """
-        named = self._named(inputs)
-        runnable = self._static or self._for_shapes(named)
-        results = runnable.run(named)
+        named = self._by_name(inputs)
+        runnable = self._static or self._for_forms(named)
+        results = runnable.run(_flat(named))
         return tuple(_output(name, kind, results) for name, kind in self._outputs)
 
-    def _named(self, inputs: Inputs) -> dict[str, Array]:
-        if isinstance(inputs, Mapping):
-            return {name: np.asarray(value) for name, value in inputs.items()}
-        if len(inputs) > len(self._inputs):
-            raise InputError(
-                f"there are {len(inputs)} inputs, but the model takes {len(self._inputs)}"
-            )
-        return {name: np.asarray(x) for name, x in zip(self._inputs, inputs)}
+    def _by_name(self, inputs: Inputs) -> dict[str, Any]:
+        if not isinstance(inputs, Mapping):
+            if len(inputs) > len(self._inputs):
+                raise InputError(
+                    f"there are {len(inputs)} inputs, but the model takes {len(self._inputs)}"
+                )
+            inputs = dict(zip(self._inputs, inputs))
+        return {
+            name: value if name in self._nested else np.asarray(value)
+            for name, value in inputs.items()
+        }
 
-    def _for_shapes(self, inputs: Mapping[str, Array]) -> Runnable:
-        shapes = {name: array.shape for name, array in inputs.items()}
-        key = tuple(shapes.values())
-        if key not in self._by_shape:
-            self._by_shape[key] = self._build({**shapes, **self._dims})
-        return self._by_shape[key]
+    def _for_forms(self, inputs: Mapping[str, Any]) -> Runnable:
+        """The model for inputs of these shapes, of so many elements, empty or not."""
+        forms = {name: _form(value) for name, value in inputs.items()}
+        key = tuple(forms.items())
+        if key not in self._by_form:
+            self._by_form[key] = self._build({**forms, **self._dims})
+        return self._by_form[key]
+
+
+def _form(value: Any) -> Any:
+    """The shape of an array, those of the arrays in a list, or None."""
+    if isinstance(value, list):
+        return tuple(map(np.shape, value))
+    return None if value is None else np.shape(value)
+
+
+def _flat(inputs: Mapping[str, Any]) -> dict[str, Array]:
+    """The arrays in the inputs; elements of a sequence get names of their own."""
+    flat: dict[str, Array] = {}
+    for name, value in inputs.items():
+        if isinstance(value, list):
+            flat.update((f"{name}[{i}]", np.asarray(element)) for i, element in enumerate(value))
+        elif value is not None:
+            flat[name] = np.asarray(value)
+    return flat
 
 
 def _kind(type_: onnx.TypeProto) -> str:

@@ -55,7 +55,7 @@ class Trait(enum.Enum):
     IDEMPOTENT = "applying it twice equals applying it once"
     IMPURE = "two evaluations may differ (random numbers): never folded or merged"
     CHECK = "a view that fails unless a condition holds: it is code although nothing is computed"
-    SIZED = "attribute size is how many elements the data gives: a symbol there is defined by the op"
+    SIZED = "attribute size says how many elements the data gives; a symbol is defined by the op"
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,8 @@ class Expr:
             return (self - other.base) + -other.offset
         if self.base is not None:
             return (self.base - other) + self.offset
+        if self.value == 0 and other.precedence == UNARY and other.text.startswith("-"):
+            return Expr(other.text[1:], UNARY)
         if self.value == 0:
             return Expr(f"-{other.within(UNARY)}", UNARY)
         return binary("-", self, other)
@@ -279,12 +281,13 @@ def size(
 def _size_call(
     atom: Call, name: Callable[[str], str], ranges: Mapping[str, Interval] | None
 ) -> Expr:
-    first, second = atom.args
-    a, b = (size(arg, name, ranges) for arg in atom.args)
-    if atom.function == "min":
-        return conditional(a < b, a, b)
-    if atom.function == "max":
-        return conditional(a < b, b, a)
+    a, *others = (size(arg, name, ranges) for arg in atom.args)
+    if atom.function in ("min", "max"):
+        for b in others:
+            a = conditional(a < b, a, b) if atom.function == "min" else conditional(a < b, b, a)
+        return a
+    first, _ = atom.args
+    (b,) = others
     if _is_positive(first, ranges):
         return a // b if atom.function == "floordiv" else a % b
     remainder = binary("%", a, b)

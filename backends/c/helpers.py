@@ -352,6 +352,32 @@ _define(
     "return position < 0 || position >= size ? -1 : (ptrdiff_t)position;",
     "Where an index points; negative ones count from the end, and -1 means out of range.",
 )
+_define(
+    "wrapped",
+    "ptrdiff_t",
+    "ptrdiff_t place, ptrdiff_t size",
+    "const ptrdiff_t rest = place % size;\nreturn rest < 0 ? rest + size : rest;",
+    "The place on an axis that repeats itself.",
+)
+_define(
+    "reflected",
+    "ptrdiff_t",
+    "ptrdiff_t place, ptrdiff_t last",
+    "if (last == 0) {\n    return 0;\n}\n"
+    "const ptrdiff_t folded = @_wrapped(place, 2 * last);\n"
+    "return folded < last ? folded : 2 * last - folded;",
+    "The place on an axis that is mirrored at 0 and at last.",
+)
+_define(
+    "window_count",
+    "ptrdiff_t",
+    "ptrdiff_t start, ptrdiff_t taps, ptrdiff_t step, ptrdiff_t low, ptrdiff_t high",
+    "const ptrdiff_t first = start < low ? (low - start + step - 1) / step : 0;\n"
+    "const ptrdiff_t room = start < high ? (high - start + step - 1) / step : 0;\n"
+    "const ptrdiff_t last = room < taps ? room : taps;\n"
+    "return first < last ? last - first : 0;",
+    "How many taps, step apart from start on, lie between low and high.",
+)
 for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
     _define(
         f"round_within_{_type}",

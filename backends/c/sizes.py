@@ -20,6 +20,7 @@ from burnish.ir.dims import (
     Interval,
     Symbol,
     bounds,
+    ceildiv,
     product,
     symbol,
     symbols_of,
@@ -150,8 +151,13 @@ def with_sizes(module: Module) -> tuple[Function, Sizes]:
     of_inputs = {s for arg in function.args for d in arg.type.shape for s in symbols_of(d)}
     names = Names()
     members = tuple(
-        Member(name, member := names.take(name, "size"), PREFIX + member,
-               *module.symbols[name], name in of_inputs)
+        Member(
+            name,
+            member := names.take(name, "size"),
+            PREFIX + member,
+            *module.symbols[name],
+            name in of_inputs,
+        )
         for name in found
     )
     naming = _Naming(members)
@@ -187,11 +193,11 @@ class _Naming:
         return self._known[atom]
 
     def derive(self, atom: Call) -> str:
-        first, second = (self(arg) for arg in atom.args)
-        if atom.function in ("floordiv", "mod") and isinstance(second, DimExpr):
-            if bounds(second, self.ranges)[0] < 1:
-                self.checks.append(Check(second, 1, None))
-        value = DimExpr((((Call(atom.function, (first, second)),), 1),))
+        args = tuple(self(arg) for arg in atom.args)
+        divides = atom.function in ("floordiv", "mod")
+        if divides and isinstance(args[1], DimExpr) and bounds(args[1], self.ranges)[0] < 1:
+            self.checks.append(Check(args[1], 1, None))
+        value = DimExpr((((Call(atom.function, args),), 1),))
         name = f"{PREFIX}{len(self.derived) + 1}"
         self.ranges[name] = bounds(value, self.ranges)
         self.derived[name] = value
@@ -225,20 +231,29 @@ def _open_dims(values: Iterable[object]) -> Iterator[Dim]:
 def _checks(block: Block, ranges: Mapping[str, Interval]) -> Iterator[Check]:
     """What types and views promise of sizes, and bounds alone do not prove."""
     for arg in block.args:
-        yield from _not_negative(arg.type, ranges)
+        yield from _of_type(arg.type, ranges)
     for op in block:
         for result in op.results:
-            yield from _not_negative(result.type, ranges)
+            yield from _of_type(result.type, ranges)
         if op.name == "tensor.reshape":
             yield from _same_count(op)
         for region in op.regions:
             yield from _checks(region, ranges)
 
 
-def _not_negative(type_: TensorType, ranges: Mapping[str, Interval]) -> Iterator[Check]:
+def _of_type(type_: TensorType, ranges: Mapping[str, Interval]) -> Iterator[Check]:
+    """No size is negative, and parameters of quantization are as many as the type lists."""
     for dim in type_.shape:
         if isinstance(dim, DimExpr) and bounds(dim, ranges)[0] < 0:
             yield Check(dim, 0, None)
+    q = type_.quantized
+    if q is not None and q.axis is not None:
+        count = type_.shape[q.axis]
+        if q.block:
+            others = (*type_.shape[: q.axis], *type_.shape[q.axis + 1 :])
+            count = ceildiv(count, q.block) * product(others)
+        if isinstance(count, DimExpr):
+            yield Check(count, len(q.scale), len(q.scale))
 
 
 def _same_count(op: Op) -> Iterator[Check]:

@@ -94,12 +94,12 @@ def _taken(corners: Array, order: Array, limit: int, iou_threshold: Array) -> li
     return taken
 
 
-def _overlap(a: Array, b: Array) -> np.float32:
+def _overlap(a: Array, b: Array) -> Array:
     """Intersection over union; 0 where one of them has no area."""
     sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
     common = sides[0] * sides[1]
     union = areas[0] + areas[1] - common
     if min(sides) <= 0 or min(areas) <= 0 or union <= 0:
-        return np.float32(0)
-    return np.float32(common / union)
+        return np.zeros((), np.float32)
+    return np.asarray(common / union)

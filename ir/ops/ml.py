@@ -53,15 +53,16 @@ class TreeEnsemble(OpDef):
         if a.weights.dtype not in _COMPUTED or a.weights.shape != a.columns.shape:
             raise TypeInferenceError(f"weights of {a.weights.dtype}{list(a.weights.shape)}")
         for name in ("thresholds", "first", "second", "flags"):
-            if a[name].shape != nodes:
-                raise TypeInferenceError(f"{name} has {a[name].size} entries for {nodes[0]} nodes")
+            if _table(a, name).shape != nodes:
+                found = _table(a, name).size
+                raise TypeInferenceError(f"{name} has {found} entries for {nodes[0]} nodes")
         count = nodes[0]
         _require_range(a.features, 0, x.shape[1] if isinstance(x.shape[1], int) else 0, "features")
         _require_range(a.columns, 0, a.targets, "columns")
         for name in ("roots", "first", "second"):
-            _require_range(a[name], -leaves, count, name)
+            _require_range(_table(a, name), -leaves, count, name)
         for name in ("first", "second"):
-            child = a[name].array
+            child = _table(a, name).array
             if ((child >= 0) & (child <= np.arange(count))).any():
                 raise TypeInferenceError(f"{name} has a node that is not after its parent")
         starts = a.starts.array
@@ -107,9 +108,14 @@ class TreeEnsemble(OpDef):
         return Cost(flops=results[0].shape[0] * (trees * levels), **traffic(operands, results))
 
 
+def _table(a: Attributes, name: str) -> Constant:
+    table: Constant = getattr(a, name)
+    return table
+
+
 def _require_table(a: Attributes, names: Sequence[str], dtype: DType) -> None:
     for name in names:
-        table: Constant = a[name]  # type: ignore[assignment]
+        table = _table(a, name)
         if table.dtype is not dtype or len(table.shape) != 1:
             raise TypeInferenceError(
                 f"{name} is {table.dtype}{list(table.shape)}, needs {dtype}[n]"

@@ -121,25 +121,25 @@ class AveragePool(_Pool):
         with np.errstate(all="ignore"):
             for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
                 y += seen
-            for axis, divisor in enumerate(average_divisors(a, x.shape[2:])):
+            for axis, (extent, count) in enumerate(zip(x.shape[2:], counts)):
+                divisor = average_divisor(a, axis, extent, count)
                 y /= along(divisor.astype(y.dtype), axis, len(counts))
         return narrow(y, x.dtype)
 
 
-def average_divisors(a: Attributes, extents: Sequence[int]) -> list[Array]:
-    """Per spatial axis, how many elements of each window count; divisors are their products.
+def average_divisor(a: Attributes, axis: int, extent: int, count: int) -> Array:
+    """How many elements of each of ``count`` windows count along a spatial axis of ``extent``.
 
-    Backends tabulate them, so that a window's divisor is not counted at run time.
+    Divisors are the products over the axes.  Backends tabulate them, so that a window's divisor
+    is not counted at run time.
     """
-    divisors = []
-    for axis, count in enumerate(static(_counts(a, extents))):
-        first = np.arange(count) * a.strides[axis] - a.pads[axis]
-        low, high = 0, extents[axis]
-        if a.count_include_pad:
-            low, high = -a.pads[axis], high + a.pads[axis + len(extents)]
-        # Taps before each end; in closed form, because kernels can be as large as padding.
-        before_low, before_high = (
-            np.clip(-((first - end) // a.dilations[axis]), 0, a.kernel[axis]) for end in (low, high)
-        )
-        divisors.append(before_high - before_low)
-    return divisors
+    first = np.arange(count) * a.strides[axis] - a.pads[axis]
+    low, high = 0, extent
+    if a.count_include_pad:
+        low, high = -a.pads[axis], high + a.pads[axis + len(a.strides)]
+    # Taps before each end; in closed form, because kernels can be as large as padding.
+    before_low, before_high = (
+        np.clip(-((first - end) // a.dilations[axis]), 0, a.kernel[axis]) for end in (low, high)
+    )
+    counted: Array = before_high - before_low
+    return counted

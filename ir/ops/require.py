@@ -1,4 +1,4 @@
-"""Checks at run time: what a static type promises of data that is only known when the model runs."""
+"""Checks at run time: what a static type promises of data that only the run brings."""
 
 from __future__ import annotations
 

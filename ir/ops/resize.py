@@ -191,7 +191,7 @@ def _exact_size(scale: np.float32, old: int, new: int) -> np.float32:
     ONNX's own tests align corners by it; where the scale came from sizes it is ``new`` exactly.
     """
     exact = scale == np.float32(new / old)
-    return np.float32(new) if exact else np.float32(scale * np.float32(old))
+    return np.float32(new) if exact else scale * np.float32(old)
 
 
 def _rounded(source: Array, rounding: str) -> Array:
@@ -206,28 +206,27 @@ def _rounded(source: Array, rounding: str) -> Array:
     return np.asarray(below + up)
 
 
-def tap_count(a: Attributes, axis: int) -> int:
-    """How many taps :func:`axis_taps` gives each result position along ``axis``."""
-    return 1 if a.mode == "nearest" else 2 * _reach(a, a.scales[axis])
-
-
-def _shrink(a: Attributes, scale: float) -> float:
-    return min(scale, 1.0) if a.antialias else 1.0
-
-
-def _reach(a: Attributes, scale: float) -> int:
-    """How many source positions on either side have weight."""
-    return math.ceil((1 if a.mode == "linear" else 2) / _shrink(a, scale))
-
-
 def _filter(a: Attributes, source: Array, scale: float) -> tuple[Array, Array]:
     """Unclipped source positions and their weights, one row per result position."""
-    reach, shrink = _reach(a, scale), _shrink(a, scale)
+    shrink = min(scale, 1.0) if a.antialias else 1.0
+    reach = _reach(a, scale)
     base = np.floor(source)
     offsets = np.arange(1 - reach, reach + 1)
     distance = (offsets - (source - base)[:, np.newaxis]) * np.float32(shrink)
     kernel = _triangle(distance) if a.mode == "linear" else _cubic(distance, a.cubic_coefficient)
     return base.astype(np.intp)[:, np.newaxis] + offsets, kernel
+
+
+def _reach(a: Attributes, scale: float) -> int:
+    """How many source positions a result position sees on either side."""
+    radius = 1 if a.mode == "linear" else 2
+    shrink = min(scale, 1.0) if a.antialias else 1.0
+    return math.floor(radius / shrink) + (radius / shrink % 1 > 0) if a.antialias else radius
+
+
+def tap_count(a: Attributes, axis: int) -> int:
+    """How many taps each result position has along ``axis``."""
+    return 1 if a.mode == "nearest" else 2 * _reach(a, a.scales[axis])
 
 
 def _triangle(distance: Array) -> Array:

@@ -616,7 +616,7 @@ def test_ranges_of_known_windows_and_taps(
 ) -> None:
     from burnish.backends.c.code import index
 
-    axis = WindowAxis(size, 6, kernel, stride, dilation, before)
+    axis = WindowAxis(size, 6, kernel, stride, dilation, before, 0)
 
     def inside(window: int, tap: int) -> bool:
         return 0 <= window * stride + tap * dilation - before < size

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import unittest
 from dataclasses import replace
 from typing import Any
@@ -17,7 +19,8 @@ from onnx.backend.test import BackendTest
 import burnish.onnx_backend as backend
 from burnish import conformance
 from burnish.conformance import ERROR, MISMATCH, PASSED, REFUSED, Case, load_suite, run_suite
-from burnish.ir.errors import InputError, UnsupportedError, UsageError
+from burnish.frontend.onnx import import_onnx
+from burnish.ir.errors import DimensionError, InputError, UnsupportedError, UsageError
 
 RELU = helper.make_node("Relu", ["x"], ["y"])
 X = np.array([-1, 0, 2], np.float32)
@@ -56,6 +59,55 @@ def test_open_dimensions_take_the_sizes_of_the_inputs(engine: str) -> None:
         np.testing.assert_array_equal(y, np.maximum(X[:size], 0))
 
 
+def nested_model(op_type: str, type_: onnx.TypeProto) -> onnx.ModelProto:
+    """A model of one node on an input ``s`` of a type that is no tensor."""
+    attributes = {"axis": 0} if op_type == "ConcatFromSequence" else {}
+    node = helper.make_node(op_type, ["s"], ["y"], **attributes)
+    graph = helper.make_graph(
+        [node],
+        "nested",
+        [helper.make_value_info("s", type_)],
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+
+
+TENSOR = helper.make_tensor_type_proto(TensorProto.FLOAT, ["n"])
+
+
+@pytest.mark.parametrize("engine", backend.ENGINES)
+def test_sequences_take_the_form_of_the_inputs(engine: str) -> None:
+    model = nested_model("ConcatFromSequence", helper.make_sequence_type_proto(TENSOR))
+    rep = backend.prepare(model, engine=engine)
+    for parts in ([X, X[:1]], [X], [X[:2], X, X[:1]]):
+        (y,) = rep.run([parts])
+        np.testing.assert_array_equal(y, np.concatenate(parts))
+
+
+@pytest.mark.parametrize("engine", backend.ENGINES)
+def test_optionals_take_the_form_of_the_inputs(engine: str) -> None:
+    model = nested_model("OptionalHasElement", helper.make_optional_type_proto(TENSOR))
+    rep = backend.prepare(model, engine=engine)
+    for content in (X, None, X[:1]):
+        (y,) = rep.run([content])
+        assert y == (content is not None)
+
+
+def test_what_is_no_form_of_a_sequence_is_refused() -> None:
+    model = nested_model("ConcatFromSequence", helper.make_sequence_type_proto(TENSOR))
+    with pytest.raises(DimensionError, match='"s" is a sequence, which needs the shapes'):
+        import_onnx(model, {"s": 3})
+    with pytest.raises(UnsupportedError, match='"s" is of kind sequence'):
+        import_onnx(model)
+
+
+def test_names_of_elements_must_be_free() -> None:
+    model = nested_model("ConcatFromSequence", helper.make_sequence_type_proto(TENSOR))
+    model.graph.input.append(helper.make_tensor_value_info("s[0]", TensorProto.FLOAT, [1]))
+    with pytest.raises(UnsupportedError, match=r'two inputs of the model are called "s\[0\]"'):
+        import_onnx(model, {"s": [(1,)]})
+
+
 def test_dimensions_can_be_bound() -> None:
     rep = backend.prepare(relu_model("n"), dims={"n": 2})
     with pytest.raises(InputError, match="shape"):
@@ -81,6 +133,12 @@ def test_devices() -> None:
     assert not backend.supports_device("CUDA")
     assert not backend.supports_device("nonsense")
     assert issubclass(backend.BurnishBackend, Backend)
+
+
+def test_the_interface_is_there_without_importing_it() -> None:
+    code = "import burnish; print(burnish.onnx_backend.supports_device('CPU'))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert answer.stdout.split() == [b"True"]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # onnx computes its own infinities

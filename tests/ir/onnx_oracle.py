@@ -353,6 +353,7 @@ _MATH = {
     "bit_not": "BitwiseNot", "select": "Where", "prelu": "PRelu",
 }  # fmt: skip
 
+
 def _frames(g: Graph) -> list[str]:
     (_, count, length, *_), step = g.case.result_types()[0].shape, g.a.step
     positions = np.arange(count)[:, None] * step + np.arange(length)

@@ -257,11 +257,16 @@ class KernelBuilder:
         """The greatest value of a dimension."""
         return self.unit.high(dim)
 
+    def less(self, small: Dim, large: Dim) -> Expr:
+        """The condition ``small < large``, decided now where the bounds decide it."""
+        difference = small - large
+        if self.high(difference) < 0:
+            return index(1)
+        return index(0) if self.low(difference) >= 0 else index(small) < large
+
     def require(self, small: Dim, large: Dim) -> None:
         """Fail with ``ERROR_SIZE`` unless ``small <= large``, if bounds do not prove it."""
-        difference = small - large
-        if self.high(difference) > 0:
-            self.fail_when(index(large) < small, ERROR_SIZE)
+        self.fail_when(self.less(large, small), ERROR_SIZE)
 
     def size_value(self, dim: Dim, dtype: DType) -> Expr:
         """A dimension as a value of ``dtype``."""
@@ -278,9 +283,7 @@ class KernelBuilder:
         found = self._writer.parameter(f"found_{name}")
         self._found[name] = Parameter("found", 0, found, "ptrdiff_t", name)
         self._writer.line(f"const ptrdiff_t {name} = {index(value)};")
-        self.fail_when(
-            (index(size) < self.low(size)) | (index(self.high(size)) < size), ERROR_SIZE
-        )
+        self.fail_when((index(size) < self.low(size)) | (index(self.high(size)) < size), ERROR_SIZE)
         self.statement(f"*{found} = {name}")
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 
 from burnish.ir.dims import product
@@ -9,7 +10,7 @@ from burnish.ir.dims import product
 from ..code import Expr, Index, conditional, index
 from .base import Buffer, KernelBuilder, KernelFamily, register
 from .products import (
-    Tile,
+    Span,
     add_product,
     choose_tile,
     regroup,
@@ -22,13 +23,13 @@ from .windows import WindowAxis, axis_names, maximum, minimum, window_axes
 
 
 class _Shapes:
-    """Sizes of a convolution, as Python integers."""
+    """Sizes of a convolution; those of the filters are known."""
 
     def __init__(self, unit: Unit) -> None:
         op = unit.main
         a = op.attributes
-        x, w = (value.type.static_shape for value in op.inputs[:2])
-        y = op.results[0].type.static_shape
+        x, w = op.inputs[0].type.shape, op.inputs[1].type.static_shape
+        y = op.results[0].type.shape
         self.batch, self.channels, self.extents = x[0], x[1], x[2:]
         self.groups: int = a.groups
         self.filters = w[0] // self.groups
@@ -36,10 +37,11 @@ class _Shapes:
         """Output and input channels per group."""
         self.kernel, self.counts = w[2:], y[2:]
         self.axes = window_axes(a, self.extents, self.kernel, self.counts)
-        self.taps = _size(self.kernel)
-        self.windows = _size(self.counts)
+        self.taps = math.prod(self.kernel)
+        self.windows = product(self.counts)
         self.depth = self.inputs * self.taps
         self.dtype = op.results[0].type.dtype
+        self.tile = choose_tile(self.filters, unit.most_elements(self.counts))
 
     @property
     def is_plain(self) -> bool:
@@ -52,16 +54,6 @@ class _Shapes:
     def by_rows(self) -> bool:
         """Whether groups are too small for products of tiles."""
         return self.inputs == 1 and self.groups > 1 and self.filters < 4
-
-    @property
-    def tile(self) -> Tile:
-        return choose_tile(self.filters, self.windows)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = product(shape)
-    assert isinstance(size, int)
-    return size
 
 
 @register
@@ -138,12 +130,14 @@ class Conv(KernelFamily):
             columns = k.scratch("columns", work, (s.depth, tile.columns))
         with ExitStack() as nest:
             n, g = nest.enter_context(k.loops("n g", (s.batch, s.groups)))
-            start = (n * s.channels + g * s.inputs) * _size(s.extents)
+            start = (n * s.channels + g * s.inputs) * product(s.extents)
             image = k.view("image", x, start, (s.inputs, *s.extents))
-            p, p_done = nest.enter_context(tiles(k, "p", s.windows, tile.columns))
+            windows = nest.enter_context(tiles(k, "p", s.windows, tile.columns))
+            p = windows.start
             if columns is not None:
-                _unfold(k, s, image, columns, p)
-            m, m_done = nest.enter_context(tiles(k, "m", s.filters, tile.rows))
+                _unfold(k, s, image, columns, windows)
+            rows = nest.enter_context(tiles(k, "m", s.filters, tile.rows))
+            m = rows.start
             channel = k.let_index("channel", g * s.filters + m)
             filters = k.view("filters", w, channel * s.depth, (tile.rows, s.depth))
             seen = columns or image.reshaped((s.depth, s.windows))
@@ -151,14 +145,15 @@ class Conv(KernelFamily):
 
             sums = tile_product(
                 k,
-                tile,
+                rows,
+                windows,
                 s.depth,
                 work,
                 lambda r, d: k.load(filters, [r, d]),
                 lambda d, t: k.load(seen, [d, shift + t]),
             )
-            r = nest.enter_context(k.loop("r", tile.rows, start=m_done))
-            t = nest.enter_context(k.loop("t", tile.columns, start=p_done))
+            r = nest.enter_context(k.loop("r", rows.end, start=rows.first))
+            t = nest.enter_context(k.loop("t", windows.end, start=windows.first))
             total = k.load(sums, [r, t])
             if b is not None:
                 bias = k.load(b, [channel + r])
@@ -167,19 +162,18 @@ class Conv(KernelFamily):
             k.store([n, channel + r, *position], total)
 
 
-def _unfold(k: KernelBuilder, s: _Shapes, image: Buffer, columns: Buffer, p: Expr) -> None:
-    """Write what each tap sees in the windows of the tile at ``p`` into ``columns``."""
+def _unfold(k: KernelBuilder, s: _Shapes, image: Buffer, columns: Buffer, windows: Span) -> None:
+    """Write what each tap sees in the windows of a tile into ``columns``."""
     k.comment("Unfold: columns[c, taps][t] is what a tap meets in channel c, window p + t.")
-    width = columns.shape[1]
-    assert isinstance(width, int)
+    p, width = windows.start, windows.end
     row = s.axes[-1].count
-    if s.windows == row or row % width == 0:
-        _unfold_run(k, s, image, columns, p, index(0), index(width))
+    if s.windows == row or row % windows.size == 0:
+        _unfold_run(k, s, image, columns, p, index(0), width)
         return
     t = k.index_variable("t", 0)
     with k.block(f"while ({t} < {width})"):
         at = k.let_index("at", p + t)
-        run = k.let_index("run", minimum(row - at % row, width - t))
+        run = k.let_index("run", minimum(index(row) - at % row, width - t))
         _unfold_run(k, s, image, columns, at, t, run)
         k.assign(t, t + run)
 
@@ -235,6 +229,6 @@ def _copied(
     first = k.let_index("first", first)
     if axis.is_inside:
         return first, run
-    room = k.let_index("room", (axis.size - start + (step - 1)) // step)
+    room = k.let_index("room", (index(axis.size) - start + (step - 1)) // step)
     end = k.let_index("end", minimum(room, run))
     return first, k.let_index("last", maximum(first, end))

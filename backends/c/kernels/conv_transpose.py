@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from burnish.ir.dims import Dim, ceildiv
+
 from ..code import Expr, Index, index
 from .base import KernelBuilder, KernelFamily, register
 from .products import add_product
@@ -25,12 +27,12 @@ class ConvTranspose(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
         a, work = k.attributes, x.dtype.compute
-        batch, channels, *extents = k.op.inputs[0].type.static_shape
-        _, filters, *kernel = k.op.inputs[1].type.static_shape
-        counts = k.op.results[0].type.static_shape[2:]
+        batch, _, *extents = k.op.inputs[0].type.shape
+        channels, filters, *kernel = k.op.inputs[1].type.static_shape
+        counts = k.op.results[0].type.shape[2:]
         stride, length = a.strides[-1], counts[-1]
         *outer_names, name = axis_names("o", len(counts))
-        row = k.scratch("row", work, (stride, -(-length // stride)))
+        row = k.scratch("row", work, (stride, ceildiv(length, stride)))
         with ExitStack() as nest:
             n, m = nest.enter_context(k.loops("n m", (batch, a.groups * filters)))
             outer = nest.enter_context(k.loops(" ".join(outer_names), counts[:-1]))
@@ -44,7 +46,7 @@ class ConvTranspose(KernelFamily):
                 tap = taps.enter_context(k.loop(axis_names("k", len(kernel))[-1], kernel[-1]))
                 phase, shift = _phase(k, tap)
                 first = k.let_index("first", maximum(0, -shift))
-                end = (length - phase + (stride - 1)) // stride - shift
+                end = (index(length) - phase + (stride - 1)) // stride - shift
                 last = k.let_index("last", minimum(extents[-1], k.let_index("end", end)))
                 c = taps.enter_context(k.loop("c", inputs))
                 channel = k.let_index("channel", group * inputs + c)
@@ -62,7 +64,7 @@ def _outer_taps(
     nest: ExitStack,
     outer: tuple[Expr, ...],
     kernel: list[int],
-    extents: list[int],
+    extents: list[Dim],
 ) -> tuple[list[Expr], list[Index]]:
     """Loops over the taps, but for the last axis, that reach the row; and the rows they meet."""
     a = k.attributes

@@ -34,7 +34,7 @@ class NonZero(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
-        shape = static(x.shape) or (1,)
+        shape = x.shape or (1,)
         x = x.reshaped(shape)
         found = k.index_variable("found", 0)
         with k.loops("i", shape) as at, k.when(is_set(k, k.load(x, at), x.dtype)):

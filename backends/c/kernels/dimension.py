@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from ..code import index
+from ..code import cast, index
 from .base import KernelBuilder, KernelFamily, register
 
 
 @register
 class Dimension(KernelFamily):
-    """A constant: dimensions are bound before C is emitted."""
+    """A number, or a size known at run time."""
 
     name = "dimension"
     ops = ("tensor.dimension",)
 
     def emit(self, k: KernelBuilder) -> None:
-        k.write(k.result, (), index(k.attributes.value))
+        value = index(k.attributes.value)
+        k.write(k.result, (), value if value.value is not None else cast("int64_t", value))

@@ -53,11 +53,11 @@ class AxisWalk:
 
     def __init__(self, x: Buffer, indices: Buffer, axis: int) -> None:
         self.indices = indices
-        self.extent = static(x.shape)[axis]
-        strides = list(contiguous_strides(static(x.shape)))
+        self.extent = x.shape[axis]
+        strides = list(contiguous_strides(x.shape))
         self._stride = strides[axis]
         strides[axis] = 0  # the index stands for this axis
-        shape = static(indices.shape)
+        shape = indices.shape
         self.shape, (self.dense, self._strides) = merge_strides(
             shape, contiguous_strides(shape), strides
         )
@@ -77,7 +77,7 @@ class GatherND(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         indices, x = k.operand("indices"), k.operand("x")
         batch: int = k.attributes.batch_dims
-        width = static(indices.shape)[-1]
+        (width,) = static(indices.shape[-1:])
         batches, tuples = product(indices.shape[:batch]), product(indices.shape[batch:-1])
         indexed = x.shape[batch : batch + width]
         after = product(x.shape[batch + width :])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from burnish.ir import DType
+from burnish.ir import Dim, DType
 
-from ..code import Expr
+from ..code import Expr, Index, index
 from .base import Buffer, KernelBuilder
 
 LANES = 32
@@ -36,9 +36,9 @@ def combine(k: KernelBuilder, kind: str, place: Expr, value: Expr, dtype: DType)
     k.assign(place, k.value(_COMBINE[kind], dtype, a=place, x=value))
 
 
-def lanes_for(k: KernelBuilder, name: str, kind: str, dtype: DType, run: int) -> Buffer:
+def lanes_for(k: KernelBuilder, name: str, kind: str, dtype: DType, run: Dim) -> Buffer:
     """Lanes to reduce runs of that length into, as neutral elements."""
-    lanes = k.local(name, dtype, (LANES if run >= 2 * LANES else 1,))
+    lanes = k.local(name, dtype, (LANES if k.high(run) >= 2 * LANES else 1,))
     with k.loop("t", lanes.shape[0]) as t:
         k.write(lanes, [t], k.literal(neutral(kind, dtype), dtype))
     return lanes
@@ -53,12 +53,13 @@ def accumulate_run(
 ) -> None:
     """Take the elements of ``run``, each after ``change``, into the lanes."""
     (length,), (count,) = run.shape, lanes.shape
-    assert isinstance(length, int)
     assert isinstance(count, int)
-    whole = length - length % count
+    whole: Index = length - length % count
+    if not isinstance(length, int):
+        whole = k.let_index("whole", index(length) - index(length) % count)
     with k.loop("k", whole, step=count) as k0, k.loop("t", count) as t:
         combine(k, kind, lanes.at([t]), change(k.load(run, [k0 + t])), lanes.dtype)
-    with k.loop("t", length - whole) as t:
+    with k.loop("t", index(length) - whole) as t:
         combine(k, kind, lanes.at([t]), change(k.load(run, [t + whole])), lanes.dtype)
 
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from burnish.ir import DType
-from burnish.ir.dims import product
+from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index, index
 from .base import Buffer, KernelBuilder, KernelFamily, register
@@ -31,41 +31,44 @@ _FEW_ROWS = 8
 class _Shapes:
     """Sizes of a product [rows, depth] x [depth, columns]; ``kind`` is how it is computed.
 
+    Tiles are chosen for the greatest sizes, where these are known at run time only.
+
     ``plain``: tiles with rows of a and columns of b.  ``swapped``: tiles with rows of a
     transposed b and columns of a transposed a.  ``packed``: as plain, with tiles of a
     transposed b copied first.  ``dots``: dot products of rows of a and of a transposed b.
     """
 
-    batch: tuple[int, ...]
-    rows: int
-    depth: int
-    columns: int
+    batch: tuple[Dim, ...]
+    rows: Dim
+    depth: Dim
+    columns: Dim
     kind: str
+    tile: Tile
     folds: bool
     """Whether the batch of a is more rows for one b."""
 
     @staticmethod
     def of(unit: Unit) -> _Shapes:
         op = unit.main
-        a, b = (value.type.static_shape for value in op.inputs[:2])
+        a, b = (value.type.shape for value in op.inputs[:2])
         flip_a, flip_b = op.attributes.transpose_a, op.attributes.transpose_b
-        *batch, rows, columns = op.results[0].type.static_shape
+        *batch, rows, columns = op.results[0].type.shape
         depth = a[-2] if flip_a else a[-1]
         folds = len(batch) > 0 and not flip_a and product(b[:-2]) == 1
-        total = rows * (product(batch) if folds else 1)
-        assert isinstance(total, int)
+        total = unit.most_elements((rows, *(batch if folds else ())))
         kind = "plain"
-        if flip_b and depth:
+        if flip_b and depth != 0:
             kind = "swapped" if flip_a else "dots" if total < _FEW_ROWS else "packed"
-        return _Shapes(tuple(batch), rows, depth, columns, kind, folds)
+        tile = _tile(kind, unit.high(rows), unit.high(columns))
+        return _Shapes(tuple(batch), rows, depth, columns, kind, tile, folds)
 
-    @property
-    def tile(self) -> Tile:
-        if self.kind == "dots":
-            return Tile(1, best_step(max(1, self.columns), DOTS))
-        if self.kind == "swapped":
-            return choose_tile(self.columns, self.rows)
-        return choose_tile(self.rows, self.columns)
+
+def _tile(kind: str, rows: int, columns: int) -> Tile:
+    if kind == "dots":
+        return Tile(1, best_step(max(1, columns), DOTS))
+    if kind == "swapped":
+        return choose_tile(columns, rows)
+    return choose_tile(rows, columns)
 
 
 @register
@@ -90,8 +93,8 @@ class MatMul(KernelFamily):
         rank = len(s.batch) + 2
         if s.folds and _bias_folds(c, k) and regroup(k, [rank - 1, 1]):
             rows = product((*s.batch, s.rows))
-            assert isinstance(rows, int)
-            s = _Shapes((), rows, s.depth, s.columns, s.kind, False)
+            tile = _tile(s.kind, k.high(rows), k.high(s.columns))
+            s = _Shapes((), rows, s.depth, s.columns, s.kind, tile, False)
             a = a.reshaped((rows, s.depth))
             b = b.reshaped(b.shape[-2:])
             c = (
@@ -137,56 +140,63 @@ class _Writer:
         k, s, tile = self.k, self.s, self.s.tile
         flip = k.attributes.transpose_a
         with ExitStack() as nest:
-            j, j_done = nest.enter_context(tiles(k, "j", s.columns, tile.columns))
+            columns = nest.enter_context(tiles(k, "j", s.columns, tile.columns))
+            j = columns.start
             if panel is not None:
                 k.comment("Copy a tile of columns, which are stored as rows.")
-                with k.loops("t k", (tile.columns, s.depth)) as (t, d):
+                with k.loops("t k", (columns.end, s.depth)) as (t, d):
                     k.write(panel, [d, t], k.load(right, [j + t, d]))
             source, shift = (right, j) if panel is None else (panel, index(0))
-            i, i_done = nest.enter_context(tiles(k, "i", s.rows, tile.rows))
+            rows = nest.enter_context(tiles(k, "i", s.rows, tile.rows))
+            i = rows.start
             sums = tile_product(
                 k,
-                tile,
+                rows,
+                columns,
                 s.depth,
                 self.work,
                 lambda r, d: k.load(left, [d, i + r] if flip else [i + r, d]),
                 lambda d, t: k.load(source, [d, shift + t]),
             )
-            r = nest.enter_context(k.loop("r", tile.rows, start=i_done))
-            t = nest.enter_context(k.loop("t", tile.columns, start=j_done))
+            r = nest.enter_context(k.loop("r", rows.end, start=rows.first))
+            t = nest.enter_context(k.loop("t", columns.end, start=columns.first))
             self._store([*batch, i + r, j + t], k.load(sums, [r, t]))
 
     def _swapped(self, batch: list[Expr], left: Buffer, right: Buffer) -> None:
         k, s, tile = self.k, self.s, self.s.tile
         with ExitStack() as nest:
-            i, i_done = nest.enter_context(tiles(k, "i", s.rows, tile.columns))
-            j, j_done = nest.enter_context(tiles(k, "j", s.columns, tile.rows))
+            columns = nest.enter_context(tiles(k, "i", s.rows, tile.columns))
+            rows = nest.enter_context(tiles(k, "j", s.columns, tile.rows))
+            i, j = columns.start, rows.start
             sums = tile_product(
                 k,
-                tile,
+                rows,
+                columns,
                 s.depth,
                 self.work,
                 lambda r, d: k.load(right, [j + r, d]),
                 lambda d, t: k.load(left, [d, i + t]),
             )
-            r = nest.enter_context(k.loop("r", tile.rows, start=j_done))
-            t = nest.enter_context(k.loop("t", tile.columns, start=i_done))
+            r = nest.enter_context(k.loop("r", rows.end, start=rows.first))
+            t = nest.enter_context(k.loop("t", columns.end, start=columns.first))
             self._store([*batch, i + t, j + r], k.load(sums, [r, t]))
 
     def _dots(self, batch: list[Expr], left: Buffer, right: Buffer) -> None:
         k, s, count = self.k, self.s, self.s.tile.columns
         with ExitStack() as nest:
-            j, j_done = nest.enter_context(tiles(k, "j", s.columns, count))
+            columns = nest.enter_context(tiles(k, "j", s.columns, count))
+            j = columns.start
             i = nest.enter_context(k.loop("i", s.rows))
             sums = zeros(k, "sum", self.work, count)
             dot_products(
                 k,
                 s.depth,
                 sums,
+                columns,
                 lambda d: k.load(left, [i, d]),
                 lambda r, d: k.load(right, [j + r, d]),
             )
-            with k.loop("r", count, start=j_done) as r:
+            with k.loop("r", columns.end, start=columns.first) as r:
                 self._store([*batch, i, j + r], k.load(sums, [r]))
 
     def _store(self, indices: list[Index], total: Expr) -> None:

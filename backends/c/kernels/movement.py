@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from burnish.ir.dims import Dim
+
 from .base import KernelBuilder, KernelFamily, register
-from .strided import View, copy, static
+from .strided import View, copy
 
 
 @register
@@ -38,9 +40,20 @@ class Slice(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         a = k.attributes
         taken = View.of(k.operand("x"))
-        for axis, (start, size, step) in enumerate(zip(static(a.starts), static(a.sizes), a.steps)):
+        for axis, (start, size, step) in enumerate(zip(a.starts, a.sizes, a.steps)):
+            _require_inside(k, k.operand("x").shape[axis], start, size, step)
             taken = taken.sliced(axis, start, size, step)
         copy(k, View.of(k.result), taken)
+
+
+def _require_inside(k: KernelBuilder, extent: Dim, start: Dim, size: Dim, step: int) -> None:
+    """Fail at run time unless all that a slice takes lies in the axis."""
+    if all(isinstance(dim, int) for dim in (extent, start, size)):
+        return
+    ends = (start, start + (size - 1) * step)
+    lowest, highest = ends if step > 0 else reversed(ends)
+    k.require(0, lowest)
+    k.require(highest, extent - 1)
 
 
 @register
@@ -52,12 +65,12 @@ class Concat(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         axis: int = k.attributes.axis
-        start = 0
+        start: Dim = 0
         for operand in k.operands:
             assert operand is not None
             source = View.of(operand)
             copy(k, View.of(k.result).sliced(axis, start, source.shape[axis]), source)
-            start += source.shape[axis]
+            start = start + source.shape[axis]
 
 
 @register

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from burnish.ir import DType
-from burnish.ir.dims import product
+from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index
 from .base import KernelBuilder, KernelFamily, register
@@ -24,8 +23,8 @@ def _deviation(k: KernelBuilder, work: DType, variance: Expr) -> Expr:
     return k.value("sqrt(v + e)", work, v=variance, e=epsilon)
 
 
-def _mean(k: KernelBuilder, name: str, total: Expr, count: int, work: DType) -> Expr:
-    return k.let(name, work, k.value("a / n", work, a=total, n=k.literal(count, work)))
+def _mean(k: KernelBuilder, name: str, total: Expr, count: Dim, work: DType) -> Expr:
+    return k.let(name, work, k.value("a / n", work, a=total, n=k.size_value(count, work)))
 
 
 @register
@@ -67,7 +66,7 @@ class _Standardize(KernelFamily):
     centers = True
     """Whether the mean is subtracted."""
 
-    def runs(self, k: KernelBuilder) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def runs(self, k: KernelBuilder) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
         """Axes that number the runs, and axes of a run."""
         raise NotImplementedError
 
@@ -79,7 +78,7 @@ class _Standardize(KernelFamily):
         x = k.operand("x")
         work = x.dtype.compute
         outer, inner = self.runs(k)
-        count = math.prod(inner)
+        count = product(inner)
         with k.loops("i", outer) as at:
             runs = x.reshaped((*outer, count))
             run = k.view("run", x, runs.offset([*at, 0]), (count,))
@@ -119,8 +118,8 @@ class LayerNorm(_Standardize):
     name = "layer_norm"
     ops = ("nn.layer_norm",)
 
-    def runs(self, k: KernelBuilder) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        shape = k.op.inputs[0].type.static_shape
+    def runs(self, k: KernelBuilder) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
+        shape = k.op.inputs[0].type.shape
         axis: int = k.attributes.axis
         return shape[:axis], shape[axis:]
 
@@ -150,14 +149,14 @@ class GroupNorm(_Standardize):
     name = "group_norm"
     ops = ("nn.group_norm",)
 
-    def runs(self, k: KernelBuilder) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        batch, channels, *spatial = k.op.inputs[0].type.static_shape
+    def runs(self, k: KernelBuilder) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
+        batch, channels, *spatial = k.op.inputs[0].type.shape
         groups: int = k.attributes.groups
         return (batch, groups), (channels // groups, *spatial)
 
     def indices(self, k: KernelBuilder, run: Sequence[Expr], inside: Sequence[Expr]) -> list[Index]:
         (n, group), (c, *at) = run, inside
-        channels = k.op.inputs[0].type.static_shape[1] // k.attributes.groups
+        channels = k.op.inputs[0].type.shape[1] // k.attributes.groups
         return [n, group * channels + c, *at]
 
     def scaled(self, k: KernelBuilder, value: Expr, indices: Sequence[Index]) -> Expr:
@@ -177,21 +176,22 @@ class LocalResponseNorm(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x, a = k.operand("x"), k.attributes
         work = x.dtype.compute
-        batch, channels, *spatial = k.op.inputs[0].type.static_shape
+        batch, channels, *spatial = k.op.inputs[0].type.shape
         is_flat = regroup(k, [1, 1, len(spatial)])
-        positions = math.prod(spatial)
+        positions = product(spatial)
         planes = x.reshaped((batch, channels, positions))
-        width = max(1, min(positions, _COLUMNS))
+        width = max(1, min(k.high(positions), _COLUMNS))
         with k.loops("n c", (batch, channels)) as (n, c):
             k.comment("Channels first to last, last excluded, are neighbours of channel c.")
             first = k.let_index("first", maximum(0, c - (a.size - 1) // 2))
             last = k.let_index("last", minimum(channels, c + (a.size - (a.size - 1) // 2)))
-            with tiles(k, "p", positions, width) as (p, done):
+            with tiles(k, "p", positions, width) as span:
+                p = span.start
                 sums = zeros(k, "sum", work, width)
-                with k.loop("d", last, start=first) as d, k.loop("t", width) as t:
+                with k.loop("d", last, start=first) as d, k.loop("t", span.end) as t:
                     value = k.let("value", work, k.load(planes, [n, d, p + t]))
                     add_product(k, sums, [t], value, value)
-                with k.loop("t", width, start=done) as t:
+                with k.loop("t", span.end, start=span.first) as t:
                     result = k.value(
                         "x / pow(bias + factor * total, beta)",
                         work,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..code import Expr
+from burnish.ir.dims import Dim
+
+from ..code import Expr, call, index
 from .base import KernelBuilder, KernelFamily, register
 from .strided import View, copy, fill
 
@@ -32,13 +34,19 @@ class Pad(KernelFamily):
             for earlier in range(axis):
                 rows = rows.sliced(earlier, a.before[earlier], x.shape[earlier])
             before, extent = a.before[axis], x.shape[axis]
-            borders = ((0, before), (before + extent, a.after[axis]))
+            borders: tuple[tuple[Dim, int], ...] = (
+                (0, before),
+                (before + extent, a.after[axis]),
+            )
             for start, size in borders:
                 if not size or 0 in rows.shape:
                     continue
                 k.comment(f"Border of axis {axis}, {'in front' if start == 0 else 'behind'}.")
                 if a.mode == "constant":
                     fill(k, rows.sliced(axis, start, size), value)
+                    continue
+                if not isinstance(extent, int):
+                    _copy_border(k, a.mode, rows, axis, before, start, size, extent)
                     continue
                 for piece in pieces(a.mode, start - before, size, extent):
                     to, origin, count, step = piece
@@ -53,6 +61,31 @@ class Pad(KernelFamily):
         if operand is None:
             return None
         return k.let_stored("value", operand.dtype, operand.at(()))
+
+
+def _copy_border(
+    k: KernelBuilder,
+    mode: str,
+    rows: View,
+    axis: int,
+    before: int,
+    start: Dim,
+    size: int,
+    extent: Dim,
+) -> None:
+    """Copy the ``size`` rows of a border from ``start`` on, on an axis of unknown extent."""
+    k.require(1, extent)
+    with k.loop("b", size) as b:
+        place = k.let_index("place", index(start) + b - before)
+        last = index(extent) - 1
+        if mode == "edge":
+            origin = index(0) if start == 0 else last
+        elif mode == "wrap":
+            origin = call(k.helper("wrapped"), place, index(extent))
+        else:
+            origin = call(k.helper("reflected"), place, last)
+        origin = k.let_index("origin", origin)
+        copy(k, rows.sliced(axis, index(start) + b, 1), rows.sliced(axis, origin + before, 1))
 
 
 def pieces(mode: str, start: int, size: int, extent: int) -> Iterator[tuple[int, int, int, int]]:

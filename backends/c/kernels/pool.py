@@ -8,15 +8,19 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 from burnish.ir import DType
-from burnish.ir.ops.pool import average_divisors
+from burnish.ir.ops.pool import average_divisor
 
-from ..code import Expr, cast
+from ..code import Expr, call, cast, index
+from ..elements import value_type
 from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
 from .unit import Unit
-from .windows import axis_names, window_axes
+from .windows import WindowAxis, axis_names, window_axes
 
 Finish = Callable[[Expr, Expr], Expr]
 """The result from what a window holds after its last tap, and its position in the row."""
+
+Count = Callable[[Expr], Expr]
+"""How many elements of a window count along one axis."""
 
 
 class _Pool(KernelFamily):
@@ -41,8 +45,8 @@ class _Pool(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
         work = x.dtype.compute
-        batch, channels, *extents = k.op.inputs[0].type.static_shape
-        counts = k.op.results[0].type.static_shape[2:]
+        batch, channels, *extents = k.op.inputs[0].type.shape
+        counts = k.op.results[0].type.shape[2:]
         axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
         inner = axes[-1]
         *outer_names, name = axis_names("o", len(axes))
@@ -84,7 +88,10 @@ class MaxPool(_Pool):
 
 @register
 class AveragePool(_Pool):
-    """The mean of each window; divisors that vary along an axis come from a table."""
+    """The mean of each window; divisors that vary along an axis come from a table.
+
+    Along an axis whose size is known at run time only they are counted there.
+    """
 
     name = "average_pool"
     ops = ("nn.average_pool",)
@@ -94,43 +101,75 @@ class AveragePool(_Pool):
         return 0.0
 
     def refusal(self, unit: Unit) -> str:
-        return table_refusal(max(unit.main.results[0].type.static_shape[2:]))
+        windows = unit.main.results[0].type.shape[2:]
+        return table_refusal(max((n for n in windows if isinstance(n, int)), default=0))
 
     def finish(self, k: KernelBuilder, outer: Sequence[Expr]) -> Finish:
         work = k.operand("x").dtype.compute
-        extents = k.op.inputs[0].type.static_shape[2:]
-        names = axis_names("count_", len(extents))
-        constant = 1
-        tables: list[Buffer | None] = []
-        for name, divisor in zip(names, average_divisors(k.attributes, extents)):
-            values = [int(value) for value in divisor]
-            if len(set(values)) <= 1:
-                constant *= values[0] if values else 1
-                tables.append(None)
-            else:
-                pointer = k.table(name, work, [k.literal(value, work) for value in values])
-                tables.append(Buffer(pointer, (len(values),), work))
+        constant, counts = self._divisors(k, work)
         factors = [k.literal(constant, work)] if constant != 1 else []
-        for table, at in zip(tables, outer):
-            if table is not None:
-                factors.append(k.load(table, [at]))
+        factors += [count(at) for count, at in zip(counts, outer) if count is not None]
         size = factors[0] if factors else None
         for factor in factors[1:]:
             assert size is not None
             size = k.value("a * b", work, a=size, b=factor)
         if size is not None and not size.is_number:
             size = k.let("size", work, size)
-        columns = tables[-1]
+        along_row = counts[-1]
 
         def finish(value: Expr, o: Expr) -> Expr:
             count = size
-            if columns is not None:
-                count = k.load(columns, [o])
+            if along_row is not None:
+                count = along_row(o)
                 if size is not None:
                     count = k.value("size * n", work, size=size, n=count)
             return value if count is None else k.value("x / n", work, x=value, n=count)
 
         return finish
+
+    def _divisors(self, k: KernelBuilder, work: DType) -> tuple[int, list[Count | None]]:
+        """The product of divisors that are the same for all windows; and those that vary."""
+        a = k.attributes
+        extents, windows = (v.type.shape[2:] for v in (k.op.inputs[0], k.op.results[0]))
+        axes = window_axes(a, extents, a.kernel, windows)
+        constant = 1
+        counts: list[Count | None] = []
+        for number, (name, axis) in enumerate(zip(axis_names("count_", len(axes)), axes)):
+            if not (isinstance(axis.size, int) and isinstance(axis.count, int)):
+                if axis.is_inside:
+                    constant *= axis.kernel
+                    counts.append(None)
+                else:
+                    counts.append(_counted(k, number, axis, work))
+                continue
+            values = average_divisor(a, number, axis.size, axis.count).tolist()
+            if len(set(values)) <= 1:
+                constant *= values[0] if values else 1
+                counts.append(None)
+            else:
+                pointer = k.table(name, work, [k.literal(value, work) for value in values])
+                counts.append(_tabulated(k, Buffer(pointer, (len(values),), work)))
+        return constant, counts
+
+
+def _tabulated(k: KernelBuilder, table: Buffer) -> Count:
+    return lambda window: k.load(table, [window])
+
+
+def _counted(k: KernelBuilder, number: int, axis: WindowAxis, work: DType) -> Count:
+    """How many elements of a window count along axis ``number``, found from its position."""
+    helper = k.helper("window_count")
+    low, high = index(0), index(axis.size)
+    if k.attributes.count_include_pad:
+        pads = k.attributes.pads
+        low, high = index(-axis.before), high + pads[number + len(pads) // 2]
+    taps = (index(axis.kernel), index(axis.dilation))
+
+    def count(window: Expr) -> Expr:
+        found = call(helper, axis.element(window, 0), *taps, low, high)
+        return cast(value_type(work), found)
+
+    return count
 
 
 @register
@@ -143,8 +182,8 @@ class ArgMaxPool(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
         work = x.dtype.compute
-        batch, channels, *extents = k.op.inputs[0].type.static_shape
-        counts = k.op.results[0].type.static_shape[2:]
+        batch, channels, *extents = k.op.inputs[0].type.shape
+        counts = k.op.results[0].type.shape[2:]
         axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
         better = "x > best or (is_nan(x) and not is_nan(best))" if work.is_float else "x > best"
         windows = " ".join(axis_names("o", len(axes)))

@@ -52,44 +52,106 @@ def best_step(count: int, most: int) -> int:
     return min(range(most, 0, -1), key=lambda step: -(-count // step) * (step + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one tile covers of an axis: ``size`` elements from ``start`` on.
+
+    Those from ``first`` to ``end`` are to be stored; ``is_whole`` is the condition that all
+    ``size`` elements lie in the axis.
+    """
+
+    start: Expr
+    size: int
+    first: Expr
+    end: Expr
+    is_whole: Expr
+
+
 @contextmanager
-def tiles(k: KernelBuilder, name: str, extent: int, size: int) -> Iterator[tuple[Expr, Expr]]:
-    """Cover ``0 .. extent`` by tiles of ``size``; yields a tile's start and what to skip in it.
+def tiles(k: KernelBuilder, name: str, extent: Dim, size: int) -> Iterator[Span]:
+    """Cover ``0 .. extent`` by tiles of ``size``.
 
     When ``size`` does not divide ``extent`` the last tile overlaps the one before: all tiles
     have constant bounds, and its first elements, computed twice, are skipped when storing.
+    Where ``extent`` is known at run time only, and might be less than ``size``, the last tile
+    is cut off instead.
     """
+    whole, none = index(1), index(0)
     if extent % size == 0:
         with k.loop(name, extent, step=size) as start:
-            yield start, index(0)
+            yield Span(start, size, none, index(size), whole)
+        return
+    if k.low(extent) < size:
+        with k.loop(name, extent, step=size) as start:
+            rest = k.let_index(f"{name}_rest", index(extent) - start)
+            end = k.let_index(f"{name}_count", conditional(rest < size, rest, index(size)))
+            yield Span(start, size, none, end, end.equals(size))
         return
     with k.loop(f"{name}_next", extent, step=size) as following:
-        last = extent - size
+        last = index(extent - size)
         k.comment("The last tile overlaps the one before; what both hold is stored once.")
-        start = k.let_index(name, conditional(following < last, following, index(last)))
-        yield start, following - start
+        start = k.let_index(name, conditional(following < last, following, last))
+        yield Span(start, size, following - start, index(size), whole)
 
 
 def tile_product(
-    k: KernelBuilder, tile: Tile, depth: Dim, dtype: DType, left: Element, right: Element
+    k: KernelBuilder,
+    rows: Span,
+    columns: Span,
+    depth: Dim,
+    dtype: DType,
+    left: Element,
+    right: Element,
 ) -> Buffer:
     """Σ left(row, k) · right(k, column) for a tile; returns the local array [rows, columns]."""
-    sums = zeros(k, "sum", dtype, tile.rows * tile.columns).reshaped((tile.rows, tile.columns))
-    with k.loop("k", depth) as d, k.loop("r", tile.rows) as r:
-        factor = k.let("factor", dtype, left(r, d))
-        with k.loop("t", tile.columns) as t:
-            add_product(k, sums, (r, t), factor, right(d, t))
+    sums = zeros(k, "sum", dtype, rows.size * columns.size).reshaped((rows.size, columns.size))
+
+    def add(height: Index, width: Index) -> None:
+        with k.loop("k", depth) as d, k.loop("r", height) as r:
+            factor = k.let("factor", dtype, left(r, d))
+            with k.loop("t", width) as t:
+                add_product(k, sums, (r, t), factor, right(d, t))
+
+    _whole_or_part(
+        k,
+        rows.is_whole & columns.is_whole,
+        lambda: add(rows.size, columns.size),
+        lambda: add(rows.end, columns.end),
+    )
     return sums
 
 
-def dot_products(
-    k: KernelBuilder, depth: Dim, sums: Buffer, shared: Callable[[Expr], Expr], other: Element
+def _whole_or_part(
+    k: KernelBuilder, is_whole: Expr, whole: Callable[[], None], part: Callable[[], None]
 ) -> None:
-    """Add Σ shared(k) · other(r, k) to ``sums[r]``, for all r at once."""
-    with k.loop("k", depth) as d:
-        factor = k.let("factor", sums.dtype, shared(d))
-        with k.loop("r", sums.shape[0]) as r:
-            add_product(k, sums, (r,), factor, other(r, d))
+    """The code for whole tiles has constant bounds, so that sums stay in registers."""
+    if is_whole.value == 1:
+        whole()
+        return
+    with k.branch(is_whole) as (yes, no):
+        with yes:
+            whole()
+        with no:
+            part()
+
+
+def dot_products(
+    k: KernelBuilder,
+    depth: Dim,
+    sums: Buffer,
+    rows: Span,
+    shared: Callable[[Expr], Expr],
+    other: Element,
+) -> None:
+    """Add Σ shared(k) · other(r, k) to ``sums[r]``, for all r of ``rows`` at once."""
+
+    def add(count: Index) -> None:
+        with k.loop("k", depth) as d:
+            factor = k.let("factor", sums.dtype, shared(d))
+            with k.loop("r", count) as r:
+                add_product(k, sums, (r,), factor, other(r, d))
+
+    _whole_or_part(k, rows.is_whole, lambda: add(rows.size), lambda: add(rows.end))
 
 
 def zeros(k: KernelBuilder, name: str, dtype: DType, count: Dim) -> Buffer:

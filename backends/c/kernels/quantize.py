@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from burnish.ir import DType, Quantized
+from burnish.ir.dims import Dim, ceildiv
 from burnish.ir.errors import InternalError
 
 from ..code import Expr, binary, call, cast, conditional, index
@@ -45,15 +46,18 @@ class Grid:
 
     def __init__(self, k: KernelBuilder, q: Quantized, x: Buffer, work: DType) -> None:
         self._k, self._q, self._work = k, q, work
+        self._group: Dim
         if q.axis is None:
-            before, extent, after = split_at((1, x.elements, 1), 1)
-            self._group = max(extent, 1)
+            before, extent, after = (1, x.elements, 1)
+            self._group, self._groups = extent, index(1)
         else:
             before, extent, after = split_at(x.shape, q.axis)
             self._group = q.block or 1
+            self._groups = index(ceildiv(extent, self._group))
+        self._is_cut = q.axis is not None and extent % self._group != 0
+        """Whether the last group is smaller."""
         self.shape = (before, extent, after)
         """What operand and result are indexed by."""
-        self._groups = -(-extent // self._group)
 
     @contextmanager
     def loops(self) -> Iterator[Place]:
@@ -63,7 +67,7 @@ class Grid:
         with k.loop("i", before) as i, k.loop(letter, self._groups) as group:
             start = group * self._group
             end = start + self._group
-            if extent % self._group:
+            if self._is_cut:
                 end = k.let_index("end", conditional(end < extent, end, index(extent)))
             if self._q.block:
                 with k.loop("n", end, start=start) as n, k.loop("j", after) as j:

@@ -11,7 +11,7 @@ from burnish.ir.ops.recurrent import gate_activations
 
 from ..code import Expr, conditional, index
 from .base import Buffer, KernelBuilder, KernelFamily, register
-from .products import DOTS, best_step, dot_products, tiles
+from .products import DOTS, Span, best_step, dot_products, tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,8 @@ class _Recurrent(KernelFamily):
 def _multiply(k: KernelBuilder, into: Buffer, shift: int, rows: range, *factors: _Factor) -> None:
     """``into[row - shift]`` = Σ over the factors weights[row] · vector + bias[row]."""
     work, count = into.dtype, best_step(len(rows), DOTS)
-    with tiles(k, "j", len(rows), count) as (start, _):
-        row = start + rows.start
+    with tiles(k, "j", len(rows), count) as span:
+        row = span.start + rows.start
         sums = k.local("sum", work, (count,))
         with k.loop("r", count) as r:
             total = k.literal(0, work)
@@ -181,16 +181,17 @@ def _multiply(k: KernelBuilder, into: Buffer, shift: int, rows: range, *factors:
                 total = k.value("a + b", work, a=total, b=value) if number else value
             k.write(sums, [r], total)
         for factor in factors:
-            _add_dots(k, sums, factor, row)
+            _add_dots(k, sums, span, factor, row)
         with k.loop("r", count) as r:
             k.write(into, [row - shift + r], k.load(sums, [r]))
 
 
-def _add_dots(k: KernelBuilder, sums: Buffer, factor: _Factor, row: Expr) -> None:
+def _add_dots(k: KernelBuilder, sums: Buffer, span: Span, factor: _Factor, row: Expr) -> None:
     dot_products(
         k,
         factor.vector.shape[0],
         sums,
+        span,
         lambda i: k.load(factor.vector, [i]),
         lambda r, i: k.load(factor.weights, [row + r, i]),
     )

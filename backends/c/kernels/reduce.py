@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from burnish.ir import DType
+from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index, index
 from .base import KernelBuilder, KernelFamily, register
@@ -31,7 +31,7 @@ class Reduce(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         axes: tuple[int, ...] = k.attributes.axes
-        shape = k.op.inputs[0].type.static_shape
+        shape = k.op.inputs[0].type.shape
         # Axes of size 1 do not matter; those at the end must not hide what is contiguous.
         sized = [axis for axis, size in enumerate(shape) if size != 1]
         if sized and sized[-1] in axes:
@@ -40,16 +40,16 @@ class Reduce(KernelFamily):
             _across_memory(k, shape, axes)
 
 
-def _result(k: KernelBuilder, total: Expr, count: int) -> Expr:
+def _result(k: KernelBuilder, total: Expr, count: Dim) -> Expr:
     """What is stored: the mean is divided here."""
     dtype = k.operand("x").dtype
     work = dtype.compute
     if k.attributes.kind != "mean":
         return total
     if dtype.is_float:
-        return k.value("a / n", work, a=total, n=k.literal(count, work))
+        return k.value("a / n", work, a=total, n=k.size_value(count, work))
     wide = DType.I64 if dtype.is_signed else DType.U64
-    quotient = k.value("a / n", wide, a=k.convert(total, work, wide), n=k.literal(count, wide))
+    quotient = k.value("a / n", wide, a=k.convert(total, work, wide), n=k.size_value(count, wide))
     return k.convert(quotient, wide, dtype)
 
 
@@ -61,14 +61,14 @@ def _kept_indices(k: KernelBuilder, kept: Sequence[Index], axes: Sequence[int]) 
     return [index(0) if axis in axes else next(rest) for axis in range(len(axes) + len(kept))]
 
 
-def _along_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
+def _along_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) -> None:
     x, kind = k.operand("x"), k.attributes.kind
     work = x.dtype.compute
     kept_axes = [axis for axis in range(len(shape)) if axis not in axes]
     first = len(shape)
     while first - 1 in axes or (first and shape[first - 1] == 1):
         first -= 1
-    run = math.prod(shape[first:])
+    run = product(shape[first:])
     outer = [axis for axis in axes if axis < first]
     with k.loops("i", [shape[axis] for axis in kept_axes]) as kept:
         lanes = lanes_for(k, "lane", kind, work, run)
@@ -80,11 +80,11 @@ def _along_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -
             row = k.view("row", x, x.reshaped((*shape[:first], run)).offset([*at, 0]), (run,))
             accumulate_run(k, kind, lanes, row)
         total = combined_lanes(k, kind, lanes)
-        count = run * math.prod(shape[axis] for axis in outer)
+        count = run * product(shape[axis] for axis in outer)
         k.store(_kept_indices(k, kept, axes), _result(k, total, count))
 
 
-def _across_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
+def _across_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) -> None:
     x, kind = k.operand("x"), k.attributes.kind
     work = x.dtype.compute
     first = len(shape)
@@ -93,23 +93,24 @@ def _across_memory(k: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) 
     tail = len(shape) - first
     if tail and not regroup(k, [*[1] * (len(k.space) - tail), tail]):
         first, tail = len(shape) - 1, 1
-    columns = math.prod(shape[first:])
+    columns = product(shape[first:])
     kept_axes = [axis for axis in range(first) if axis not in axes]
     source = x.reshaped((*shape[:first], columns))
-    width = max(1, min(columns, _COLUMNS))
+    width = max(1, min(k.high(columns), _COLUMNS))
     with ExitStack() as nest:
         kept = nest.enter_context(k.loops("i", [shape[axis] for axis in kept_axes]))
-        j, done = nest.enter_context(tiles(k, "column", columns, width))
+        span = nest.enter_context(tiles(k, "column", columns, width))
+        j = span.start
         sums = k.local("sum", work, (width,))
-        with k.loop("t", width) as t:
+        with k.loop("t", span.end) as t:
             k.write(sums, [t], k.literal(neutral(kind, work), work))
         with k.loops("j", [shape[axis] for axis in axes]) as reduced:
             at: list[Index] = [index(0)] * first
             for axis, position in [*zip(kept_axes, kept), *zip(axes, reduced)]:
                 at[axis] = position
-            with k.loop("t", width) as t:
+            with k.loop("t", span.end) as t:
                 combine(k, kind, sums.at([t]), k.load(source, [*at, j + t]), work)
-        count = math.prod(shape[axis] for axis in axes)
-        with k.loop("t", width, start=done) as t:
+        count = product(shape[axis] for axis in axes)
+        with k.loop("t", span.end, start=span.first) as t:
             where = _kept_indices(k, [*kept, j + t] if tail else kept, axes)
             k.store(where, _result(k, k.load(sums, [t]), count))

@@ -17,4 +17,4 @@ class Require(KernelFamily):
         actual, expected = k.operand("actual"), k.attributes.expected
         for position, wanted in enumerate(expected):
             found = k.load(actual, (position,))
-            k.fail_when(found.differs(k.literal(wanted, actual.dtype)), ERROR_SHAPE)
+            k.fail_when(found.differs(k.size_value(wanted, actual.dtype)), ERROR_SHAPE)

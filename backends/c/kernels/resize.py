@@ -1,9 +1,11 @@
-"""Resizing by interpolation: positions and weights are tables made at compile time."""
+"""Resizing by interpolation: positions and weights are tables.
+
+They are made at compile time, or by the kernel where sizes are known at run time only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,18 +14,8 @@ from burnish.ir.ops.resize import Taps, axis_taps, tap_count
 
 from ..code import Expr, Index, conditional, index
 from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
+from .taps import AxisTaps, computed_taps, stays
 from .unit import Unit
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """Tables of an axis that is resized: [result positions, taps]."""
-
-    positions: Buffer
-    weights: Buffer
-    taps: int
-    outside: Buffer | None
-    """1 where the extrapolation value goes."""
 
 
 @register
@@ -39,12 +31,11 @@ class Resize(KernelFamily):
 
     def refusal(self, unit: Unit) -> str:
         a = unit.main.attributes
-        return table_refusal(
-            max((size * tap_count(a, i) for i, size in enumerate(a.shape)), default=0)
-        )
+        entries = [n * tap_count(a, i) for i, n in enumerate(a.shape) if isinstance(n, int)]
+        return table_refusal(max(entries, default=0))
 
     def emit(self, k: KernelBuilder) -> None:
-        shape = k.op.results[0].type.static_shape
+        shape = k.op.results[0].type.shape
         x = k.operand("x")
         work = x.dtype.compute if x.dtype.is_float else DType.F32
         axes = [_tables(k, axis, work) for axis in range(len(shape))]
@@ -72,9 +63,11 @@ class Resize(KernelFamily):
                 k.store([*outer, o], _extrapolated(k, axes, [*outer, o], value, x.dtype))
 
 
-def _tables(k: KernelBuilder, axis: int, work: DType) -> _Axis | None:
+def _tables(k: KernelBuilder, axis: int, work: DType) -> AxisTaps | None:
     """The tables of an axis; None when it stays as it is."""
-    a, old = k.attributes, k.op.inputs[0].type.static_shape[axis]
+    a, old = k.attributes, k.op.inputs[0].type.shape[axis]
+    if not (isinstance(old, int) and isinstance(a.shape[axis], int)):
+        return None if stays(k, axis, old) else computed_taps(k, axis, old, work)
     plan: Taps = axis_taps(a, axis, old)
     if old == a.shape[axis] and plan.is_identity:
         return None
@@ -91,14 +84,16 @@ def _tables(k: KernelBuilder, axis: int, work: DType) -> _Axis | None:
     if plan.outside.any():
         flags = [k.literal(int(flag), DType.U8) for flag in plan.outside]
         outside = Buffer(k.table(f"outside{axis}", DType.U8, flags), (len(flags),), DType.U8)
-    return _Axis(positions.reshaped(shape), weights, taps, outside)
+    return AxisTaps(positions.reshaped(shape), weights, taps, outside)
 
 
 def _real(k: KernelBuilder, value: Expr, dtype: DType, work: DType) -> Expr:
     return value if dtype.is_float else k.convert(value, dtype, work)
 
 
-def _nearest(k: KernelBuilder, axes: Sequence[_Axis | None], outer: Sequence[Expr]) -> list[Index]:
+def _nearest(
+    k: KernelBuilder, axes: Sequence[AxisTaps | None], outer: Sequence[Expr]
+) -> list[Index]:
     """The source row of the row at ``outer``."""
     return [
         o if axis is None else k.let_index(f"i{number}", k.load(axis.positions, [o, 0]))
@@ -110,7 +105,7 @@ def _mix_rows(
     k: KernelBuilder,
     x: Buffer,
     line: Buffer,
-    axes: Sequence[_Axis | None],
+    axes: Sequence[AxisTaps | None],
     outer: Sequence[Expr],
 ) -> None:
     """Interpolate along all axes but the last into ``line``."""
@@ -139,7 +134,7 @@ def _mix_rows(
 def _mixed(
     k: KernelBuilder,
     x: Buffer,
-    axes: Sequence[_Axis | None],
+    axes: Sequence[AxisTaps | None],
     moving: Sequence[int],
     outer: Sequence[Expr],
     at: list[Index],
@@ -162,7 +157,7 @@ def _mixed(
 
 def _along_row(
     k: KernelBuilder,
-    axis: _Axis | None,
+    axis: AxisTaps | None,
     source: Callable[[Index], Expr],
     o: Expr,
     work: DType,
@@ -182,7 +177,7 @@ def _along_row(
 
 
 def _extrapolated(
-    k: KernelBuilder, axes: Sequence[_Axis | None], at: Sequence[Expr], value: Expr, dtype: DType
+    k: KernelBuilder, axes: Sequence[AxisTaps | None], at: Sequence[Expr], value: Expr, dtype: DType
 ) -> Expr:
     """``value``, or the extrapolation value where a position lies outside the source."""
     beyond = index(0)

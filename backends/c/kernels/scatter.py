@@ -95,7 +95,7 @@ class ScatterND(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         indices, x = k.operand("indices"), k.operand("x")
-        width = static(indices.shape)[-1]
+        (width,) = static(indices.shape[-1:])
         tuples = product(indices.shape[:-1])
         indexed, after = x.shape[:width], product(x.shape[width:])
         listed = indices.reshaped((tuples, width))

@@ -10,12 +10,11 @@ Elements are moved as they are stored, so one generator serves every element typ
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from burnish.ir.dims import Dim
+from burnish.ir.dims import Dim, product
 from burnish.ir.errors import InternalError, TypeInferenceError
 
 from ..code import ADDITIVE, Expr, Index, conditional, index
@@ -38,14 +37,14 @@ class View:
 
     buffer: Buffer
     offset: Index
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    shape: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
 
     @staticmethod
     def of(buffer: Buffer, shape: Sequence[Dim] | None = None) -> View:
         """All of ``buffer``, in its shape or another with as many elements."""
-        known = static(buffer.shape if shape is None else shape)
-        return View(buffer, 0, known, contiguous_strides(known))
+        seen = tuple(buffer.shape if shape is None else shape)
+        return View(buffer, 0, seen, contiguous_strides(seen))
 
     def transposed(self, permutation: Sequence[int]) -> View:
         """Axes in another order: axis ``i`` of the result is axis ``permutation[i]``."""
@@ -55,22 +54,20 @@ class View:
             strides=tuple(self.strides[axis] for axis in permutation),
         )
 
-    def sliced(self, axis: int, start: int, size: int, step: int = 1) -> View:
+    def sliced(self, axis: int, start: Index, size: Dim, step: int = 1) -> View:
         """Elements ``start``, ``start + step`` … of one axis, ``size`` of them."""
         shape, strides = list(self.shape), list(self.strides)
         offset = index(self.offset) + start * strides[axis]
         shape[axis] = size
-        strides[axis] *= step
+        strides[axis] = strides[axis] * step
         return View(self.buffer, offset, tuple(shape), tuple(strides))
 
     def broadcast(self, shape: Sequence[Dim]) -> View:
         """Repeated to ``shape`` along new leading axes and axes of size 1, as NumPy does."""
-        known = static(shape)
-        added = len(known) - len(self.shape)
-        strides = [0] * added + [
-            0 if size == 1 else stride for size, stride in zip(self.shape, self.strides)
-        ]
-        return replace(self, shape=known, strides=tuple(strides))
+        added = len(shape) - len(self.shape)
+        strides: list[Dim] = [0] * added
+        strides += [0 if size == 1 else stride for size, stride in zip(self.shape, self.strides)]
+        return replace(self, shape=tuple(shape), strides=tuple(strides))
 
     def at(self, *positions: Index) -> View:
         """What is left when the leading axes are fixed at ``positions``."""
@@ -104,39 +101,48 @@ def static(shape: Sequence[Dim]) -> tuple[int, ...]:
     return tuple(dim for dim in shape if isinstance(dim, int))
 
 
-def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
+def contiguous_strides(shape: Sequence[Dim]) -> tuple[Dim, ...]:
     """Strides of a dense row-major array."""
-    strides = [1] * len(shape)
+    strides: list[Dim] = [1] * len(shape)
     for axis in reversed(range(len(shape) - 1)):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
     return tuple(strides)
 
 
-def linear(positions: Sequence[Index], strides: Sequence[int], offset: Index = 0) -> Expr:
+def linear(positions: Sequence[Index], strides: Sequence[Dim], offset: Index = 0) -> Expr:
     """``offset + Σ positions·strides``, subtracting where a stride is negative."""
     total = index(offset)
-    steps = sorted(zip(positions, strides), key=lambda step: step[1] < 0)
+    steps = sorted(zip(positions, strides), key=lambda step: _is_negative(step[1]))
     for position, stride in steps:
-        term = index(position) * abs(stride)
-        total = total + term if stride >= 0 else total - term
+        if _is_negative(stride):
+            total = total - index(position) * (stride * -1)
+        else:
+            total = total + index(position) * stride
     return total
 
 
+def _is_negative(stride: Dim) -> bool:
+    """Whether a stride is below 0: products of sizes with a step, all terms have its sign."""
+    if isinstance(stride, int):
+        return stride < 0
+    return all(coefficient < 0 for _, coefficient in stride.terms)
+
+
 def merge_strides(
-    shape: Sequence[int], *strides: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    shape: Sequence[Dim], *strides: Sequence[Dim]
+) -> tuple[tuple[Dim, ...], tuple[tuple[Dim, ...], ...]]:
     """The same walk with as few axes as possible, for several arrays stepped through together.
 
     Axes of size 1 go; two neighbours become one where every array steps through both evenly.
     """
-    merged: list[int] = []
-    columns: list[tuple[int, ...]] = []
+    merged: list[Dim] = []
+    columns: list[tuple[Dim, ...]] = []
     for axis, size in enumerate(shape):
         column = tuple(each[axis] for each in strides)
         if size == 1:
             continue
         if merged and columns[-1] == tuple(stride * size for stride in column):
-            merged[-1] *= size
+            merged[-1] = merged[-1] * size
             columns[-1] = column
         else:
             merged.append(size)
@@ -157,14 +163,14 @@ def copy(k: KernelBuilder, target: View, source: View) -> None:
         k.statement(f"{target.element(())} = {source.element(())}")
         return
     size = target.buffer.dtype.bytes
-    if to[-1] == origin[-1] == 1 and shape[-1] * size >= MINIMUM_RUN_BYTES:
+    if to[-1] == origin[-1] == 1 and k.high(shape[-1]) * size >= MINIMUM_RUN_BYTES:
         with k.loops("i", shape[:-1]) as outer:
             _copy_run(k, target.at(*outer), source.at(*outer))
     elif to[-1] == 1 and origin[-1] == 0:
         with k.loops("i", shape[:-1]) as outer:
             value = k.let_stored("v", source.buffer.dtype, source.at(*outer).element((0,)))
             fill(k, target.at(*outer), value)
-    elif (across := _unit_axis(shape, origin)) is not None and to[-1] == 1:
+    elif (across := _unit_axis(k, shape, origin)) is not None and to[-1] == 1:
         _copy_blocks(k, target, source, across)
     else:
         with k.loops("i", shape) as at:
@@ -179,7 +185,8 @@ def fill(k: KernelBuilder, target: View, value: Expr | None) -> None:
     target = View(target.buffer, target.offset, shape, strides)
     size = target.buffer.dtype.bytes
     by_bytes = value is None or size == 1
-    if by_bytes and shape and strides[-1] == 1 and shape[-1] * size >= MINIMUM_RUN_BYTES:
+    is_run = shape and strides[-1] == 1 and k.high(shape[-1]) * size >= MINIMUM_RUN_BYTES
+    if by_bytes and is_run:
         with k.loops("i", shape[:-1]) as outer:
             place = _pointer(target.at(*outer))
             k.statement(f"memset({place}, {value or 0}, {_bytes(shape[-1], target.buffer)})")
@@ -188,12 +195,12 @@ def fill(k: KernelBuilder, target: View, value: Expr | None) -> None:
         k.statement(f"{target.element(at)} = {value or 0}")
 
 
-def _unit_axis(shape: Sequence[int], strides: Sequence[int]) -> int | None:
+def _unit_axis(k: KernelBuilder, shape: Sequence[Dim], strides: Sequence[Dim]) -> int | None:
     """The axis to walk in blocks with the last one: the source is contiguous along it."""
-    if shape[-1] < 2 * BLOCK:
+    if k.high(shape[-1]) < 2 * BLOCK:
         return None
     for axis, (size, stride) in enumerate(zip(shape[:-1], strides)):
-        if abs(stride) == 1 and size >= 2 * BLOCK:
+        if stride in (1, -1) and k.high(size) >= 2 * BLOCK:
             return axis
     return None
 
@@ -224,7 +231,7 @@ def _copy_blocks(k: KernelBuilder, target: View, source: View, across: int) -> N
         k.statement(f"{target.element(positions)} = {source.element(positions)}")
 
 
-def _block_end(k: KernelBuilder, axis: int, start: Expr, size: int) -> Expr:
+def _block_end(k: KernelBuilder, axis: int, start: Expr, size: Dim) -> Expr:
     end = start + BLOCK
     if size % BLOCK == 0:
         return end
@@ -241,13 +248,14 @@ def _pointer(view: View) -> Expr:
     return Expr(f"{name} + {text}", ADDITIVE)
 
 
-def _bytes(count: int, buffer: Buffer) -> str:
+def _bytes(count: Dim, buffer: Buffer) -> str:
+    # Sizes known at run time only are signed; the conversion is meant.
+    text = str(count) if isinstance(count, int) else f"(size_t)({index(count)})"
     if buffer.dtype.bytes == 1:
-        return str(count)
-    return f"{count} * sizeof({storage_type(buffer.dtype)})"
+        return text
+    return f"{text} * sizeof({storage_type(buffer.dtype)})"
 
 
-def split_at(shape: Sequence[Dim], axis: int) -> tuple[int, int, int]:
+def split_at(shape: Sequence[Dim], axis: int) -> tuple[Dim, Dim, Dim]:
     """``shape`` as (elements before the axis, the axis, elements after it)."""
-    known = static(shape)
-    return math.prod(known[:axis]), known[axis], math.prod(known[axis + 1 :])
+    return product(shape[:axis]), shape[axis], product(shape[axis + 1 :])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..code import Expr
+from ..code import Expr, index
 from .base import KernelBuilder, KernelFamily, register
 from .strided import split_at
 
@@ -24,6 +24,7 @@ class TopK(KernelFamily):
         before, extent, after = split_at(x.shape, a.axis)
         if a.k == 0:
             return
+        k.require(a.k, extent)
         x = x.reshaped((before, extent, after))
         values = values.reshaped((before, a.k, after))
         indices = indices.reshaped((before, a.k, after))
@@ -39,7 +40,7 @@ class TopK(KernelFamily):
 
             def restore(root: Expr | int, size: Expr | int) -> None:
                 if a.k > 1:
-                    k.statement(f"{sift}({line}, {heap}, {after}, {root}, {size})")
+                    k.statement(f"{sift}({line}, {heap}, {index(after)}, {root}, {size})")
 
             def element(n: Expr) -> Expr:
                 return k.load(x, (i, n, j))

@@ -25,7 +25,7 @@ class TreeEnsemble(KernelFamily):
         a, x = k.attributes, k.operand("x")
         rows, targets = static(k.result.shape)
         work = k.result.dtype
-        starts, columns = (_integers(k, name, a[name]) for name in ("starts", "columns"))
+        starts, columns = (_integers(k, name, getattr(a, name)) for name in ("starts", "columns"))
         weights = _numbers(k, "weights", a.weights)
         roots = _integers(k, "roots", a.roots)
         initial = {"sum": 0.0, "min": float("inf"), "max": float("-inf")}[a.aggregate]
@@ -56,7 +56,7 @@ def _walk(k: KernelBuilder, x: Buffer, row: Expr, at: Expr) -> None:
     if not a.features.size:
         return
     features, first, second = (
-        _integers(k, name, a[name]) for name in ("features", "first", "second")
+        _integers(k, name, getattr(a, name)) for name in ("features", "first", "second")
     )
     thresholds = _numbers(k, "thresholds", a.thresholds)
     flags = {int(flag) for flag in a.flags.array}

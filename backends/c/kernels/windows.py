@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from burnish.ir import Dim
 from burnish.ir.attributes import Attributes
 
 from ..code import Expr, Index, conditional, index
@@ -33,21 +34,26 @@ def axis_names(prefix: str, rank: int) -> list[str]:
 class WindowAxis:
     """One spatial axis: tap ``t`` of window ``o`` meets element ``o·stride - before + t·dilation``.
 
-    ``size`` is that of the input, ``count`` the number of windows, ``kernel`` that of taps.
+    ``size`` is that of the input, ``count`` the number of windows, ``kernel`` that of taps;
+    ``after`` the padding behind.
     """
 
-    size: int
-    count: int
+    size: Dim
+    count: Dim
     kernel: int
     stride: int
     dilation: int
     before: int
+    after: int
 
     @property
     def is_inside(self) -> bool:
         """Whether every tap of every window meets an element."""
         reach = (self.count - 1) * self.stride - self.before + (self.kernel - 1) * self.dilation
-        return self.before == 0 and reach < self.size
+        room = self.size - reach
+        if not isinstance(room, int):  # without padding, windows are counted so that they fit
+            return self.before == 0 and self.after == 0
+        return self.before == 0 and room > 0
 
     @property
     def is_plain(self) -> bool:
@@ -62,25 +68,25 @@ class WindowAxis:
         """The range of taps of ``window`` that meet an element."""
         if self.is_inside:
             return index(0), index(self.kernel)
-        if window.value is not None:
+        if window.value is not None and isinstance(self.size, int):
             at = window.value * self.stride - self.before
             first, last = -(at // self.dilation), -((at - self.size) // self.dilation)
             return index(max(0, first)), index(min(self.kernel, last))
         start = k.let_index(f"{name}_start", self.element(window, 0))
         before = conditional(start < 0, _round_up(-start, self.dilation), index(0))
         low = k.let_index(f"{name}_first", before) if self.before else index(0)
-        room = k.let_index(f"{name}_room", _round_up(self.size - start, self.dilation))
+        room = k.let_index(f"{name}_room", _round_up(index(self.size) - start, self.dilation))
         return low, k.let_index(f"{name}_last", minimum(self.kernel, room))
 
     def windows(self, k: KernelBuilder, name: str, tap: Expr) -> tuple[Expr, Expr]:
         """The range of windows whose tap ``tap`` meets an element."""
         if self.is_inside:
             return index(0), index(self.count)
-        if tap.value is not None:
+        if tap.value is not None and isinstance(self.size, int) and isinstance(self.count, int):
             ahead = self.before - tap.value * self.dilation
             first, last = -(-ahead // self.stride), -(-(ahead + self.size) // self.stride)
             return index(max(0, first)), index(min(self.count, last))
-        missing = k.let_index(f"{name}_missing", self.before - tap * self.dilation)
+        missing = k.let_index(f"{name}_missing", index(self.before) - tap * self.dilation)
         before = conditional(missing > 0, _round_up(missing, self.stride), index(0))
         low = k.let_index(f"{name}_first", before) if self.before else index(0)
         room = k.let_index(f"{name}_room", _round_up(missing + self.size, self.stride))
@@ -93,10 +99,20 @@ def _round_up(value: Expr, divisor: int) -> Expr:
 
 
 def window_axes(
-    a: Attributes, extents: Sequence[int], kernel: Sequence[int], counts: Sequence[int]
+    a: Attributes, extents: Sequence[Dim], kernel: Sequence[int], counts: Sequence[Dim]
 ) -> list[WindowAxis]:
-    """The spatial axes of an op with strides, dilations and pads."""
+    """The spatial axes of an op with strides, dilations, pads and perhaps an overhang."""
+    overhang = a.get("overhang", (0,) * len(extents))
+    assert isinstance(overhang, tuple)
     return [
-        WindowAxis(size, count, taps, a.strides[i], a.dilations[i], a.pads[i])
+        WindowAxis(
+            size,
+            count,
+            taps,
+            a.strides[i],
+            a.dilations[i],
+            a.pads[i],
+            a.pads[i + len(extents)] + overhang[i],
+        )
         for i, (size, count, taps) in enumerate(zip(extents, counts, kernel))
     ]

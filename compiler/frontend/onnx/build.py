@@ -236,8 +236,8 @@ def read_value_info(proto: onnx.ValueInfoProto, what: str) -> ValueInfo:
     return ValueInfo(name, declared)
 
 
-def read_type(proto: onnx.TypeProto) -> DeclaredType:
-    """Read a declared type.
+def read_type(proto: onnx.TypeProto, depth: int = 0) -> DeclaredType:
+    """Read a declared type; ``depth`` counts what it is nested in.
 
     Raises:
         ModelError: there is no such element type.
@@ -248,7 +248,11 @@ def read_type(proto: onnx.TypeProto) -> DeclaredType:
         return UNDECLARED
     kind = _TENSOR_KINDS.get(which)
     if kind is None:
-        return DeclaredType(which.removesuffix("_type"))
+        inner = getattr(getattr(proto, which), "elem_type", None)  # maps are not looked into
+        item = None
+        if isinstance(inner, onnx.TypeProto) and depth < MAX_GRAPH_DEPTH:
+            item = read_type(inner, depth + 1)
+        return DeclaredType(which.removesuffix("_type"), item=item)
     tensor = proto.tensor_type if kind == "tensor" else proto.sparse_tensor_type
     shape = tuple(map(_dim, tensor.shape.dim)) if tensor.HasField("shape") else None
     if tensor.elem_type == 0:

@@ -28,6 +28,10 @@ Enter = Callable[[Emitter, Sequence[Value]], Sequence[Value]]
 RUNTIME = "its {what} depends on run-time data"
 
 
+class UndecidedError(UnsupportedError):
+    """What decides a shape is run-time data, and nothing declares the shape."""
+
+
 class NodeContext:
     """One node being converted: its operands and attributes, and the means to create ops.
 
@@ -198,7 +202,7 @@ class NodeContext:
         """
         constant = value.constant
         if constant is None:
-            self.refuse(RUNTIME.format(what=what))
+            raise UndecidedError(RUNTIME.format(what=what))
         return constant.array
 
     def content(self, value: Value, what: str) -> Content:
@@ -209,7 +213,7 @@ class NodeContext:
         """
         content = self.emit.knowledge.content(value)
         if content is None:
-            self.refuse(RUNTIME.format(what=what))
+            raise UndecidedError(RUNTIME.format(what=what))
         return content
 
     def is_known(self, value: Value) -> bool:
@@ -229,7 +233,9 @@ class NodeContext:
         shape = self._scope.declared_shape(name) if name else None
         if shape is None:
             reason = RUNTIME.format(what=what)
-            self.refuse(f"{reason}, and the model does not declare the shape of its output")
+            raise UndecidedError(
+                f"{reason}, and the model does not declare the shape of its output"
+            )
         return shape
 
     def found_size(self, places: Sequence[tuple[int, int]], most: Dim) -> Dim:

@@ -17,15 +17,14 @@ from .graph import DeclaredType, DimHint, Graph, Node
 KnownType = Callable[[str], TensorType | None]
 """The type of a value that has been converted already, by name."""
 
-_ELEMENTWISE = frozenset(
-    """
+_NAMES = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast
     CastLike Ceil Celu Clip Cos Cosh CumSum Div Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual
     HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log LogSoftmax Max Mean
     Min Mish Mod Mul Neg Not Or PRelu Pow QuickGelu Reciprocal Relu Round Selu Sigmoid Sign Sin
     Sinh Softmax Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor
-    """.split()
-)
+"""
+_ELEMENTWISE = frozenset(_NAMES.split())
 """Operators whose result has the shape of their operands, broadcast together."""
 
 _ONLY_FIRST = frozenset({"CastLike", "Clip", "CumSum"})
@@ -58,7 +57,7 @@ class DeclaredShapes:
         return self._search(name, set())
 
     def partial_shape(self, name: str) -> tuple[Dim | None, ...] | None:
-        """The shape of ``name`` with None for what is not declared; None when not even the rank is."""
+        """The shape of ``name``, None for a size that is not declared; None without even a rank."""
         whole = self.shape(name)
         if whole is not None:
             return whole

@@ -27,15 +27,17 @@ class DeclaredType:
 
     Attributes:
         kind: ``tensor``, ``sparse_tensor``, ``sequence``, ``optional``, ``map``, ``opaque``, or
-            ``unknown`` when nothing is declared.  Only tensors have the rest.
+            ``unknown`` when nothing is declared.  Only tensors have element and shape.
         element: ONNX name of the element type; ``STRING`` has no ``dtype``; empty if undeclared.
         shape: None when even the rank is unknown.
+        item: what is in a sequence or an optional.
     """
 
     kind: str = "unknown"
     element: str = ""
     dtype: DType | None = None
     shape: tuple[DimHint, ...] | None = None
+    item: DeclaredType | None = None
 
 
 UNDECLARED = DeclaredType()

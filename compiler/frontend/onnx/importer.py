@@ -8,12 +8,15 @@ collected over the whole model and reported in one error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from burnish.ir import (
     Block,
     Constant,
     Dim,
+    DType,
     Error,
     Function,
     InternalError,
@@ -26,7 +29,7 @@ from burnish.ir import (
     is_unused,
     symbol,
 )
-from burnish.ir.dims import Interval
+from burnish.ir.dims import MAX_DIM, Interval
 from burnish.ir.errors import (
     DimensionError,
     ModelError,
@@ -36,16 +39,18 @@ from burnish.ir.errors import (
     memory_errors,
 )
 
+from .assumptions import MAX_NUMBERS, Values, implied_values
 from .bindings import Binding, bind_inputs
-from .context import Enter, NodeContext
+from .context import Enter, NodeContext, UndecidedError
 from .convert import find_converter
 from .declared import DeclaredShapes, symbols_of_inputs
 from .emitter import Emitter, Knowledge
 from .graph import DeclaredType, Graph, LoadedModel, NameSupply, Node, ValueInfo
+from .inputs import spread_inputs
 from .items import Item, KnownOptional, KnownSequence, flatten, named, rebuild
 from .load import ModelSource, load_model
 from .schemas import check_arity, has_schema_function, schema_function_body
-from .shapes import Ranges
+from .shapes import Content, Ranges
 from .tensors import ELEMENT_CODES, ELEMENT_TYPES
 
 _MAX_SHOWN_ROWS = 40
@@ -110,14 +115,9 @@ def import_onnx(
         DimensionError: a dynamic dimension is unbound or wrongly bound.
         TypeInferenceError: operands of a node do not fit its operator.
     """
-    session = _Session(load_model(model))
-    try:
-        with memory_errors():
-            module = session.run(dims, allow_unbound)
-        if session.findings:
-            raise UnsupportedModelError(session.unsupported())
-    except Error as error:
-        raise error.located(session.place) from None
+    session, module = _run(load_model(model), dims, allow_unbound)
+    if session.findings:
+        raise UnsupportedModelError(session.unsupported()).located(session.place)
     return module
 
 
@@ -129,13 +129,59 @@ def check(model: ModelSource, dims: Mapping[str, Binding] | None = None) -> list
         DimensionError: a dynamic dimension is wrongly bound.
         TypeInferenceError: operands of a node do not fit its operator.
     """
-    session = _Session(load_model(model))
+    session, _ = _run(load_model(model), dims, allow_unbound=True)
+    return session.unsupported()
+
+
+def _run(
+    model: LoadedModel, dims: Mapping[str, Binding] | None, allow_unbound: bool
+) -> tuple[_Session, Module]:
+    """Import the model; if only undecided shapes are in the way, with what outputs imply."""
+    session = _Session(model)
     try:
         with memory_errors():
-            session.run(dims, allow_unbound=True)
+            module = session.run(dims, allow_unbound)
+            if session.findings and session.only_undecided:
+                assumed = _implied_inputs(model, module, dims)
+                if assumed is not None:
+                    other = _Session(model, assumed=assumed)
+                    other_module = other.run(dims, allow_unbound)
+                    if not other.findings:
+                        return other, other_module
     except Error as error:
         raise error.located(session.place) from None
-    return session.unsupported()
+    return session, module
+
+
+def _implied_inputs(
+    model: LoadedModel, module: Module, dims: Mapping[str, Binding] | None
+) -> Values | None:
+    """Values of small integer inputs that the declared outputs imply, or None."""
+    declared = []
+    for output in model.graph.outputs:
+        shape = output.type.shape or ()
+        if output.type.shape is None or not all(isinstance(dim, int) for dim in shape):
+            return None
+        declared.append([dim for dim in shape if isinstance(dim, int)])
+    types = bind_inputs(model.graph.inputs, dims, allow_unbound=True).types
+    counts = {
+        name: elements
+        for name, type_ in types.items()
+        if type_.dtype.is_integer and type_.rank <= 1
+        if isinstance(elements := type_.elements, int) and 0 < elements <= MAX_NUMBERS
+    }
+
+    def probe(values: Mapping[str, Sequence[int]]) -> list[list[Dim]] | None:
+        session = _Session(model, assumed=values)
+        try:
+            tried = session.run(dims, allow_unbound=True)
+        except Error:
+            return None
+        if session.findings:
+            return None
+        return [list(value.type.shape) for value in tried.main.results]
+
+    return implied_values(counts, declared, probe)
 
 
 class _SkippedError(Exception):
@@ -152,6 +198,10 @@ class _Session:
     """What names of dimensions in declared types stand for."""
     found_sizes: dict[str, Interval] = field(default_factory=dict)
     """Ranges of the symbols that ops define."""
+    assumed: Values = field(default_factory=dict)
+    """Numbers in inputs that hold whenever the model runs, which is checked then."""
+    only_undecided: bool = True
+    """Whether all findings are shapes that run-time data decides."""
 
     @property
     def names(self) -> NameSupply:
@@ -163,8 +213,10 @@ class _Session:
 
     def run(self, dims: Mapping[str, Binding] | None, allow_unbound: bool) -> Module:
         """The module, as far as nothing is unsupported."""
-        model, graph = self.model, self.model.graph
-        signature = bind_inputs(graph.inputs, dims, allow_unbound=allow_unbound)
+        model = self.model
+        inputs = spread_inputs(model.graph.inputs, dims)
+        graph = replace(model.graph, inputs=inputs.values)
+        signature = bind_inputs(graph.inputs, inputs.dims, allow_unbound=allow_unbound)
         metadata = {**model.metadata, **({"producer": model.producer} if model.producer else {})}
         module = Module(
             model.path.stem if model.path is not None else model.name,
@@ -174,21 +226,60 @@ class _Session:
         block = Block(list(signature.types.values()), list(signature.types))
         knowledge = Knowledge(Ranges(signature.ranges))
         self.dimensions = symbols_of_inputs(graph, signature.types)
+        for arg in block.args:
+            self.assume(arg, knowledge)
         importer = GraphImporter(self, graph, Emitter(block, knowledge))
         importer.define(signature.types, block.args)
+        items = inputs.items(dict(zip(signature.types, block.args, strict=True)))
+        importer.define(items, list(items.values()))
         importer.convert()
         if self.findings:
             return module
         outputs = _flat_outputs(graph.outputs, importer.results())
         importer.emit.location = Location()
-        importer.emit.create("core.return", [value for _, value in outputs], {})
+        results = [self.checked(value, block, importer.emit) for _, value in outputs]
+        importer.emit.create("core.return", results, {})
         _erase_unused(block)
         module.symbols.update(self.found_sizes)
         module.add(Function("main", block, [name for name, _ in outputs]))
         return module
 
-    def refuse(self, node: Node, reason: str) -> None:
+    def assume(self, arg: Value, knowledge: Knowledge) -> None:
+        """Take the numbers in ``arg`` that are assumed as known, the others as symbols."""
+        numbers = self.assumed.get(arg.name or "")
+        if numbers is None:
+            return
+        content: Content = np.empty(len(numbers), object)
+        for index, number in enumerate(numbers):
+            label = f"{arg.name}[{index}]"
+            knowledge.ranges.define(label, (0, MAX_DIM))
+            content[index] = symbol(label) if number is None else number
+        knowledge.learn(arg, content.reshape(arg.type.static_shape))
+
+    def checked(self, value: Value, block: Block, emit: Emitter) -> Value:
+        """``value``, valid only if the inputs are as assumed, which is checked at run time.
+
+        The ops are created as they are: folded, the check would compare assumptions.
+        """
+        for arg in block.args:
+            numbers = self.assumed.get(arg.name or "", ())
+            expected = [number for number in numbers if number is not None]
+            if not expected:
+                continue
+            places = [index for index, number in enumerate(numbers) if number is not None]
+            indices = emit.constant(np.array(places, np.int64))
+            shape = {"shape": (len(numbers),)}
+            flat = emit.create("tensor.reshape", [arg], shape).result
+            actual = emit.create("tensor.gather", [flat, indices], {"axis": 0}).result
+            if actual.type.dtype is not DType.I64:
+                actual = emit.create("math.cast", [actual], {"to": DType.I64}).result
+            attributes = {"expected": expected, "what": f'input "{clip(arg.name or "")}"'}
+            value = emit.create("control.require", [value, actual], attributes).result
+        return value
+
+    def refuse(self, node: Node, reason: str, *, undecided: bool = False) -> None:
         """Note that ``node`` cannot be compiled."""
+        self.only_undecided &= undecided
         key = (node.op_type, node.domain, node.version, reason)
         nodes = self.findings.setdefault(key, [])
         if node.name not in nodes[-1:]:
@@ -354,7 +445,8 @@ class GraphImporter:
             self._session.refuse_unknown([node])
             values = [None] * len(node.outputs)
         except (UnsupportedError, DimensionError) as error:
-            self._session.refuse(node, error.message)
+            undecided = isinstance(error, UndecidedError)
+            self._session.refuse(node, error.message, undecided=undecided)
             values = [None] * len(node.outputs)
         except Error as error:
             raise error.located(str(location)) from None
@@ -484,9 +576,5 @@ def _erase_unused(block: Block) -> None:
     """Drop ops nobody reads: constants that were only folded, shape arithmetic, dead nodes."""
     rewriter = Rewriter()
     for op in reversed(block):
-        if (
-            not op.is_terminator
-            and Trait.IMPURE not in op.opdef.traits
-            and is_unused(op)
-        ):
+        if not op.is_terminator and Trait.IMPURE not in op.opdef.traits and is_unused(op):
             rewriter.erase(op)

@@ -55,7 +55,7 @@ def by_axis(node: NodeContext, axis: Value, rank: int, convert: Callable[[int], 
 
 
 def choose(node: NodeContext, hits: Value, results: Sequence[Value], what: str) -> Value:
-    """The first of ``results`` whose entry in ``hits``, bool[n], holds; it is checked that one does.
+    """The first of ``results`` whose entry in ``hits``, bool[n], holds; one has to (checked).
 
     Results must agree in their types.
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from burnish.ir import Block, DType, TensorType, Value
 from burnish.ir.errors import ModelError
 
-from ..context import NodeContext
+from ..context import NodeContext, UndecidedError
 from ..items import Item, form, rebuild
 from .registry import converter
 
@@ -27,7 +27,7 @@ def _if_(node: NodeContext) -> Sequence[Item]:
     branches = [node.region(body, [], captured) for body in (then, otherwise)]
     shown = [", ".join(form(items)) for _, items in branches]
     if shown[0] != shown[1]:
-        node.refuse(f"its branches give different types: {shown[0]} and {shown[1]}")
+        raise UndecidedError(f"its branches give different types: {shown[0]} and {shown[1]}")
     operands = [node.reshape(condition, ()), *captured.values()]
     values = node.results("control.if", operands, {}, [region for region, _ in branches])
     remaining = iter(values)

@@ -12,6 +12,7 @@ from burnish.ir.errors import ModelError, clip
 from ..context import NodeContext
 from ..items import Item
 from ..tensors import ELEMENT_TYPES, Array
+from .exponents import cast_to_exponent
 from .registry import Converter, converter
 
 LARGEST_FLOAT = {
@@ -250,10 +251,8 @@ def _bit_cast(node: NodeContext) -> Value:
 def _cast_to(node: NodeContext, dtype: DType) -> Value:
     """A cast; to eight-bit floats it saturates unless the node says otherwise."""
     x = node.input(0)
-    if node.string("round_mode", "up") != "up":
-        node.refuse(f"rounding mode {node.string('round_mode')!r}")
     if dtype is DType.F8E8M0 and x.type.dtype is not dtype:
-        node.refuse("conversion to f8e8m0")
+        return cast_to_exponent(node, x)
     if dtype.is_integer and dtype.bits < 8 and x.type.dtype.is_float:
         x = node.cast(x, DType.I32)  # the low bits of the integer part: it wraps
     narrow = dtype in LARGEST_FLOAT

@@ -43,9 +43,14 @@ def _places_of_maxima(node: NodeContext, x: Value, form: Windows) -> Value:
 
 @converter("AveragePool")
 def _average_pool(node: NodeContext) -> Value:
+    return average_pool(node, node.input(0))
+
+
+def average_pool(node: NodeContext, x: Value) -> Value:
+    """``nn.average_pool`` of ``x`` with the node's attributes."""
     return node.op(
         "nn.average_pool",
-        node.input(0),
+        x,
         **vars(_windows(node)),
         count_include_pad=node.flag("count_include_pad"),
     )
@@ -124,9 +129,7 @@ def _column_major(node: NodeContext, place: Value, sizes: Sequence[int]) -> Valu
         at = node.op("math.div", place, after)
         if axis:
             at = node.op("math.floor_mod", at, node.scalar(size, DType.I64))
-        total = node.op(
-            "math.add", total, node.op("math.mul", at, node.scalar(stride, DType.I64))
-        )
+        total = node.op("math.add", total, node.op("math.mul", at, node.scalar(stride, DType.I64)))
         stride *= size
     return total
 

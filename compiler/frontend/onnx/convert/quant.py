@@ -8,7 +8,7 @@ what they mean: dequantize, compute, quantize.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from .registry import converter
 
 
 @dataclass(frozen=True)
-class _Parameters:
+class Parameters:
     """Scale and zero point of one tensor, and the axis they vary along.
 
-    ``storage`` is the quantized element type, ``expressed`` that of the real numbers.
+    ``storage`` is the quantized element type, ``expressed`` that of the real numbers;
+    ``precision`` that of the division by the scale.  Floats beyond the largest of ``storage``
+    become that, or with ``saturates`` false what a cast makes of them.
     """
 
     scale: Value
@@ -35,9 +37,13 @@ class _Parameters:
     block: int
     storage: DType
     expressed: DType
+    precision: DType | None = None
+    saturates: bool = True
 
     def encoding(self) -> Quantized | None:
         """The encoding, when scale and zero point are constants that one can hold."""
+        if self.precision not in (None, self.expressed) or not self.saturates:
+            return None
         scale = self.scale.constant
         zero_point = None if self.zero_point is None else self.zero_point.constant
         if scale is None or (self.zero_point is not None and zero_point is None):
@@ -58,14 +64,14 @@ class _Parameters:
         return Quantized(scales, points, self.axis, self.block, self.expressed)
 
 
-def _parameters(
+def parameters_of(
     node: NodeContext,
     x: Value,
     scale: Value,
     zero_point: Value | None,
     storage: DType,
     axis: int | None = None,
-) -> _Parameters:
+) -> Parameters:
     """Describe how ``x`` is (to be) quantized; ``axis`` is the node's, by default."""
     if not (storage.is_integer or storage in LARGEST_FLOAT):
         raise ModelError(f"{storage} is no element type of quantized tensors")
@@ -85,7 +91,7 @@ def _parameters(
         normal = node.axis(node.integer("axis", 1) if axis is None else axis, rank)
         if not block and scale.type.shape != (x.type.shape[normal],):
             raise ModelError(f"a scale of type {scale.type} for axis {normal} of {x.type}")
-    return _Parameters(scale, zero_point, normal, block, storage, scale.type.dtype)
+    return Parameters(scale, zero_point, normal, block, storage, scale.type.dtype)
 
 
 @converter("QuantizeLinear", since=10)
@@ -94,27 +100,25 @@ def _quantize_linear(node: NodeContext) -> Value:
     storage = zero_point.type.dtype if zero_point is not None else DType.U8
     if zero_point is None and node.integer("output_dtype", 0):
         storage = node.dtype("output_dtype")
-    if storage.is_float and not node.flag("saturate", True):
-        node.refuse("quantization that does not saturate")
-    if node.integer("precision", 0):
-        precision = node.dtype("precision")
-        if precision.bits > scale.type.dtype.compute.bits:
-            node.refuse(f"division in {precision}, which is wider than the scale's type")
-    parameters = _parameters(node, x, scale, zero_point, storage)
+    parameters = replace(
+        parameters_of(node, x, scale, zero_point, storage),
+        precision=node.dtype("precision") if node.integer("precision", 0) else None,
+        saturates=not storage.is_float or node.flag("saturate", True),
+    )
     return quantize(node, x, parameters)
 
 
 @converter("DequantizeLinear", since=10)
 def _dequantize_linear(node: NodeContext) -> Value:
     x, zero_point = node.input(0), node.optional(2)
-    parameters = _parameters(node, x, node.input(1), zero_point, x.type.dtype)
+    parameters = parameters_of(node, x, node.input(1), zero_point, x.type.dtype)
     real = dequantize(node, x, parameters)
     if not node.integer("output_dtype", 0):
         return real
     return node.cast(real, node.dtype("output_dtype"))
 
 
-def quantize(node: NodeContext, x: Value, parameters: _Parameters) -> Value:
+def quantize(node: NodeContext, x: Value, parameters: Parameters) -> Value:
     """``x`` stored as ``parameters`` say."""
     encoding = parameters.encoding()
     x = node.cast(x, parameters.expressed)
@@ -124,7 +128,11 @@ def quantize(node: NodeContext, x: Value, parameters: _Parameters) -> Value:
     if work.bits < 64 and storage.is_integer and storage.bits > 16:
         work = DType.F64  # so that the limits of the storage type are exact
     scale = node.cast(_spread(node, parameters.scale, x, parameters), work)
-    ratio = node.op("math.div", node.cast(x, work), scale)
+    precision = parameters.precision or work
+    ratio = node.op("math.div", node.cast(x, precision), node.cast(scale, precision))
+    ratio = node.cast(ratio, work)
+    if storage.is_float and not parameters.saturates:
+        return node.cast(ratio, storage)
     if storage.is_float:
         limit = LARGEST_FLOAT[storage]
         return node.cast(node.op("math.clamp", ratio, low=-limit, high=limit), storage)
@@ -136,7 +144,7 @@ def quantize(node: NodeContext, x: Value, parameters: _Parameters) -> Value:
     return node.cast(node.op("math.clamp", rounded, low=low, high=high), storage)
 
 
-def dequantize(node: NodeContext, x: Value, parameters: _Parameters) -> Value:
+def dequantize(node: NodeContext, x: Value, parameters: Parameters) -> Value:
     """The real numbers that ``x`` stands for."""
     encoding = parameters.encoding()
     if encoding is not None:
@@ -162,7 +170,7 @@ def _encoded(node: NodeContext, x: Value, encoding: Quantized) -> Value:
     return node.op("quant.reinterpret", x, encoding=(encoding,))
 
 
-def _spread(node: NodeContext, value: Value, x: Value, parameters: _Parameters) -> Value:
+def _spread(node: NodeContext, value: Value, x: Value, parameters: Parameters) -> Value:
     """A scale or zero point in a shape that broadcasts onto ``x``."""
     axis, rank = parameters.axis, x.type.rank
     if axis is None:
@@ -181,14 +189,14 @@ def _spread(node: NodeContext, value: Value, x: Value, parameters: _Parameters) 
 def _real(node: NodeContext, first: int, axis: int | None = None) -> Value:
     """The real numbers of a quantized input followed by its scale and zero point."""
     x, scale, zero_point = (node.input(first + offset) for offset in range(3))
-    return dequantize(node, x, _parameters(node, x, scale, zero_point, x.type.dtype, axis))
+    return dequantize(node, x, parameters_of(node, x, scale, zero_point, x.type.dtype, axis))
 
 
 def _stored(node: NodeContext, real: Value, first: int) -> Value:
     """A result quantized by the scale and zero point at input ``first``."""
     scale, zero_point = node.input(first), node.input(first + 1)
     storage = zero_point.type.dtype
-    return quantize(node, real, _parameters(node, real, scale, zero_point, storage))
+    return quantize(node, real, parameters_of(node, real, scale, zero_point, storage))
 
 
 @converter("QLinearConv", since=10)
@@ -201,7 +209,7 @@ def _quantized_conv(node: NodeContext) -> Value:
         elements = unit.type.elements
         unit = node.reshape(unit, () if elements == 1 else (elements,))
         axis = 0 if unit.type.rank else None
-        parameters = _Parameters(unit, None, axis, 0, bias.type.dtype, unit.type.dtype)
+        parameters = Parameters(unit, None, axis, 0, bias.type.dtype, unit.type.dtype)
         bias = dequantize(node, bias, parameters)
     return _stored(node, convolve(node, x, w, bias), 6)
 
@@ -215,7 +223,7 @@ def _quantized_matmul(node: NodeContext) -> Value:
 
 
 @converter("DynamicQuantizeLinear", since=11)
-def _dynamic_quantize(node: NodeContext) -> list[Value]:
+def dynamic_quantize(node: NodeContext) -> list[Value]:
     """Eight bits over the range of the data, which always includes 0."""
     x = node.input(0)
     axes = range(x.type.rank)
@@ -229,5 +237,5 @@ def _dynamic_quantize(node: NodeContext) -> list[Value]:
     origin = node.op("math.round", node.op("math.div", node.op("math.neg", low), scale))
     bounded = node.op("math.clamp", origin, low=0.0, high=255.0)
     zero_point = node.cast(bounded, DType.U8)
-    parameters = _Parameters(scale, zero_point, None, 0, DType.U8, x.type.dtype)
+    parameters = Parameters(scale, zero_point, None, 0, DType.U8, x.type.dtype)
     return [quantize(node, x, parameters), scale, zero_point]

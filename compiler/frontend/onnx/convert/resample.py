@@ -90,7 +90,9 @@ class Resampler:
             return self._node.constant(np.zeros(new, np.float32))
         if kind == "align_corners":
             steps = self._op("math.sub", self._exact_size(scale, old, new), self._number(1))
-            return self._op("math.div", self._op("math.mul", position, self._number(old - 1)), steps)
+            return self._op(
+                "math.div", self._op("math.mul", position, self._number(old - 1)), steps
+            )
         if kind == "half_pixel_symmetric":
             return self._symmetric(scale, old, new)
         if kind == "tf_crop_and_resize":
@@ -114,9 +116,7 @@ class Resampler:
         centers = self._node.constant((np.arange(new, dtype=np.float32) + 0.5).astype(np.float64))
         source = self._op("math.div", centers, self._node.cast(scale, wide))
         source = self._op("math.add", self._node.cast(offset, wide), source)
-        return self._node.cast(
-            self._op("math.sub", source, self._node.scalar(0.5, wide)), _F32
-        )
+        return self._node.cast(self._op("math.sub", source, self._node.scalar(0.5, wide)), _F32)
 
     def _cropped(self, axis: int, old: int, new: int) -> Value:
         start = self._entry(self._roi, axis)

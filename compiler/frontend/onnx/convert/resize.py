@@ -167,9 +167,7 @@ def _as_declared(node: NodeContext, axes: Sequence[int], how: Filter) -> Value:
     return node.require(resized, found, new, "shape")
 
 
-def _spread(
-    node: NodeContext, axes: Sequence[int], rank: int
-) -> Callable[[Value, float], Value]:
+def _spread(node: NodeContext, axes: Sequence[int], rank: int) -> Callable[[Value, float], Value]:
     """A function that makes numbers given for ``axes`` numbers for all, with a default."""
 
     def spread(numbers: Value, default: float) -> Value:

@@ -44,9 +44,9 @@ def _grid_sample(node: NodeContext) -> Value:
     positions = node.op("math.add", grid, node.scalar(1, dtype))
     if aligned:  # (grid + 1) / 2 * (size - 1)
         positions = node.op("math.mul", positions, node.scalar(0.5, dtype))
-        positions = node.op("math.mul", positions, _vector(node, sizes - 1, dtype))
+        positions = node.op("math.mul", positions, _constant(node, sizes - 1, dtype))
     else:  # ((grid + 1) * size - 1) / 2
-        positions = node.op("math.mul", positions, _vector(node, sizes, dtype))
+        positions = node.op("math.mul", positions, _constant(node, sizes, dtype))
         positions = node.op("math.sub", positions, node.scalar(1, dtype))
         positions = node.op("math.mul", positions, node.scalar(0.5, dtype))
     return node.op(
@@ -54,12 +54,48 @@ def _grid_sample(node: NodeContext) -> Value:
     )
 
 
+@converter("AffineGrid", since=20)
+def _affine_grid(node: NodeContext) -> Value:
+    """Regular positions from -1 to 1, in homogeneous coordinates, times each matrix."""
+    theta = node.input(0)
+    if theta.type.rank != 3:
+        raise ModelError(f"matrices of type {theta.type}")
+    batch, rank, columns = node.static(theta.type.shape, "shape")
+    size = node.input(1)
+    if columns != rank + 1 or size.type.shape != (rank + 2,):
+        raise ModelError(f"matrices of type {theta.type} for a size of type {size.type}")
+    if node.is_known(size):
+        wanted = node.known_ints(size, "size")
+        sizes, wanted = wanted[2:], (wanted[0], *wanted[2:])
+    else:
+        wanted = node.static(node.declared_shape("size")[:-1], "size")
+        sizes = wanted[1:]
+    if len(sizes) != rank or wanted[0] != batch:
+        raise ModelError(f"a grid of shape {list(wanted)} for matrices of type {theta.type}")
+    used = node.constant(np.array([0, *range(2, rank + 2)], np.int64))
+    theta = node.require(theta, node.op("tensor.gather", size, used, axis=0), wanted, "size")
+    count = math.prod(sizes)
+    node.table(count * columns)  # refuses what is too large
+    axes = [_centers(n, node.flag("align_corners")) for n in reversed(sizes)]
+    places = [place.T.reshape(count) for place in np.meshgrid(*axes, indexing="ij")]
+    regular = np.stack([*places, np.ones(count)])
+    grid = node.op("nn.matmul", theta, _constant(node, regular, theta.type.dtype))
+    return node.reshape(node.transpose(grid, (0, 2, 1)), (batch, *sizes, rank))
+
+
+def _centers(count: int, aligned: bool) -> Array:
+    """Where elements lie when the outermost ones, or their edges, are at -1 and 1."""
+    if aligned:  # a single element lies in the middle, as PyTorch has it
+        return np.linspace(-1, 1, count) if count > 1 else np.zeros(count)
+    return (2 * np.arange(count) + 1) / count - 1
+
+
 def _precise(node: NodeContext, positions: Value) -> Value:
     """Positions in a type that tells neighbouring elements of large images apart."""
     return node.cast(positions, positions.type.dtype.compute)
 
 
-def _vector(node: NodeContext, numbers: Array, dtype: DType) -> Value:
+def _constant(node: NodeContext, numbers: Array, dtype: DType) -> Value:
     return node.constant(numbers.astype(dtype.numpy))
 
 

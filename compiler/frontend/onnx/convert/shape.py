@@ -169,8 +169,7 @@ def _expand(node: NodeContext) -> Value:
     rank = max(x.type.rank, len(target))
     own = (1,) * (rank - x.type.rank) + x.type.shape
     wanted = (1,) * (rank - len(target)) + target
-    shape = [p if q == 1 else q for p, q in zip(own, wanted, strict=True)]
-    return node.broadcast(x, shape)
+    return node.broadcast(x, [p if q == 1 else q for p, q in zip(own, wanted, strict=True)])
 
 
 def _expand_as_declared(node: NodeContext, x: Value, shape: Value) -> Value:

@@ -293,7 +293,7 @@ def _whole_quotient(node: NodeContext, dim: Dim, divisor: int, what: str) -> Dim
 
 
 @converter("Trilu")
-def _triangle(node: NodeContext) -> Value:
+def triangle(node: NodeContext) -> Value:
     """Elements of one triangle of the last two axes, zeros elsewhere."""
     x = node.input(0)
     rank = x.type.rank

@@ -109,7 +109,7 @@ class _Tables:
         columns = list(zip(*self.nodes, strict=True)) or [()] * 5
         entries = [entry for leaf in self.leaves for entry in leaf]
         starts = np.cumsum([0, *(len(leaf) for leaf in self.leaves)])
-        kinds = (np.int32, self.dtype.numpy, np.int32, np.int32, np.uint8)
+        kinds: tuple[Any, ...] = (np.int32, self.dtype.numpy, np.int32, np.int32, np.uint8)
         names = ("features", "thresholds", "first", "second", "flags")
         tables: dict[str, Array] = {
             name: np.array(column, kind)
@@ -252,6 +252,7 @@ def _aggregated(node: NodeContext, x: Value, listed: _Listed, how: str, targets:
 
 @converter("TreeEnsembleClassifier", domain=ML)
 def _classifier(node: NodeContext) -> list[Value]:
+    """The class of the largest sum; one that no leaf of a row has an entry for counts as 0."""
     x, listed = _features(node), _listed(node, "class")
     labels = class_labels(node)
     transform = node.string("post_transform", "NONE")
@@ -323,7 +324,9 @@ def _table_lookup(node: NodeContext) -> Callable[[tuple[str, int]], _Inner | Seq
     count = len(modes)
     missing = _column(node, "nodes_missing_value_tracks_true", count, 0)
     targets, weights = _required(node, "leaf_targetids"), _tensor(node, "leaf_weights")
-    if len(targets) != len(weights) or any(len(column) != count for column in (*columns, splits)):
+    if len(targets) != len(weights) or any(
+        length != count for length in (len(splits), *map(len, columns))
+    ):
         raise ModelError("the tables of its nodes or leaves differ in length")
     sets = _member_sets(node, modes)
 
