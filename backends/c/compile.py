@@ -43,9 +43,7 @@ def compile_module(
     selection = select(function, prefix, sizes)
     planned = plan(selection, chosen.alignment, sizes)
     layout = weight_layout(function, planned, chosen.alignment)
-    program = Program(
-        prefix, module.main, chosen, settings, selection, planned, layout, sizes
-    )
+    program = Program(prefix, module.main, chosen, settings, selection, planned, layout, sizes)
     files = emit(program)
     manifest: dict[str, Any] = {
         "version": MANIFEST_VERSION,

@@ -259,8 +259,7 @@ class _Source:
         steps = self.program.plan.steps
         parts: list[str] = []
         signature = (
-            "(const void *const *inputs, void *const *outputs, void *arena"
-            f"{self.sizes.parameter})"
+            f"(const void *const *inputs, void *const *outputs, void *arena{self.sizes.parameter})"
         )
         if len(steps) > STEPS_PER_FUNCTION:
             chunks = [

@@ -374,8 +374,7 @@ def sizes_of(manifest: Mapping[str, Any], arrays: Sequence[Array]) -> Array:
             raise InputError(f'no input tells the size of dimension "{clip(name)}"')
         if not entry["low"] <= size <= entry["high"]:
             raise InputError(
-                f'dimension "{clip(name)}" is {size}, '
-                f"declared as {entry['low']}..{entry['high']}"
+                f'dimension "{clip(name)}" is {size}, declared as {entry["low"]}..{entry["high"]}'
             )
         values.append(size)
     return np.array(values, np.intp)

@@ -302,9 +302,7 @@ class _Planner:
     def memory(self, kind: str, value: Value, name: str, index: int = 0) -> Storage:
         """Memory for ``value``."""
         room = self.sizes.most_elements(value.type.shape) * value.type.dtype.bytes
-        return Storage(
-            kind, room, value.type.bytes, name, index, first=self.step, last=self.step
-        )
+        return Storage(kind, room, value.type.bytes, name, index, first=self.step, last=self.step)
 
     def of(self, value: Value) -> Storage:
         return self.storage[value].root

@@ -142,6 +142,4 @@ class RunSizes:
 
 def shape_signature(name: str, kind: str, number: int) -> str:
     """Declaration of the function that tells the shape of an input or output."""
-    return (
-        f"void {name}_{kind}_{number}_shape(const struct {name}_sizes *sizes, ptrdiff_t *shape)"
-    )
+    return f"void {name}_{kind}_{number}_shape(const struct {name}_sizes *sizes, ptrdiff_t *shape)"

@@ -151,8 +151,13 @@ def with_sizes(module: Module) -> tuple[Function, Sizes]:
     of_inputs = {s for arg in function.args for d in arg.type.shape for s in symbols_of(d)}
     names = Names()
     members = tuple(
-        Member(name, member := names.take(name, "size"), PREFIX + member,
-               *module.symbols[name], name in of_inputs)
+        Member(
+            name,
+            member := names.take(name, "size"),
+            PREFIX + member,
+            *module.symbols[name],
+            name in of_inputs,
+        )
         for name in found
     )
     naming = _Naming(members)

@@ -53,6 +53,9 @@ class DynamicCase:
         definition = self.case.definition
         return definition.result_types(definition.complete(self.attributes), self.types())
 
+    def all_types(self) -> list[ir.TensorType | None]:
+        return [*self.types(), *self.result_types()]
+
     def is_sound(self) -> bool:
         """Whether inference gives the case's own results when the symbols have its sizes."""
         try:
@@ -86,7 +89,9 @@ class DynamicCase:
             dict.fromkeys(self.sizes, self.low),
         ]
         while len(found) < count:
-            found.append({n: int(random.integers(1, high)) for n, (_, high) in self.symbols.items()})
+            found.append(
+                {n: int(random.integers(1, high)) for n, (_, high) in self.symbols.items()}
+            )
         return found[:count]
 
 

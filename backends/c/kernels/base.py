@@ -280,9 +280,7 @@ class KernelBuilder:
         found = self._writer.parameter(f"found_{name}")
         self._found[name] = Parameter("found", 0, found, "ptrdiff_t", name)
         self._writer.line(f"const ptrdiff_t {name} = {index(value)};")
-        self.fail_when(
-            (index(size) < self.low(size)) | (index(self.high(size)) < size), ERROR_SIZE
-        )
+        self.fail_when((index(size) < self.low(size)) | (index(self.high(size)) < size), ERROR_SIZE)
         self.statement(f"*{found} = {name}")
 
     @property

@@ -85,7 +85,9 @@ def _real(k: KernelBuilder, value: Expr, dtype: DType, work: DType) -> Expr:
     return value if dtype.is_float else k.convert(value, dtype, work)
 
 
-def _nearest(k: KernelBuilder, axes: Sequence[AxisTaps | None], outer: Sequence[Expr]) -> list[Index]:
+def _nearest(
+    k: KernelBuilder, axes: Sequence[AxisTaps | None], outer: Sequence[Expr]
+) -> list[Index]:
     """The source row of the row at ``outer``."""
     return [
         o if axis is None else k.let_index(f"i{number}", k.load(axis.positions, [o, 0]))

@@ -104,9 +104,7 @@ def _source(k: KernelBuilder, axis: int, old: Dim, o: Expr) -> Expr:
         values["start"] = k.literal(a.roi[axis], _F32)
         values["end"] = k.literal(a.roi[axis + len(a.shape)], _F32)
     if a.coordinates == "align_corners":
-        ratio = k.value(
-            "new / old", _F64, new=k.size_value(new, _F64), old=k.size_value(old, _F64)
-        )
+        ratio = k.value("new / old", _F64, new=k.size_value(new, _F64), old=k.size_value(old, _F64))
         exact = k.value(
             "new if ratio == scale else scale * old",
             _F32,
@@ -122,9 +120,7 @@ def _source(k: KernelBuilder, axis: int, old: Dim, o: Expr) -> Expr:
     return k.convert(k.value(_SOURCES[a.coordinates], _F64, **wide), _F64, _F32)
 
 
-def _place(
-    k: KernelBuilder, positions: Buffer, at: list[Expr], place: Expr, old: Dim
-) -> None:
+def _place(k: KernelBuilder, positions: Buffer, at: list[Expr], place: Expr, old: Dim) -> None:
     """Write a position, moved into the axis."""
     place = k.let_index("place", place)
     last = index(old) - 1
@@ -132,9 +128,7 @@ def _place(
     k.write(positions, at, cast("int32_t", Expr(f"({inside})")))
 
 
-def _fill(
-    k: KernelBuilder, table: AxisTaps, axis: int, old: Dim, o: Expr, source: Expr
-) -> None:
+def _fill(k: KernelBuilder, table: AxisTaps, axis: int, old: Dim, o: Expr, source: Expr) -> None:
     """The taps of one position: weights in f64, rounded to f32 at the end."""
     a, reach = k.attributes, table.taps // 2
     work = table.weights.dtype
@@ -170,9 +164,7 @@ def _fill(
             k.assign(total, k.value("a + w", _F64, a=total, w=k.load(raw, [t])))
     if raw is not None and total is not None:
         with k.loop("t", table.taps) as t:
-            share = k.value(
-                "w / t if t != 0 else w", _F64, w=k.load(raw, [t]), t=total
-            )
+            share = k.value("w / t if t != 0 else w", _F64, w=k.load(raw, [t]), t=total)
             k.write(table.weights, [o, t], _narrowed(k, share, work))
 
 
