@@ -318,7 +318,7 @@ class _Source:
         if whole:
             self.checks(writer)
         self.sizes.prologue(writer, text, checked=whole)
-        if re.search(r"\ba \+ ", text):
+        if re.search(r"\ba \+\s", text):
             writer.line("unsigned char *const a = arena;")
         if re.search(r"\bw->", text):
             source = (
@@ -332,7 +332,7 @@ class _Source:
         for parameter, pattern in (
             ("inputs", r"\binputs\["),
             ("outputs", r"\boutputs\["),
-            ("arena", r"\ba \+ "),
+            ("arena", r"\ba \+\s"),
         ):
             if not re.search(pattern, text):
                 writer.line(f"(void){parameter};")
