@@ -14,7 +14,6 @@ from burnish.ir.errors import (
     InputError,
     PassError,
     TargetError,
-    UnsupportedError,
     UsageError,
 )
 from burnish.outputs import OutputError, read_folder
@@ -85,8 +84,10 @@ def test_dims(build_model: Callable[..., onnx.ModelProto]) -> None:
     for dims in ({"batch": 3}, {"x": (3, 4)}):
         compiled = burnish.compile(model, dims=dims)
         assert compiled.run({"x": np.zeros((3, 4), np.float32)})["y/out"].shape == (3, 8)
-    with pytest.raises(UnsupportedError, match='"batch"'):
-        burnish.compile(model, dims={"batch": (1, 8)})
+    dynamic = burnish.compile(model, dims={"batch": (1, 8)})
+    for batch in (1, 5, 8):
+        x = np.zeros((batch, 4), np.float32)
+        assert dynamic.run({"x": x})["y/out"].shape == (batch, 8)
     with pytest.raises(UsageError, match="a module already"):
         burnish.compile(burnish.import_onnx(model, {"batch": 1}), dims={"batch": 1})
 

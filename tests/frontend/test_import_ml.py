@@ -67,10 +67,15 @@ def forest(
     rng = np.random.default_rng(3)
     nodes: dict[str, list[Any]] = {
         name: []
-        for name in (
-            *("treeids", "nodeids", "featureids", "modes", "values"),
-            *("truenodeids", "falsenodeids"),
-        )
+        for name in [
+            "treeids",
+            "nodeids",
+            "featureids",
+            "modes",
+            "values",
+            "truenodeids",
+            "falsenodeids",
+        ]
     }
     entries: dict[str, list[Any]] = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
     inner = 2**depth - 1

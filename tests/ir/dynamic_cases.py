@@ -53,6 +53,9 @@ class DynamicCase:
         definition = self.case.definition
         return definition.result_types(definition.complete(self.attributes), self.types())
 
+    def all_types(self) -> list[ir.TensorType | None]:
+        return [*self.types(), *self.result_types()]
+
     def is_sound(self) -> bool:
         """Whether inference gives the case's own results when the symbols have its sizes."""
         try:
