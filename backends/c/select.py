@@ -136,25 +136,27 @@ class _Selector:
 
     def block(self, block: Block) -> tuple[Choice, ...]:
         for value in block.args:
-            self.check_type(value, "the input")
+            self.check_type(value, "the input", f'input "{clip(value.name or "")}"')
         choices = []
         for op in block:
             for value in op.results:
-                self.check_type(value, op.name)
+                self.check_type(value, op.name, str(op.location) if op.location else "")
             if not is_free(op):
                 choice = self.choose(op)
                 if choice is not None:
                     choices.append(choice)
         return tuple(choices)
 
-    def check_type(self, value: Value, what: str) -> None:
+    def check_type(self, value: Value, what: str, where: str) -> None:
         if value.type.layout is not None:
-            self.report(f"{what} in {value.type.layout}", value.op)
+            self.note(f"{what} in {value.type.layout}", where)
         if not is_supported(value.type.dtype):
-            self.report(f"{what} of element type {value.type.dtype}", value.op)
+            self.note(f"{what} of element type {value.type.dtype}", where)
 
-    def report(self, what: str, op: Op | None) -> None:
-        where = str(op.location) if op is not None and op.location else ""
+    def report(self, what: str, op: Op) -> None:
+        self.note(what, str(op.location) if op.location else "")
+
+    def note(self, what: str, where: str) -> None:
         self.problems.setdefault(what, []).append(where)
 
     def raise_problems(self) -> None:

@@ -74,6 +74,14 @@ test_damaged_models = EVERYDAY(given(*CASES)(check_damaged))
 test_damaged_models_long = pytest.mark.slow(LONG(given(*CASES)(check_damaged)))
 
 
+def test_an_input_the_backend_cannot_take_is_named() -> None:
+    """A damaged model once was refused without a word on which input."""
+    proto = model([node("Identity", "x", "y")], {"x": (TensorProto.COMPLEX64, [2])})
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.COMPLEX64
+    with pytest.raises(burnish.Error, match='input "x"'):
+        burnish.compile(proto, "c")
+
+
 @pytest.mark.parametrize("name", SEEDS)
 def test_seed_models_are_right(name: str) -> None:
     compiled = burnish.compile(MODELS[name], "c", verify="each")
