@@ -281,7 +281,7 @@ def size(
 def _size_call(
     atom: Call, name: Callable[[str], str], ranges: Mapping[str, Interval] | None
 ) -> Expr:
-    first, second = atom.args
+    first, _ = atom.args
     a, b = (size(arg, name, ranges) for arg in atom.args)
     if atom.function == "min":
         return conditional(a < b, a, b)

@@ -330,3 +330,13 @@ def test_everything_unsupported_is_listed_at_once() -> None:
         compile_module(module)
     assert "first" in caught.value.message
     assert "second" in caught.value.message
+
+
+@pytest.mark.parametrize("length", range(8, 40))
+def test_the_arena_is_declared_wherever_lines_break(length: int) -> None:
+    module = Module("m" * length)
+    types = {"x": tensor("f32", 3, 4), "w": tensor("f32", 8, 4)}
+    function, b = build_function(module, "main", types, ["y"])
+    b.ret(b("nn.matmul", *function.args, transpose_b=True))
+    text = compile_module(module, "c", name="m" * length).files["m" * length + ".c"]
+    assert "unsigned char *const a = arena;" in text or not re.search(r"\(a \+", str(text))
