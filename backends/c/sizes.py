@@ -9,7 +9,7 @@ the run function computes once and hands to the kernels that need it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from burnish.ir import Block, Dim, Function, Module, Op, TensorType
 from burnish.ir.clone import clone_function
@@ -66,13 +66,9 @@ class Sizes:
     """
 
     members: tuple[Member, ...] = ()
-    derived: Mapping[str, DimExpr] = None  # type: ignore[assignment]
-    ranges: Mapping[str, Interval] = None  # type: ignore[assignment]
+    derived: Mapping[str, DimExpr] = field(default_factory=dict)
+    ranges: Mapping[str, Interval] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "derived", dict(self.derived or {}))
-        object.__setattr__(self, "ranges", dict(self.ranges or {}))
 
     def __bool__(self) -> bool:
         """Whether there are any: emitted code of static models knows nothing of sizes."""
@@ -142,10 +138,10 @@ def with_sizes(module: Module) -> tuple[Function, Sizes]:
     if not found:
         return function, STATIC
     if missing := [name for name in found if name not in module.symbols]:
-        names = ", ".join(f'"{clip(name)}"' for name in missing)
+        listed = ", ".join(f'"{clip(name)}"' for name in missing)
         flags = " ".join(f"--dim {clip(name)}=1..64" for name in missing)
         raise UnsupportedError(
-            f"the C backend needs the least and greatest sizes of {names}",
+            f"the C backend needs the least and greatest sizes of {listed}",
             help=f"give a range --dim NAME=LOW..HIGH, or a size: {flags}",
         )
     of_inputs = {s for arg in function.args for d in arg.type.shape for s in symbols_of(d)}

@@ -44,11 +44,13 @@ class Grid:
     for blocked ones, everything for those of a whole tensor.
     """
 
+    _group: Dim
+
     def __init__(self, k: KernelBuilder, q: Quantized, x: Buffer, work: DType) -> None:
         self._k, self._q, self._work = k, q, work
-        self._group: Dim
+        before: Dim = 1
+        extent, after = x.elements, before
         if q.axis is None:
-            before, extent, after = (1, x.elements, 1)
             self._group, self._groups = extent, index(1)
         else:
             before, extent, after = split_at(x.shape, q.axis)

@@ -62,7 +62,7 @@ def stays(k: KernelBuilder, axis: int, old: Dim) -> bool:
     a = k.attributes
     if old != a.shape[axis] or a.scales[axis] != 1:
         return False
-    is_whole = a.roi[axis :: len(a.shape)] == (0, 1)
+    is_whole: bool = a.roi[axis :: len(a.shape)] == (0, 1)
     return a.coordinates != "tf_crop_and_resize" or is_whole
 
 
