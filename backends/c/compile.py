@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from burnish.ir import DType, Function, Module
+from burnish.ir import Function, Module
 from burnish.ir.errors import ModelError, TargetError, clip
 
 from ..base import Artifact, signature
@@ -60,21 +59,24 @@ def compile_module(
         "weights_bytes": layout.size,
         "files": sorted(files),
     }
-    _check_sizes(manifest, chosen)
+    ports = {
+        f'{kind} "{clip(name)}"': sizes.most_elements(value.type.shape) * value.type.dtype.bytes
+        for kind, names, values in (
+            ("input", module.main.arg_names, function.args),
+            ("output", module.main.result_names, function.results),
+        )
+        for name, value in zip(names, values)
+    }
+    _check_sizes({"the arena": planned.arena_bytes, "weights": layout.size, **ports}, chosen)
     return Artifact(files, manifest, {"select": selection, "plan": planned})
 
 
-def _check_sizes(manifest: Mapping[str, Any], target: Target) -> None:
+def _check_sizes(sizes: Mapping[str, int], target: Target) -> None:
     """Refuse memory that the target's pointers cannot span.
 
     Raises:
         TargetError: naming what is largest.
     """
-    sizes = {"the arena": manifest["arena_bytes"], "weights": manifest["weights_bytes"]}
-    for kind in ("input", "output"):
-        for entry in manifest[f"{kind}s"]:
-            elements = math.prod(entry["shape"])
-            sizes[f'{kind} "{clip(entry["name"])}"'] = elements * DType.parse(entry["dtype"]).bytes
     what, size = max(sizes.items(), key=lambda item: item[1])
     if size >= 1 << (target.word - 1):
         raise TargetError(f"{what} of {size} bytes is more than {target.name} can address")

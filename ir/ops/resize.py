@@ -191,7 +191,8 @@ def _exact_size(scale: np.float32, old: int, new: int) -> np.float32:
     ONNX's own tests align corners by it; where the scale came from sizes it is ``new`` exactly.
     """
     exact = scale == np.float32(new / old)
-    return np.float32(new) if exact else np.float32(scale * np.float32(old))
+    size: np.float32 = np.float32(new) if exact else scale * np.float32(old)
+    return size
 
 
 def _rounded(source: Array, rounding: str) -> Array:
