@@ -12,7 +12,7 @@ import numpy as np
 from op_cases import OpCase
 
 from burnish import ir
-from burnish.ir import Dim, Module, symbol
+from burnish.ir import Dim, Module, Trait, symbol
 from burnish.ir.attributes import DIM, DIMS
 from burnish.ir.dims import evaluate
 from burnish.ir.errors import Error
@@ -57,7 +57,14 @@ class DynamicCase:
         return [*self.types(), *self.result_types()]
 
     def is_sound(self) -> bool:
-        """Whether inference gives the case's own results when the symbols have its sizes."""
+        """Whether inference gives the case's own results when the symbols have its sizes.
+
+        The size that an op finds is none of its operands' sizes, even where the numbers agree.
+        """
+        if Trait.SIZED in self.case.definition.traits and not isinstance(
+            self.attributes["size"], int
+        ):
+            return False
         try:
             types = self.result_types()
             shapes = [tuple(evaluate(d, self.sizes) for d in t.shape) for t in types]
