@@ -218,6 +218,8 @@ def _copied(
     k: KernelBuilder, axis: WindowAxis, start: Expr, run: Expr, inside: Expr
 ) -> tuple[Expr, Expr]:
     """Which of ``run`` windows are copied, the first being at element ``start``; others are 0."""
+    if inside.value == 0:
+        return run, run
     if axis.is_inside and inside.value == 1:
         return index(0), run
     step = axis.stride
