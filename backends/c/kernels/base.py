@@ -455,7 +455,8 @@ class KernelBuilder:
         work = definition.work_dtype(dtypes)
         for name, value in zip(definition.operands, op.inputs):
             element = self._element(value, indices, known)
-            if _occurrences(definition.expression, name) > 1 and not _is_cheap(element):
+            repeated = _occurrences(definition.expression, name) > 1 and not _is_cheap(element)
+            if repeated or (_is_chosen(definition.expression, name) and "[" in element.text):
                 element = known[value] = self.let(name, value.type.dtype, element)
             values[name] = element
         for name, attribute in op.attributes.items():
@@ -531,6 +532,21 @@ class KernelBuilder:
     def inputs(self) -> list[Buffer]:
         """The buffers read, each once."""
         return list(self._buffers.values())
+
+
+def _is_chosen(expr: scalar.Expr, name: str, chosen: bool = False) -> bool:
+    """Whether a variable stands where it is evaluated under a condition only.
+
+    Loads there become masked loads, which GCC 12 gives the wrong masks where the condition is
+    narrower than the data (``y[i] = c[i] ? x[i] : limit[0]`` with bytes in c): such elements are
+    loaded into a local first.
+    """
+    if isinstance(expr, scalar.Var):
+        return chosen and expr.name == name
+    if not isinstance(expr, scalar.Call):
+        return False
+    first = 1 if expr.function in ("select", "logical_and", "logical_or") else len(expr.args)
+    return any(_is_chosen(arg, name, chosen or i >= first) for i, arg in enumerate(expr.args))
 
 
 def _occurrences(expr: scalar.Expr, name: str) -> int:
