@@ -482,8 +482,8 @@ class KernelBuilder:
         """Working memory of the kernel, taken from the arena for the time of the call.
 
         Each buffer is a ``restrict`` parameter of its own, so that the C compiler knows them
-        apart.  Kernels have no arrays on the stack: their memory is in the plan, and GCC 12 to 14
-        misalign vectors in stack arrays of leaf functions (GCC bug 109093).
+        apart.  Kernels have no arrays on the stack: their memory is in the plan, and GCC 12.2
+        misaligns vectors in stack arrays of leaf functions.
         """
         count = self.unit.most_elements(shape)
         offset = -(-self.scratch_bytes // 16) * 16
