@@ -67,7 +67,9 @@ def _syntax_error(error: UnexpectedInput, text: str) -> NoReturn:
         expected = sorted(error.allowed or ())
     if got == "the end of the text":
         line, column = text.count("\n") + 1, len(text.rpartition("\n")[2]) + 1
-    source = text.splitlines()[line - 1].strip() if line <= text.count("\n") + 1 and text else ""
+    # Lines as lark counts them: splitlines() drops a last empty one and splits at more characters.
+    lines = text.split("\n")
+    source = lines[min(line, len(lines)) - 1].strip()
     raise ParseError(
         f"unexpected {got} at line {line}, column {column}",
         line=line,

@@ -166,3 +166,10 @@ def test_errors_name_line_and_column(case):
 def test_any_text_parses_or_raises_a_parse_error(text):
     with contextlib.suppress(ParseError):
         ir.parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\n\n", "\x0c?", "module\r\u2028\n", " \n\t"])
+def test_text_of_nothing_but_space_is_a_parse_error(text):
+    """A single line break was once an IndexError."""
+    with pytest.raises(ParseError):
+        ir.parse(text)
