@@ -6,12 +6,12 @@ changed, so that pattern drivers can keep their worklist and statistics exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .attributes import Attributes, AttributeValue
 from .builder import Builder
-from .core import Block, Function, Op, Value
+from .core import Block, Op, Value
 from .errors import InternalError
 from .locations import Location
 
@@ -46,10 +46,6 @@ class Rewriter:
             raise InternalError(f"{op.name} has been erased")
         where = op.location if location is None else location
         return Builder(op.parent, op.next, where, self._created)
-
-    def at_end(self, block: Block, location: Location) -> Builder:
-        """A builder that appends to ``block`` (before nothing, so for blocks being built)."""
-        return Builder(block, None, location, self._created)
 
     def _created(self, op: Op) -> None:
         self.changes += 1
@@ -154,21 +150,3 @@ class Rewriter:
         block._unlink(op)
         block._insert(op, anchor)
         self._modified(op)
-
-    def set_results(self, function: Function, values: Sequence[Value]) -> None:
-        """Give a function other results (for passes that change the signature)."""
-        old = function.body.terminator
-        Builder(function.body, old, old.location, self._created).create("core.return", values)
-        self.erase(old)
-
-
-def in_every_block(function: Function, visit: Callable[[Block], None]) -> None:
-    """Call ``visit`` on the body of ``function`` and on every nested region, inner ones first."""
-
-    def descend(block: Block) -> None:
-        for op in block:
-            for region in op.regions:
-                descend(region)
-        visit(block)
-
-    descend(function.body)

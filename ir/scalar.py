@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -355,8 +355,3 @@ def _saturate(array: Array, dtype: DType) -> Array:
     result = safe.astype(carrier)
     result = np.where(over, carrier(high), np.where(under, carrier(low), result))
     return result.astype(dtype.numpy)
-
-
-def free_of(expr: Expr, names: Iterable[str]) -> bool:
-    """Whether ``expr`` mentions none of ``names``."""
-    return not set(variables(expr)) & set(names)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..attributes import CONSTANT, QUANTIZED, SPARSE, AttributeKind, Attributes, BadAttributeError
 from ..constants import Array, Constant
 from ..errors import TypeInferenceError
@@ -118,8 +116,3 @@ class Group(OpDef):
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         """Traffic of the whole group; arithmetic is the sum over its ops (see cost of blocks)."""
         return Cost(flops=sum_dims(r.elements for r in results), **traffic(operands, results))
-
-
-def scalar_constant(value: float | int | bool, type_: TensorType) -> Constant:
-    """A rank-0 constant of ``type_``'s element type."""
-    return Constant(np.asarray(value).astype(type_.dtype.numpy))

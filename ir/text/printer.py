@@ -33,11 +33,6 @@ def to_text(module: Module, *, embed: bool = False) -> str:
     return "\n".join(_module_lines(module, embed)) + "\n"
 
 
-def function_text(function: Function) -> str:
-    """The text of one function."""
-    return "\n".join(_function_lines(function, ""))
-
-
 def op_text(op: Op) -> str:
     """The text of one op for messages; operands are named by their hints."""
     names = _Names()
