@@ -44,10 +44,12 @@ class PassContext:
     Attributes:
         rewrites: how often each pattern (or named rewrite) was applied.
         refusals: how often a pattern that was tried gave up, per ``(pattern, reason)``.
+        attempts: how often a pattern was tried.
     """
 
     rewrites: Counter[str] = field(default_factory=Counter)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    attempts: int = 0
 
     def rewriter(self, listener: Listener | None = None) -> Rewriter:
         """A rewriter for this pass; all changes to the module go through it."""

@@ -77,7 +77,7 @@ class _Driver:
         if is_unused(op):
             self._rewriter.erase(op)
             return
-        for pattern in self._patterns.starting_at(op.opdef):
+        for pattern in self._patterns.candidates(op):
             if self._attempt(pattern, op):
                 self._applied += 1
                 self._context.count(pattern.name)
@@ -86,6 +86,7 @@ class _Driver:
                 return
 
     def _attempt(self, pattern: Pattern, op: Op) -> bool:
+        self._context.attempts += 1
         previous = self._history.get(op)
         step = _Step(pattern.name, previous, previous.length + 1 if previous else 1)
         if step.length > self._longest or self._applied >= self._most:
