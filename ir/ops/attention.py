@@ -164,7 +164,7 @@ class Attention(OpDef):
 
 def _excluded(kept: Array, number: type[np.generic]) -> Array:
     """0 where ``kept``, -inf elsewhere."""
-    return np.where(kept, number(0), number(-math.inf))  # type: ignore[call-arg]
+    return np.asarray(np.where(kept, 0.0, -math.inf), number)
 
 
 def _weights(scores: Array, zero: bool) -> Array:
@@ -172,7 +172,7 @@ def _weights(scores: Array, zero: bool) -> Array:
     top = scores.max(axis=-1, keepdims=True, initial=-math.inf)
     powers = np.exp(scores - top)
     weights = powers / powers.sum(axis=-1, keepdims=True)
-    return np.where(np.isneginf(top), scores.dtype.type(0), weights) if zero else weights
+    return np.where(np.isneginf(top), np.zeros_like(scores), weights) if zero else weights
 
 
 @register
