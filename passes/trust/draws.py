@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -130,13 +131,19 @@ def _mixed(share: float, *values: float) -> Sampler:
     return sampler
 
 
+def float_info(dtype: np.dtype[Any]) -> Any:
+    """``eps``, ``max``, ``tiny`` and ``smallest_subnormal`` of a real floating-point type."""
+    finfo: Any = ml_dtypes.finfo
+    return finfo(dtype)
+
+
 def _extreme(generator: np.random.Generator, shape: tuple[int, ...], dtype: DType) -> Array:
     """The largest and smallest magnitudes of the type, subnormal ones included."""
     real = {DType.C64: DType.F32, DType.C128: DType.F64}.get(dtype, dtype)
-    info = ml_dtypes.finfo(real.numpy)
+    info = float_info(real.numpy)
     values = [float(v) for v in (info.max, info.tiny, info.smallest_subnormal, 1.0)]
     signs = generator.choice(np.array([-1.0, 1.0]), size=shape)
-    return signs * generator.choice(np.array(values), size=shape)
+    return np.asarray(signs * generator.choice(np.array(values), size=shape))
 
 
 KINDS: Mapping[str, Sampler] = {

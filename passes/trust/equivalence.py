@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from burnish.ir import Array, DType, Error, Module, Op, Trait, Value, interpret
@@ -16,7 +15,7 @@ from burnish.ir.dtypes import Kind
 from burnish.ir.errors import clip
 
 from ..promises import EXACT, FAST_MATH, ROUNDING
-from .draws import FINITE, KINDS, Draw, draws
+from .draws import FINITE, KINDS, Draw, draws, float_info
 from .latitude import leaves_zeros_open, spread
 
 MARGIN = 8.0
@@ -216,9 +215,12 @@ def differing(expected: Array, actual: Array, *, signs: bool = True) -> Array:
     if a.dtype.kind not in "biu":
         wide = np.complex128 if a.dtype.kind == "c" else np.float64
         a, b = a.astype(wide), b.astype(wide)
-    wrong = np.asarray((a != b) & ~((a != a) & (b != b)))
+        both_nan = np.isnan(a) & np.isnan(b)
+    else:
+        both_nan = np.zeros(a.shape, bool)
+    wrong = np.asarray((a != b) & ~both_nan)
     if signs and a.dtype.kind == "f":
-        wrong |= (np.signbit(a) != np.signbit(b)) & ~np.isnan(a)
+        wrong |= (np.signbit(a) != np.signbit(b)) & ~both_nan
     return wrong
 
 
@@ -242,7 +244,7 @@ def within(expected: Array, actual: Array, others: Sequence[Array], promise: str
         fine = near | (~finite & seen)
         if promise == FAST_MATH:
             fine |= ~np.isfinite(a)
-    return fine.all(axis=-1) if expected.dtype.kind == "c" else fine
+    return np.asarray(fine.all(axis=-1) if expected.dtype.kind == "c" else fine)
 
 
 def _real(array: Array) -> Array:
@@ -254,7 +256,7 @@ def _real(array: Array) -> Array:
 
 def _float_info(dtype: np.dtype[Any]) -> Any:
     real = {np.dtype(np.complex64): np.float32, np.dtype(np.complex128): np.float64}
-    return ml_dtypes.finfo(real.get(dtype, dtype))
+    return float_info(np.dtype(real.get(dtype, dtype)))
 
 
 def _is_random(value: Value) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import ml_dtypes
 import numpy as np
 
 from burnish.ir import Array, DType, Error, Module, Op, Trait, interpret
@@ -21,6 +20,7 @@ from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.interpreter import Evaluation
 
 from ..promises import EXACT
+from .draws import float_info
 
 RUNS = 6
 STEPS = 4.0
@@ -105,7 +105,7 @@ class _Perturbation:
         dtype = DType.from_numpy(array.dtype)
         if not dtype.is_float or not array.size:
             return array
-        epsilon = float(ml_dtypes.finfo(array.dtype).eps)
+        epsilon = float(float_info(array.dtype).eps)
         wide = array.astype(np.float64)
         factor = 1 + epsilon * self._generator.uniform(-STEPS, STEPS, array.shape)
         exact = (np.abs(wide) <= SMALL) & (np.rint(2 * wide) == 2 * wide)

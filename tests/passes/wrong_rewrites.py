@@ -100,7 +100,7 @@ class WrongRewrite:
         kind = tensor(self.dtype, 4, 6)
         function, builder = build_function(module, "main", {"x": kind, "y": kind}, ["a", "b"])
         x, y = function.args
-        values = [x, y]
+        values = [y, x]
         for index in range(ops):
             if index == ops // 2:
                 values.append(self.plant(builder, values[-1]))
