@@ -52,7 +52,7 @@ def _apart(x: Array, heads: int) -> Array:
     if x.ndim == 4:
         return x
     batch, length, hidden = x.shape
-    return x.reshape(batch, length, heads, hidden // heads).swapaxes(1, 2)
+    return np.asarray(x.reshape(batch, length, heads, hidden // heads).swapaxes(1, 2))
 
 
 def _together(x: Array, rank: int) -> Array:
@@ -60,7 +60,7 @@ def _together(x: Array, rank: int) -> Array:
     if rank == 4:
         return x
     batch, heads, length, size = x.shape
-    return x.swapaxes(1, 2).reshape(batch, length, heads * size)
+    return np.asarray(x.swapaxes(1, 2).reshape(batch, length, heads * size))
 
 
 @register
@@ -231,7 +231,7 @@ class RotaryEmbedding(OpDef):
             cos, sin = cos[rows], sin[rows]
         if cos.ndim == 3:  # the same for all heads
             cos, sin = cos[:, None], sin[:, None]
-        y = _apart(widen(x), a.heads).copy()
+        y = np.array(_apart(widen(x), a.heads))
         if a.interleaved:
             first, second = y[..., 0 : 2 * pairs : 2], y[..., 1 : 2 * pairs : 2]
         else:
