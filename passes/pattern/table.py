@@ -20,16 +20,22 @@ from typing import ClassVar
 from burnish.ir import Module, Op, OpDef, Trait
 
 from ..base import Pass, PassContext
+from ..promises import EXACT, FAST_MATH, ROUNDING
 from .match import Match, Outcome
 
 RewriteFunction = Callable[[Match], Outcome]
 Root = str | Trait
 
-EXACT = "exact"
-ROUNDING = "rounding"
-FAST_MATH = "fast-math"
-"""A pattern's promise: the same bits; the same up to rounding of floating arithmetic; or the same
-in real arithmetic only, where numbers are finite (applied when asked for)."""
+__all__ = [
+    "EXACT",
+    "FAST_MATH",
+    "ROUNDING",
+    "Pattern",
+    "PatternPass",
+    "PatternSet",
+    "RewriteFunction",
+    "Root",
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Pattern:
         name: kebab-case, unique in its set.
         roots: op names, or traits, of the ops it may start at.
         benefit: of two patterns for one root, the higher benefit is tried first.
-        promise: :data:`EXACT`, :data:`ROUNDING` or :data:`FAST_MATH`.
+        promise: one of :data:`burnish.passes.promises.PROMISES`.
         where: file and line of its definition.
         needs: sets of names of ops; of each, one must make an operand of the root.
         row: which row of a rule's table this is, as text; "" if there is none.
