@@ -3,7 +3,7 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, cse, dce, fold, fold_affine, fuse, shape_cleanup
+from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup
 from .base import (
     FunctionPass,
     Pass,
@@ -37,6 +37,7 @@ __all__ = [
     "Refusal",
     "VerifyEach",
     "canonicalize",
+    "channels",
     "count_ops",
     "cse",
     "dce",
