@@ -6,17 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from burnish.ir import Array, Builder, Constant, Encoding, Op, Quantized, Value
+from burnish.ir import Array, Builder, Constant, Op, Quantized, Value
 from burnish.ir.interpreter import evaluate_op
 
 
 def stored_constant(value: Value) -> Op | None:
-    """The ``core.constant`` whose data, as it is or dequantized, ``value`` is."""
+    """The ``core.constant`` whose data, as it is or dequantized, ``value`` is.
+
+    None also where positions cannot be taken out of the data: of blocks and tiles.
+    """
     op = value.op
     if op is not None and op.name == "quant.dequantize":
-        source = op.inputs[0]
-        return source.op if source.constant is not None else None
-    return op if value.constant is not None else None
+        op = op.inputs[0].op
+    if op is None or op.result.constant is None:
+        return None
+    type_ = op.result.type
+    in_blocks = type_.quantized is not None and type_.quantized.block > 0
+    return None if in_blocks or type_.layout is not None else op
 
 
 def is_constant(value: Value) -> bool:
@@ -59,9 +65,9 @@ class ConstantData:
         return evaluate_op(op, [source.array])[0]
 
 
-def sliced_encoding(encoding: Encoding | None, axis: int, kept: Array) -> Encoding | None:
+def sliced(encoding: Quantized, axis: int, kept: Array) -> Quantized:
     """``encoding`` of a tensor of which the positions ``kept`` along ``axis`` are left."""
-    if not isinstance(encoding, Quantized) or encoding.axis != axis:
+    if encoding.axis != axis:
         return encoding
     return replace(
         encoding,
@@ -71,7 +77,10 @@ def sliced_encoding(encoding: Encoding | None, axis: int, kept: Array) -> Encodi
 
 
 def take(builder: Builder, value: Value, axis: int, kept: Array) -> Value:
-    """The constant ``value`` with only the positions ``kept`` along ``axis``, as stored before."""
+    """The constant ``value`` with only the positions ``kept`` along ``axis``, as stored before.
+
+    Promises about zeros end.
+    """
     source = stored_constant(value)
     assert source is not None
     handle = source.result.constant
@@ -79,7 +88,8 @@ def take(builder: Builder, value: Value, axis: int, kept: Array) -> Value:
     if len(kept) == handle.shape[axis]:
         return value
     data = np.ascontiguousarray(np.take(handle.array, kept, axis))
-    encoding = sliced_encoding(source.result.type.encoding, axis, kept)
+    quantized = source.result.type.quantized
+    encoding = None if quantized is None else sliced(quantized, axis, kept)
     taken = builder.constant(
         Constant(data), source.result.name, encoding=encoding, location=source.location
     )

@@ -42,7 +42,8 @@ class Interval:
     @property
     def constant(self) -> Array:
         """Which channels hold one number only."""
-        return np.isfinite(self.low) & (self.low == self.high)
+        constant: Array = np.isfinite(self.low) & (self.low == self.high)
+        return constant
 
     @property
     def finite(self) -> Array:
@@ -102,7 +103,8 @@ def choose(condition: Array, yes: Interval, no: Interval) -> Interval:
 def unite(intervals: Sequence[Interval]) -> Interval:
     """The smallest intervals that hold all of these, channel by channel."""
     return Interval(
-        np.minimum.reduce([i.low for i in intervals]), np.maximum.reduce([i.high for i in intervals])
+        np.minimum.reduce([i.low for i in intervals]),
+        np.maximum.reduce([i.high for i in intervals]),
     )
 
 
@@ -181,10 +183,10 @@ def _less_equal(x: Interval, y: Interval) -> Interval:
 
 
 def _select(c: Interval, x: Interval, y: Interval) -> Interval:
-    return choose(c.low > 0, x, choose(c.high < 1, y, unite(np_broadcast(x, y))))
+    return choose(c.low > 0, x, choose(c.high < 1, y, unite(aligned(x, y))))
 
 
-def np_broadcast(*intervals: Interval) -> list[Interval]:
+def aligned(*intervals: Interval) -> list[Interval]:
     """Intervals with equally many entries."""
     count = max(i.low.size for i in intervals)
     return [i.spread(count) for i in intervals]
@@ -221,9 +223,7 @@ _INTEGER_ONLY_UNKNOWN = frozenset({"div"})
 """Primitives that are bounded for floats only."""
 
 
-def evaluate(
-    expression: scalar.Expr, values: Mapping[str, Interval], dtype: DType
-) -> Interval:
+def evaluate(expression: scalar.Expr, values: Mapping[str, Interval], dtype: DType) -> Interval:
     """Bounds of a scalar expression with arithmetic in ``dtype``, a compute type.
 
     Each variable is bounded for itself, so that the result may be wider than necessary where

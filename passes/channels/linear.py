@@ -56,14 +56,12 @@ class Linear:
 
     def weights(self, data: ConstantData) -> Array:
         """The weights in f64 as [groups, out, in, taps], 0 where they are negligible."""
-        array = data.significant(data(self.w).astype(np.float64))
+        array: Array = data.significant(data(self.w).astype(np.float64))
         if self.op.name == "nn.matmul":
             matrix = array if self.out_axis == 0 else array.T
-            return matrix[np.newaxis, :, :, np.newaxis]
-        if self.op.name == "nn.conv":
-            return array.reshape(self.groups, -1, array.shape[1], len(self.inside))
-        split = array.reshape(self.groups, -1, array.shape[1], len(self.inside))
-        return split.swapaxes(1, 2)
+            return np.expand_dims(matrix, (0, 3))
+        array = array.reshape(self.groups, -1, array.shape[1], len(self.inside))
+        return array if self.op.name == "nn.conv" else array.swapaxes(1, 2)
 
     def bias_data(self, data: ConstantData) -> Array | None:
         """The addend per channel [out] in f64; None where it is not such a constant."""

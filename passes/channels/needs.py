@@ -69,7 +69,8 @@ class Needs:
         x = self._ranges[op.x]
         if not self._ranges.finite:
             reads = reads | ~x.finite  # infinity times zero is not a number
-        return reads & ~self.absorbed(op)
+        readers: Array = reads & ~self.absorbed(op)
+        return readers
 
     def absorbed(self, op: Linear) -> Array:
         """Which input channels of ``op`` are constants that its bias can stand for."""
@@ -79,7 +80,8 @@ class Needs:
         dtype = op.op.result.type.dtype
         others = bool(op.inside.all()) and (dtype.is_float or dtype.bits <= 32)
         others = others and op.bias_data(self._data) is not None
-        return x.constant & ((x.low == 0) | others)
+        absorbed: Array = x.constant & ((x.low == 0) | others)
+        return absorbed
 
     # The fixpoint ------------------------------------------------------------------------
 
@@ -97,8 +99,7 @@ class Needs:
             empty = [value for value, kept in self.kept.items() if kept.size and not kept.any()]
             if not empty:
                 return
-            first = np.zeros(self.kept[empty[0]].size, bool)
-            first[0] = True
+            first: Array = np.arange(self.kept[empty[0]].size) == 0
             self._need(empty[0], first)
 
     def _bind(self, tie: Tie) -> None:
@@ -111,6 +112,7 @@ class Needs:
             self._need(value, np.ones(self.kept[value].size, bool))
 
     def _need(self, value: Value, channels: Array) -> None:
+        """Some more channels of ``value`` are needed; who makes and reads it hears of it."""
         kept = self.kept[value]
         if np.any(channels & ~kept):
             self.kept[value] = kept | channels

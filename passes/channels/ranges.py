@@ -75,7 +75,9 @@ class Ranges:
                 continue
             end = ends.get(index)
             if end is None or tie is None:
-                found.append(self._constant(value, None) if is_constant(value) else self[value].hull())
+                found.append(
+                    self._constant(value, None) if is_constant(value) else self[value].hull()
+                )
                 continue
             bounds = self._constant(value, end.axis) if is_constant(value) else self[value]
             found.append(_by_label(bounds, end.labels, tie.labels))
@@ -95,7 +97,7 @@ class Ranges:
         return choose(unknown, Interval.single(-np.inf, np.inf), bounds)
 
     def _elementwise(self, op: Op, definition: ElementwiseOp, operands: list[Interval]) -> Interval:
-        operands = intervals.np_broadcast(*operands)
+        operands = intervals.aligned(*operands)
         dtypes = [value.type.dtype for value in op.inputs]
         work = definition.work_dtype(dtypes).compute
         values = dict(zip(definition.operands, operands))
@@ -185,7 +187,7 @@ def _moved(op: Op, operands: list[Interval], tie: Tie | None) -> Interval:
     if op.name == "nn.max_pool" and _misses(op):
         # A window that lies in the padding alone gives the smallest number there is.
         operands = [operands[0].with_number(Interval.of_dtype(op.result.type.dtype).low[0])]
-    united = unite(intervals.np_broadcast(*operands))
+    united = unite(intervals.aligned(*operands))
     if tie is None:
         return united.hull()
     united = united.spread(tie.labels)  # an operand that broadcasts has one entry
@@ -205,7 +207,7 @@ def _padded(op: Op, operands: list[Interval], tie: Tie | None) -> list[Interval]
     )
     # Labels that the data does not have are padding: there the data's interval is empty.
     empty = x.low > x.high
-    return [unite(intervals.np_broadcast(x, number)) if elsewhere else choose(empty, number, x)]
+    return [unite(intervals.aligned(x, number)) if elsewhere else choose(empty, number, x)]
 
 
 def _misses(op: Op) -> bool:
@@ -297,9 +299,7 @@ def _batch_norm(op: Op, operands: list[Interval], data: ConstantData) -> Interva
         factor = scale / np.sqrt(variance + op.attributes.epsilon)
     usable = np.isfinite(factor)
     factor = data.significant(np.where(usable, factor, 0.0))
-    moved = intervals.product(
-        Interval(x.low - mean, x.high - mean), Interval(factor, factor)
-    )
+    moved = intervals.product(Interval(x.low - mean, x.high - mean), Interval(factor, factor))
     error = rounding_error(np.where(factor == 0, 0.0, moved.magnitude + np.abs(bias)), 4, DType.F32)
     bounds = Interval(moved.low + bias, moved.high + bias).widened(error)
     return choose(usable, bounds, Interval.single(-np.inf, np.inf))

@@ -10,7 +10,7 @@ from burnish.ir import Array, AttributeValue, Block, Builder, Op, Rewriter, Valu
 
 from ..base import PassContext
 from . import linear
-from .constants import ConstantData, sliced_encoding, take
+from .constants import ConstantData, sliced, take
 from .linear import Linear
 from .needs import Needs
 from .ranges import Ranges
@@ -21,7 +21,12 @@ class ChannelRemoval:
     """One removal in one block: what was found out before, and the new values by the old ones."""
 
     def __init__(
-        self, rewriter: Rewriter, axes: ChannelAxes, ranges: Ranges, needs: Needs, data: ConstantData
+        self,
+        rewriter: Rewriter,
+        axes: ChannelAxes,
+        ranges: Ranges,
+        needs: Needs,
+        data: ConstantData,
     ) -> None:
         self._rewriter = rewriter
         self._axes = axes
@@ -156,16 +161,18 @@ def _pad(op: Op, tie: Tie, needs: Needs) -> Changes:
 
 def _quantize(op: Op, tie: Tie, needs: Needs) -> Changes:
     kept = np.flatnonzero(needs.kept[op.result])
-    return {"encoding": sliced_encoding(op.attributes.encoding, tie.result.axis, kept)}
+    return {"encoding": sliced(op.attributes.encoding, tie.result.axis, kept)}
 
 
 def _reinterpret(op: Op, tie: Tie, needs: Needs) -> Changes:
     kept = np.flatnonzero(needs.kept[op.result])
     encodings = op.attributes.encoding
-    return {"encoding": tuple(sliced_encoding(e, tie.result.axis, kept) for e in encodings)}
+    return {"encoding": tuple(sliced(e, tie.result.axis, kept) for e in encodings)}
 
 
-def _replaced(values: Sequence[AttributeValue], axis: int, value: int) -> tuple[AttributeValue, ...]:
+def _replaced(
+    values: Sequence[AttributeValue], axis: int, value: int
+) -> tuple[AttributeValue, ...]:
     return (*values[:axis], value, *values[axis + 1 :])
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.ir import Array, Block, Dim, Op, Quantized, Trait, Value
+from burnish.ir import Array, Block, Dim, Op, Sparse, Trait, Value
 
 from .constants import is_constant
 from .linear import linear
@@ -76,9 +76,12 @@ def ties(op: Op) -> Iterator[Tie]:
 
 
 def _is_sliceable(end: End) -> bool:
-    encoding = end.value.type.encoding
-    in_blocks = isinstance(encoding, Quantized) and encoding.block > 0
-    return not in_blocks and end.value.type.layout is None
+    """Whether positions can be taken out: not of blocks, tiles, or what promises zeros."""
+    type_ = end.value.type
+    if is_constant(end.value):
+        return True
+    in_blocks = type_.quantized is not None and type_.quantized.block > 0
+    return not (in_blocks or type_.layout is not None or isinstance(type_.encoding, Sparse))
 
 
 def _is_elementwise(op: Op) -> bool:

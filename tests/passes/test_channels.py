@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import burnish
 from burnish.ir import (
     Array,
     Builder,
@@ -59,7 +60,9 @@ class ChannelGraph:
 
     def weights(self, *shape: int) -> Value:
         """Small integers; some slices along the first two axes are zero."""
-        data = np.array([self.random.randint(-2, 2) for _ in range(int(np.prod(shape)))], np.float32)
+        data = np.array(
+            [self.random.randint(-2, 2) for _ in range(int(np.prod(shape)))], np.float32
+        )
         data = data.reshape(shape)
         for axis in range(min(2, len(shape))):
             for position in range(shape[axis]):
@@ -316,9 +319,39 @@ def test_a_quantized_network_loses_what_it_does_not_use() -> None:
 
     original = module.copy()
     run_pipeline(module, "prune-channels,dce", verify="each")
-    shapes = [op.result.type.shape for op in module.walk() if op.name in ("nn.conv", "tensor.reshape")]
+    shapes = [
+        op.result.type.shape for op in module.walk() if op.name in ("nn.conv", "tensor.reshape")
+    ]
     assert shapes == [(1, 5, 8, 8), (1, 5, 8, 8), (1, 5, 8, 8), (1, 20)]
     for seed in range(5):
         inputs = integers(module, seed)
         expected = interpret(original, inputs)["y"]
         np.testing.assert_array_equal(interpret(module, inputs)["y"], expected)
+
+
+@pytest.mark.slow
+def test_visual_wake_words_halves(shared: Path) -> None:
+    """The int8 model of MLPerf Tiny: half of the work, a seventh of the weights, every bit."""
+    folder = shared / "models" / "mlperf_tiny_vww_mobilenet"
+    module = burnish.import_onnx(folder / "int8.onnx")
+    run_pipeline(module, "canonicalize,cse,dce")
+    original = module.copy()
+    assert (block_cost(module.main.body).macs, weight_count(module)) == (7_489_664, 208_112)
+    run_pipeline(module, "prune-channels,dce", verify="each")
+    assert (block_cost(module.main.body).macs, weight_count(module)) == (3_727_313, 29_066)
+    (name,), (argument,) = module.main.arg_names, module.main.args
+    samples = list(np.load(folder / "int8_inputs.npz")[name])
+    rng = np.random.default_rng(0)
+    samples += [rng.integers(-128, 128, argument.type.static_shape) for _ in range(4)]
+    for sample in samples:
+        inputs = {name: sample.reshape(argument.type.static_shape).astype(np.int8)}
+        expected = interpret(original, inputs)
+        for result, array in interpret(module, inputs).items():
+            np.testing.assert_array_equal(array, expected[result])
+
+
+def weight_count(module: Module) -> int:
+    data = ConstantData()
+    return sum(
+        data(op.inputs[1]).size for op in module.walk() if op.name in ("nn.conv", "nn.matmul")
+    )
