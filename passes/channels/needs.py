@@ -99,7 +99,8 @@ class Needs:
             empty = [value for value, kept in self.kept.items() if kept.size and not kept.any()]
             if not empty:
                 return
-            first: Array = np.arange(self.kept[empty[0]].size) == 0
+            first = np.zeros_like(self.kept[empty[0]])
+            first[0] = True
             self._need(empty[0], first)
 
     def _bind(self, tie: Tie) -> None:
