@@ -92,8 +92,8 @@ class Needs:
                 del self._pending[op]
                 if op in self.linears:
                     found = self.linears[op]
-                    outputs = self.kept[op.result]
-                    self._need(found.x, self._reads[op][outputs].any(axis=0))
+                    readers = self._reads[op][self.kept[op.result]]
+                    self._need(found.x, np.logical_or.reduce(readers, axis=0))
                 elif op in self._axes.tie:
                     self._bind(self._axes.tie[op])
             empty = [value for value, kept in self.kept.items() if kept.size and not kept.any()]
