@@ -3,7 +3,18 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup, user_rules
+from . import (
+    canonicalize,
+    channels,
+    cse,
+    dce,
+    fold,
+    fold_affine,
+    fuse,
+    recover,
+    shape_cleanup,
+    user_rules,
+)
 from .base import (
     FunctionPass,
     Pass,
@@ -52,6 +63,7 @@ __all__ = [
     "parse_pipeline",
     "passes",
     "pipeline_text",
+    "recover",
     "register_pass",
     "rule_function",
     "run_pipeline",
