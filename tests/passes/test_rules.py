@@ -256,6 +256,35 @@ def test_tables_are_rows_of_one_rule() -> None:
     assert {p.where for p in patterns} == {"<rules>:1"}
 
 
+def test_a_change_deep_below_the_root_is_seen() -> None:
+    """The middle of the tree is made only after its root has been looked at."""
+    patterns = rules(
+        """rule late { "Late." match math.cos(once math.tan(x)) rewrite math.sin(x) }
+           rule deep { "Deep." match math.exp(math.abs(math.neg(math.sin(x)))) rewrite x }"""
+    )
+    target = module(
+        """%0 = math.tan(%x) %1 = math.cos(%0) %2 = math.neg(%1) %3 = math.abs(%2)
+           %4 = math.exp(%3) %dead = math.log(%0) core.return(%4)"""
+    )
+    context = PassContext()
+    apply_patterns(target.main, patterns, context)
+    assert context.rewrites == {"late": 1, "deep": 1}
+
+
+def test_rules_that_undo_each_other_are_named_with_their_lines() -> None:
+    patterns = rules(
+        """rule one { "One." match math.sin(x) rewrite math.cos(x) }
+           rule two { "Two." match math.cos(x) rewrite math.tan(x) }
+           rule three { "Three." match math.tan(x) rewrite math.sin(x) }
+           rule no { "No." match math.exp(x) rewrite math.sin(x) }"""
+    )
+    with pytest.raises(PassError, match="do not terminate") as caught:
+        applied(patterns, module("%0 = math.exp(%x) %1 = math.sin(%0) core.return(%1)"))
+    places = caught.value.at[:3]
+    assert sorted(places) == ["one (<rules>:1)", "three (<rules>:3)", "two (<rules>:2)"]
+    assert "no" not in caught.value.message.split()
+
+
 # Symbolic dimensions ---------------------------------------------------------------------
 
 
