@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from burnish.ir import Module, interpret, parse
 from burnish.ir.errors import PassError, UsageError
 from burnish.passes import PassContext, load_rules, run_pipeline
 from burnish.passes.pattern import PatternSet, apply_patterns
-from burnish.passes.rules import RuleError, parse_rules
+from burnish.passes.rules import Rule, RuleError, parse_rules, read_rules, rule_files
 from burnish.passes.rules.load import pattern_set
+from burnish.passes.rules.overlap import check_overlaps
 
 
 def rules(text: str) -> PatternSet:
@@ -427,3 +429,52 @@ def test_names_are_given_once() -> None:
     one = 'rule twin { "One." match math.neg(x) rewrite x }'
     with pytest.raises(RuleError, match="twin is defined twice, first in line 1"):
         rules(f"{one}\n{one}")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("math.add(x, math.neg(y))", "math.add(math.neg(a), b)", True),
+        ("math.add(x, math.neg(y))", "math.add(a, b)", True),
+        ("math.sub(x, math.neg(y))", "math.sub(math.neg(a), b)", False),
+        ("math.mul(x, 0) where x.rank == 1", "math.mul(a, 0) where a.rank == 1", True),
+        ("math.sub(x, y) where y.rank == 1", "math.sub(a, b) where a.rank == 1", False),
+        ("math.sub(x, 0) where x.rank == 1", "math.sub(a, const b)", True),
+        ("math.sub(x, x)", "math.sub(a, b)", True),
+        ("math.sub(x, y) where x.rank == 1", "math.sub(a, a)", False),
+        ("math.clamp(x){low = 0}", "math.clamp(a){low = 1}", False),
+        ("math.clamp(x){low = 0}", "math.clamp(a){low = c}", True),
+        ("math.exp(once math.log(x))", "math.exp(math.log(a))", True),
+    ],
+)
+def test_rules_that_overlap_are_told_apart(one: str, other: str, overlap: bool) -> None:
+    def text(benefit: int) -> str:
+        return (
+            f'rule one benefit {benefit} {{ "One." match {unused(one)} rewrite x }}\n'
+            f'rule other {{ "Other." match {unused(other)} rewrite a }}'
+        )
+
+    rules(text(2))
+    if overlap:
+        with pytest.raises(RuleError, match="matches too, and both have benefit 1"):
+            rules(text(1))
+    else:
+        rules(text(1))
+
+
+def unused(pattern: str) -> str:
+    """``pattern`` with names that are used nowhere marked as such."""
+    for name in ("y", "b", "c"):
+        if f"{name}.rank" not in pattern:
+            pattern = re.sub(rf"\b{name}\b(?=[)}}])", f"_{name}", pattern)
+    return pattern
+
+
+def test_rules_of_burnish_do_not_overlap() -> None:
+    sets: dict[str, list[tuple[Rule, str]]] = {}
+    for path, name in rule_files().items():
+        file = read_rules(path)
+        sets.setdefault(name, []).extend((rule, file.text) for rule in file.rules)
+    assert "canonicalize" in sets
+    for found in sets.values():
+        check_overlaps(found)
