@@ -3,7 +3,7 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, cse, dce, fold, fold_affine, fuse, shape_cleanup
+from . import canonicalize, cse, dce, fold, fold_affine, fuse, layout, shape_cleanup
 from .base import (
     FunctionPass,
     Pass,
@@ -43,6 +43,7 @@ __all__ = [
     "fold",
     "fold_affine",
     "fuse",
+    "layout",
     "make_pass",
     "option_name",
     "parse_pipeline",
