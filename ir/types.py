@@ -231,6 +231,13 @@ class TensorType:
         return dims.product(self.shape)
 
     @property
+    def storage_axes(self) -> tuple[tuple[int, Dim], ...]:
+        """Axes of the array in memory, outermost first: logical axis and extent."""
+        if self.layout is None:
+            return tuple(enumerate(self.shape))
+        return self.layout.storage_axes(self.shape)
+
+    @property
     def storage_shape(self) -> tuple[Dim, ...]:
         """Shape of the array in memory: the logical shape unless there is a layout."""
         return self.shape if self.layout is None else self.layout.storage_shape(self.shape)
