@@ -68,7 +68,7 @@ class Builder:
         except Error as error:
             raise error.located(str(where) if where else "") from None
         if layouts is not None:
-            results = [type_.with_layout(layout) for type_, layout in zip(results, layouts)]
+            results = tuple(map(TensorType.with_layout, results, layouts))
         op = Op(opdef, kept, complete, results, regions, where, names)
         self.insert(op)
         return op

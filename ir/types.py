@@ -79,7 +79,10 @@ class Layout:
 
     def store(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """``array`` as it is stored: of :meth:`storage_shape`, padded with zeros."""
-        padding, split, outer, inner = [], [], [], []
+        padding: list[tuple[int, int]] = []
+        split: list[int] = []
+        outer: list[int] = []
+        inner: list[list[int]] = []
         for axis, size in enumerate(array.shape):
             factors = [factor for tiled, factor in self.tiles if tiled == axis]
             padding.append((0, -size % math.prod(factors)))
@@ -88,7 +91,8 @@ class Layout:
             split += [-(-size // math.prod(factors)), *factors]
         tiles = [inner[axis].pop(0) for axis, _ in self.tiles]
         padded = np.pad(array, padding).reshape(split)
-        return padded.transpose([*(outer[axis] for axis in self.order), *tiles])
+        stored = padded.transpose([*(outer[axis] for axis in self.order), *tiles])
+        return np.ascontiguousarray(stored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,8 @@ class _Problem:
                     for value, layout in zip(values, layouts):
                         if value is not None:
                             wanted.setdefault(value, {None: None})[layout] = None
-        for value, layouts in wanted.items():
-            candidates = list(layouts)[:MAX_LAYOUTS]
+        for value, found in wanted.items():
+            candidates = list(found)[:MAX_LAYOUTS]
             if len(candidates) > 1:
                 self.sets[value] = [
                     subset

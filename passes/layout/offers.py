@@ -55,8 +55,8 @@ class LayoutModel(ABC):
         of which the result is laid out accordingly moves nothing.  Other ops: see
         :meth:`of_op`.
         """
-        plain = (None,) * len(op.operands), (None,) * len(op.results)
-        candidates = [plain]
+        row_major: Layouts = (None,) * len(op.operands)
+        candidates: list[tuple[Layouts, Layouts]] = [(row_major, (None,) * len(op.results))]
         if op.regions or op.is_terminator:
             pass
         elif Trait.ELEMENTWISE in op.opdef.traits:

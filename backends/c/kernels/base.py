@@ -23,7 +23,6 @@ the group's elementwise ops to the value before writing it.  For that a *fusable
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -101,15 +100,17 @@ class Buffer:
 
     def _stored_offset(self, layout: Layout, indices: Sequence[Index]) -> Expr:
         """Position of an element: Horner's scheme over the axes as they are stored."""
-        left = [math.prod(f for tiled, f in layout.tiles if tiled == a) for a in layout.order]
-        inside = dict(zip(layout.order, left))
-        total, outer = index(0), set()
-        for axis, extent in layout.storage_axes(self.shape):
-            if axis in outer:
-                inside[axis] //= extent
-            position = index(0 if self.shape[axis] == 1 else indices[axis]) // inside[axis]
-            total = total * extent + (position % extent if axis in outer else position)
-            outer.add(axis)
+        inside = dict.fromkeys(layout.order, 1)
+        for axis, factor in layout.tiles:
+            inside[axis] *= factor
+        at = [index(0 if size == 1 else i) for size, i in zip(self.shape, indices)]
+        outer = layout.storage_axes(self.shape)[: len(layout.order)]
+        total = index(0)
+        for axis, extent in outer:
+            total = total * extent + at[axis] // inside[axis]
+        for axis, factor in layout.tiles:
+            inside[axis] //= factor
+            total = total * factor + at[axis] // inside[axis] % factor
         return total
 
     def _require_row_major(self) -> None:
