@@ -18,12 +18,15 @@ from .offers import layout_model
 class LayoutPass(Pass):
     """Choose how every tensor is stored, so that ops and conversions together take least time.
 
-    ``target`` names whose offers to choose from.  Arguments and results of functions and regions
-    stay row-major.  Without such offers nothing changes.
+    Arguments and results of functions and regions stay row-major.
+
+    Options:
+        target: whose offers to choose from.
     """
 
     name = "layout"
-    target: str = "c"
+    needs = ("target",)
+    target: str = ""
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Lay out each block of each function."""
