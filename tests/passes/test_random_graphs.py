@@ -23,9 +23,6 @@ assert _SPEC.loader is not None
 graphs = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(graphs)
 
-ALONE = sorted(set(passes()) - {"rules"})
-"""Passes that run without being told what to do."""
-
 EXACT_PASSES = ["canonicalize", "fold", "cse", "dce", "fuse", "fold-pad"]
 SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -84,6 +81,10 @@ def test_exact_passes_keep_every_bit(
 CONTINUOUS = [step for step in graphs.EVERYTHING if step != "compare"]
 JUMPS = ["floor", "round", "sign", "div"]
 """Functions that turn a rounding error into a large one."""
+
+
+ALONE = sorted(name for name, cls in passes().items() if not cls.needs)
+"""The passes that work without options."""
 
 
 @pytest.mark.parametrize("pipeline", [*ALONE, standard_pipeline("c"), standard_pipeline("onnx")])
