@@ -16,7 +16,14 @@ from .constants import Array
 from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
-from .errors import Error, InputError, InternalError, clip, memory_errors
+from .errors import (
+    Error,
+    InputError,
+    InternalError,
+    TypeInferenceError,
+    clip,
+    memory_errors,
+)
 from .opdef import RegionFunction
 from .sizes import defined_symbol
 from .types import TensorType
@@ -178,6 +185,7 @@ class _Frame:
             sizes: dict[str, Dim] = dict(self._binding)
             attributes = attributes.substitute(sizes)
         try:
+            self._check_sizes(op, attributes)
             with memory_errors():
                 results = self._apply(op, attributes, operands)
         except Error as error:
@@ -188,6 +196,27 @@ class _Frame:
             self._checked(op, np.asarray(array), value.type)
             for array, value in zip(results, op.results)
         ]
+
+    def _check_sizes(self, op: Op, attributes: Attributes) -> None:
+        """Refuse sizes known now that the op is not defined for.
+
+        Raises:
+            InputError: they do not fit together, or not the parameters of a quantization.
+        """
+        if not self._binding or all(v.type.is_static for v in (*op.inputs, *op.results)):
+            return
+        sizes: dict[str, Dim] = dict(self._binding)
+        try:
+            types = [None if t is None else t.substitute(sizes) for t in op.operand_types]
+            results = [t.substitute(sizes) for t in op.result_types]
+            if not op.regions:
+                op.opdef.result_types(attributes, types)
+            problems = [t.problem() for t in (*types, *results) if t is not None]
+        except TypeInferenceError as error:
+            problems = [error.message]
+        for problem in filter(None, problems):
+            shown = ", ".join(f'"{clip(name)}" = {size}' for name, size in self._binding.items())
+            raise InputError(f"the sizes {clip(shown, 200)} do not fit: {problem}")
 
     def _apply(
         self, op: Op, attributes: Attributes, operands: Sequence[Array | None]
