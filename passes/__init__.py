@@ -3,7 +3,7 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, cse, dce, fold, fold_affine, fuse, shape_cleanup
+from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup
 from .base import (
     FunctionPass,
     Pass,
@@ -14,13 +14,14 @@ from .base import (
     register_pass,
 )
 from .instruments import Instrument, PrintAfter, VerifyEach
-from .manager import PassManager, PassRecord, PassReport, count_ops, run_pipeline
+from .manager import VERIFY_MODES, PassManager, PassRecord, PassReport, count_ops, run_pipeline
 from .pattern import Match, Outcome, Pattern, PatternPass, PatternSet, Refusal
 from .pipeline import parse_pipeline, pipeline_text
 from .pipelines import STAGES, standard_pipeline, standard_stages
 
 __all__ = [
     "STAGES",
+    "VERIFY_MODES",
     "FunctionPass",
     "Instrument",
     "Match",
@@ -37,6 +38,7 @@ __all__ = [
     "Refusal",
     "VerifyEach",
     "canonicalize",
+    "channels",
     "count_ops",
     "cse",
     "dce",
