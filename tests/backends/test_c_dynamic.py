@@ -237,6 +237,39 @@ def _branching() -> Module:
     return module
 
 
+def test_an_axis_may_be_a_multiple() -> None:
+    module = Module("m", symbols={"h": (0, 4), "w": (1, 4)})
+    h, w = symbol("h"), symbol("w")
+    types = {"x": tensor("f32", 8 * h, h + 2 * w), "y": tensor("f32", h + 1)}
+    function, b = build_function(module, "main", types, ["z"])
+    b.ret(b("tensor.reshape", function.args[0], shape=(h, 8 * h + 16 * w)))
+    for sanitize in (False, True):
+        built = runner(compile_module(module), sanitize=sanitize)
+        x = np.arange(16 * 8, dtype=np.float32)
+        y = np.zeros(3, np.float32)
+        (z,) = built.run({"x": x.reshape(16, 8), "y": y}).values()
+        np.testing.assert_array_equal(z, x.reshape(2, 64))
+        with pytest.raises(InputError, match=r"must be \[8\*h, h \+ 2\*w\]"):
+            built.run({"x": x[:120].reshape(15, 8), "y": y})
+        with pytest.raises(InputError, match=r'"w" is 5, declared as 1\.\.4'):
+            built.run({"x": x[:96].reshape(8, 12)[:, :11], "y": y[:2]})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(1, 1), (3, 2)])
+def test_text_detection_of_any_height_and_width(size: tuple[int, int], shared: Any) -> None:
+    """Pyramids are added up: sizes are multiples of 32."""
+    path = shared / "models" / "ppocr_v4_det" / "model.onnx"
+    dims = {"x": (1, 3, "32*h", "32*w"), "h": (1, 4), "w": (1, 4)}
+    height, width = (32 * s for s in size)
+    data = np.load(path.with_name("inputs.npz"))["x"][0]
+    x = np.ascontiguousarray(data.reshape(1, 3, *data.shape[-2:])[:, :, :height, :width])
+    dynamic = burnish.compile(path, dims=dims)
+    static = burnish.compile(path, dims={"x": (1, 3, height, width)})
+    for name, array in static.run({"x": x}).items():
+        np.testing.assert_allclose(dynamic.run({"x": x})[name], array, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("model", ["silero_vad_sequence"])
 def test_models_agree_with_their_static_compilation(model: str, shared: Any) -> None:
     path = shared / "models" / model / "model.onnx"
