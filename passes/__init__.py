@@ -3,7 +3,7 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup
+from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, loops, shape_cleanup
 from .base import (
     FunctionPass,
     Pass,
@@ -45,6 +45,7 @@ __all__ = [
     "fold",
     "fold_affine",
     "fuse",
+    "loops",
     "make_pass",
     "option_name",
     "parse_pipeline",
