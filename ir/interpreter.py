@@ -8,6 +8,7 @@ against its type.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from .sizes import defined_symbol
 from .types import TensorType
 
 Observer = Callable[[Op, Sequence[Array]], None]
+Evaluation = Callable[[Sequence[Array | None]], list[Array]]
+Around = Callable[[Op, Sequence[Array | None], Evaluation], list[Array]]
+"""Evaluates an op in the interpreter's stead, with the help of what evaluates it on operands."""
 
 
 def interpret(
@@ -30,11 +34,13 @@ def interpret(
     *,
     function: str = "main",
     observe: Observer | None = None,
+    around: Around | None = None,
 ) -> dict[str, Array]:
     """Run a function of ``module`` on arrays by name; results by name.
 
     Symbolic dimensions take their sizes from the inputs, or from the op that defines them.
-    ``observe`` sees every op with its results (not those of nested regions).
+    ``observe`` sees every op with its results (not those of nested regions).  ``around`` gives
+    the results of every op, nested ones included.
 
     Raises:
         InputError: a missing, unknown or ill-typed input, an index out of range, data that is
@@ -42,7 +48,7 @@ def interpret(
     """
     target = module.functions[function]
     arrays, binding = bind_inputs(target, inputs, module.symbols)
-    results = _Frame(binding, observe, module.symbols).run(target.body, arrays)
+    results = _Frame(binding, observe, module.symbols, around).run(target.body, arrays)
     return dict(zip(target.result_names, results))
 
 
@@ -144,10 +150,12 @@ class _Frame:
         binding: dict[str, int],
         observe: Observer | None = None,
         ranges: Mapping[str, Interval] | None = None,
+        around: Around | None = None,
     ) -> None:
         self._binding: dict[str, int] = binding
         self._observe = observe
         self._ranges = ranges or {}
+        self._around = around
 
     def run(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
         values: dict[Value, Array] = dict(zip(block.args, arguments))
@@ -157,7 +165,10 @@ class _Frame:
             if op is terminator:
                 break
             operands = [None if v is None else values[v] for v in op.operands]
-            results = self.evaluate(op, operands)
+            if self._around is None:
+                results = self.evaluate(op, operands)
+            else:
+                results = self._around(op, operands, partial(self.evaluate, op))
             if self._observe is not None:
                 self._observe(op, results)
             for value, array in zip(op.results, results):
@@ -223,7 +234,7 @@ class _Frame:
         self._binding[symbol] = size
 
     def _region(self, region: Block) -> RegionFunction:
-        inner = _Frame(self._binding, ranges=self._ranges)
+        inner = _Frame(self._binding, ranges=self._ranges, around=self._around)
         return lambda *arguments: inner.run(region, arguments)
 
     def _checked(self, op: Op, array: Array, type_: TensorType) -> Array:

@@ -9,7 +9,7 @@ from typing import TextIO
 from burnish.ir import Module
 from burnish.ir.errors import Error
 
-from .base import Pass
+from .base import Pass, PassContext
 
 
 class Instrument:
@@ -21,8 +21,8 @@ class Instrument:
     def before(self, pass_: Pass, module: Module) -> None:
         """Called before ``pass_`` runs on ``module``."""
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
-        """Called after ``pass_`` ran; ``changed`` is what it said."""
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
+        """Called after ``pass_`` ran; ``changed`` is what it said, ``context`` what it did."""
 
     def failed(self, pass_: Pass, module: Module, error: Exception) -> None:
         """Called when ``pass_`` or a later check on its result raised ``error``."""
@@ -40,7 +40,7 @@ class VerifyEach(Instrument):
             self._verify(module, "before the first pass")
             self._checked = True
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
         """Verify what the pass made."""
         self._verify(module, f"after pass {pass_}")
 
@@ -67,7 +67,7 @@ class PrintAfter(Instrument):
         self._stream = stream
         self._to_text = to_text
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
         """Print the module, under a heading that names the pass."""
         if not changed or (self._names and pass_.name not in self._names):
             return

@@ -77,10 +77,17 @@ class _Driver:
         if is_unused(op):
             self._rewriter.erase(op)
             return
+        if not self._context.may_rewrite:
+            return
         for pattern in self._patterns.starting_at(op.opdef):
-            if self._attempt(pattern, op):
+            try:
+                applied = self._attempt(pattern, op)
+            except Exception:
+                self._context.journal.fail(pattern.name, op)
+                raise
+            if applied:
                 self._applied += 1
-                self._context.count(pattern.name)
+                self._context.count(pattern.name, root=op, promise=pattern.promise)
                 if op.parent is not None:
                     self._enqueue(op)
                 return

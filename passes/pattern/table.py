@@ -19,14 +19,13 @@ from typing import ClassVar
 from burnish.ir import Function, OpDef, Trait
 
 from ..base import FunctionPass, PassContext
+from ..promises import EXACT, ROUNDING
 from .match import Match, Outcome
 
 RewriteFunction = Callable[[Match], Outcome]
 Root = str | Trait
 
-EXACT = "exact"
-ROUNDING = "rounding"
-"""A pattern's promise: the same bits, or the same up to rounding of floating arithmetic."""
+__all__ = ["EXACT", "ROUNDING", "Pattern", "PatternPass", "PatternSet", "RewriteFunction", "Root"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Pattern:
         name: kebab-case, unique in its set.
         roots: op names, or traits, of the ops it may start at.
         benefit: of two patterns for one root, the higher benefit is tried first.
-        promise: :data:`EXACT` or :data:`ROUNDING`.
+        promise: one of :data:`burnish.passes.promises.PROMISES`.
         where: file and line of its definition.
     """
 

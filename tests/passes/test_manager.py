@@ -79,7 +79,7 @@ class Log(Instrument):
     def before(self, pass_: Pass, module: Module) -> None:
         self.lines.append(f"{self.name} before {pass_}")
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
         self.lines.append(f"{self.name} after {pass_} {changed}")
 
     def failed(self, pass_: Pass, module: Module, error: Exception) -> None:
