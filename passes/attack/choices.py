@@ -22,11 +22,13 @@ Trace = Mapping[str, int]
 class Choices:
     """Makes decisions: those of ``given`` where they fit, else at random.
 
+    Without ``random`` the others are 0.
+
     Attributes:
         trace: the decisions that were made.
     """
 
-    def __init__(self, random: Random, given: Trace | None = None) -> None:
+    def __init__(self, random: Random | None, given: Trace | None = None) -> None:
         self.trace: dict[str, int] = {}
         self._random = random
         self._given = given or {}
@@ -39,7 +41,9 @@ class Choices:
             name = f"{site}#{again}"
         index = self._given.get(name, count)
         if index >= count:
-            if weights is None:
+            if self._random is None:
+                index = 0
+            elif weights is None:
                 index = self._random.randrange(count)
             else:
                 (index,) = self._random.choices(range(count), weights)

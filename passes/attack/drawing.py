@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from burnish.ir import Array, DType, TensorType
+from burnish.ir import Array, DType, Quantized, TensorType
 from burnish.ir.dims import Dim, symbol
 from burnish.ir.dtypes import Kind
 from burnish.ir.scalar import convert
 
+from ..promises import EXACT, ROUNDING
 from .choices import Choices
 
 DTYPE_WEIGHTS: dict[DType, float] = {
@@ -67,10 +68,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Base:
-    """What the shapes and element types of one instance vary."""
+    """What the shapes, element types and quantizations of one instance vary."""
 
     shape: tuple[Dim, ...]
     dtype: DType
+    storage: DType
+    encoding: Quantized
 
     @staticmethod
     def drawn(choices: Choices) -> Base:
@@ -81,7 +84,27 @@ class Base:
         shape: list[Dim] = [extent(choices, f"base.shape.{axis}") for axis in range(rank)]
         if rank and choices.chance("base.symbolic", 0.12):
             shape[choices.below("base.symbol", rank)] = symbol("N")
-        return Base(tuple(shape), dtype)
+        storage = choices.pick("base.storage", STORAGE, STORAGE_WEIGHTS)
+        return Base(tuple(shape), dtype, storage, per_tensor(choices, "base.encoding", storage))
+
+
+STORAGE = (DType.I8, DType.U8, DType.I16, DType.U16, DType.I32, DType.I4, DType.U4)
+STORAGE_WEIGHTS = (4, 4, 1, 1, 1, 1, 1)
+"""Element types that quantized numbers are stored in."""
+
+SCALES = (0.5, 1.0, 0.1, 0.003, 7.0)
+
+
+def per_tensor(choices: Choices, site: str, storage: DType) -> Quantized:
+    """One scale and zero point for a whole tensor."""
+    scale = choices.pick(f"{site}.scale", SCALES)
+    return Quantized((scale,), (choices.pick(f"{site}.zero", zero_points(storage)),))
+
+
+def zero_points(storage: DType) -> list[int]:
+    """Zero points to choose from."""
+    low, high = storage.integer_range
+    return [point for point in (0, 3, -5, 128, low, high) if low <= point <= high]
 
 
 def extent(choices: Choices, site: str, *, empty: bool = True) -> int:
@@ -132,14 +155,20 @@ def static(shape: Sequence[Dim]) -> tuple[int, ...]:
 # Constants -------------------------------------------------------------------------------
 
 
-def specials(dtype: DType) -> list[float]:
-    """Numbers of a type that rewrites forget, simple ones first."""
+def specials(dtype: DType, promise: str) -> list[float]:
+    """Numbers of a type that rewrites forget, simple ones first.
+
+    What is rounded differently may overflow elsewhere, so that the extremes of a float type break
+    exact promises only; fast-math is about finite numbers.
+    """
     if dtype is DType.BOOL:
         return [1, 0]
     if dtype.is_integer:
         low, high = dtype.integer_range
         numbers = [1, 0, 2, -1, 3, high, low, high - 1, low + 1, 7]
         return [n for n in dict.fromkeys(numbers) if low <= n <= high]
+    if promise != EXACT:
+        return [n for n in NUMBERS if promise == ROUNDING or math.isfinite(n)]
     real = {DType.C64: DType.F32, DType.C128: DType.F64}.get(dtype, dtype)
     info = ml_dtypes.finfo(real.numpy)
     limits = (info.max, info.tiny, info.smallest_subnormal, info.eps)
@@ -163,11 +192,11 @@ def filled(number: float, type_: TensorType) -> Array:
 
 
 def constant(
-    choices: Choices, site: str, type_: TensorType, likely: Sequence[float] = ()
+    choices: Choices, site: str, type_: TensorType, promise: str, likely: Sequence[float] = ()
 ) -> Array:
     """The data of a constant: one of ``likely`` (if any) or a special number everywhere, random
     numbers, or a mixture of both."""
-    pool = [*dict.fromkeys(likely), *specials(type_.dtype)] if likely else specials(type_.dtype)
+    pool = [*likely, *specials(type_.dtype, promise)]
     weights = [8.0 if i < len(likely) else 1.0 for i in range(len(pool))]
     mode = choices.below(f"{site}.fill", 3, (0.6, 0.25, 0.15))
     if mode == 0:

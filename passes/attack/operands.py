@@ -55,6 +55,7 @@ class Drawing:
         fixed: attributes that the pattern determines.
         adapt: gives the value of an attribute that the rule's conditions ask for, instead of one
             that was drawn.
+        adapt_type: the same for the type of an operand.
         attributes: all that are decided.
     """
 
@@ -66,6 +67,7 @@ class Drawing:
     slots: list[Slot]
     fixed: Mapping[str, object] = field(default_factory=dict)
     adapt: Callable[[str, object], object] = lambda name, value: value
+    adapt_type: Callable[[int, TensorType], TensorType] = lambda index, type_: type_
     attributes: dict[str, object] = field(default_factory=dict)
 
     def attribute(self, name: str, draw: Callable[[], object]) -> object:
@@ -114,12 +116,14 @@ class Drawing:
             UnfitError: a constant of one element would have several.
         """
         slot = self.slots[index]
+        type_ = TensorType(tuple(shape), dtype or self.dtype_of(index))
+        type_ = self.adapt_type(index, type_)
         if slot.kind != VALUE:
-            shape = static(shape)
-        if slot.kind == SCALAR and any(dim != 1 for dim in shape):
+            type_ = TensorType(static(type_.shape), type_.dtype, None, type_.encoding)
+        if slot.kind == SCALAR and type_.elements != 1:
             raise UnfitError(f"operand {index} of {self.definition.name} has several elements")
-        slot.type = TensorType(tuple(shape), dtype or self.dtype_of(index))
-        return slot.type
+        slot.type = type_
+        return type_
 
     def dtype_of(self, index: int) -> DType:
         """The element type for an open operand: that of its group, or as wished."""

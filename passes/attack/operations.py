@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from burnish.ir import DType, Quantized, TensorType
 from burnish.ir import attributes as kinds
 from burnish.ir.dims import Dim, product
 from burnish.ir.opdef import REQUIRED, AttributeSpec
 
-from .drawing import extent, indices, small, variation
+from .drawing import (
+    SCALES,
+    STORAGE,
+    STORAGE_WEIGHTS,
+    extent,
+    indices,
+    per_tensor,
+    small,
+    variation,
+    zero_points,
+)
 from .operands import SCALAR, VALUE, Drawing, UnfitError
 
 Recipe = Callable[[Drawing], None]
@@ -210,32 +221,33 @@ def _amounts(name: str, options: Sequence[int], weights: Sequence[float]) -> Att
     return draw
 
 
-def _quantization(d: Drawing, x: TensorType) -> Quantized:
-    """One scale for the whole tensor, or one per position of an axis."""
-    storage = d.attribute("dtype", lambda: _storage(d)) if "dtype" in d.definition.attributes else 0
-    low, high = storage.integer_range if isinstance(storage, DType) else (0, 0)
-    points = [p for p in (0, 3, -5, 128, low, high) if low <= p <= high]
-    count, axis = 1, None
-    if x.rank and isinstance(x.shape[-1], int) and d.choices.chance(d.at("encoding.axis"), 0.3):
-        axis = x.rank - 1
-        count = small(x.shape[-1])
-    scales = [
-        d.choices.pick(d.at(f"encoding.scale.{i}"), (0.5, 1.0, 0.1, 0.003, 7.0))
-        for i in range(count)
-    ]
-    zeros = [d.choices.pick(d.at(f"encoding.zero.{i}"), points) for i in range(count)]
+def _quantization(d: Drawing, x: TensorType, storage: DType) -> Quantized:
+    """That of the instance, another, or one per position of the last axis."""
     express = x.dtype if x.dtype.is_float else DType.F32
-    return Quantized(tuple(scales), tuple(zeros), axis, 0, express)
-
-
-STORAGE = (DType.I8, DType.U8, DType.I16, DType.U16, DType.I32, DType.I4, DType.U4)
+    kind = d.choices.below(d.at("encoding"), 3, (0.7, 0.15, 0.15))
+    low, high = storage.integer_range
+    if kind == 0 and low <= d.base.encoding.zero_point[0] <= high:
+        return replace(d.base.encoding, dtype=express)
+    if kind == 2 and x.rank and isinstance(x.shape[-1], int):
+        count, points = x.shape[-1], zero_points(storage)
+        scales = [d.choices.pick(d.at(f"encoding.scale.{i}"), SCALES) for i in range(count)]
+        zeros = [d.choices.pick(d.at(f"encoding.zero.{i}"), points) for i in range(count)]
+        return Quantized(tuple(scales), tuple(zeros), x.rank - 1, 0, express)
+    return replace(per_tensor(d.choices, d.at("encoding"), storage), dtype=express)
 
 
 def _storage(d: Drawing) -> DType:
-    wished = d.wish.dtype
-    if wished in STORAGE and not d.choices.chance(d.at("dtype.other"), 0.2):
+    wished = d.wish.dtype if d.wish.dtype in STORAGE else d.base.storage
+    if not d.choices.chance(d.at("dtype.other"), 0.2):
         return wished
-    return d.choices.pick(d.at("dtype"), STORAGE, (4, 4, 1, 1, 1, 1, 1))
+    return d.choices.pick(d.at("dtype"), STORAGE, STORAGE_WEIGHTS)
+
+
+def _encoding(d: Drawing, x: TensorType) -> Quantized:
+    storage = d.attribute("dtype", lambda: _storage(d))
+    if not isinstance(storage, DType) or not storage.is_integer:
+        raise UnfitError("quantized numbers are drawn as integers")
+    return _quantization(d, x, storage)
 
 
 ATTRIBUTES: dict[str, AttributeDraw] = {
@@ -254,7 +266,7 @@ ATTRIBUTES: dict[str, AttributeDraw] = {
     "tensor.reduce.kind": _reduction,
     "tensor.reshape.shape": _reshaped,
     "tensor.broadcast.shape": _broadcast,
-    "quant.quantize.encoding": _quantization,
+    "quant.quantize.encoding": _encoding,
 }
 """By attribute, or by ``op.attribute`` where ops differ."""
 
@@ -263,10 +275,17 @@ ATTRIBUTES: dict[str, AttributeDraw] = {
 
 
 def _data(d: Drawing, least: int = 0, most: int = 5) -> TensorType:
-    """The type of operand 0: the wished shape, of a rank between bounds."""
+    """The type of operand 0: the wished shape, of a rank between bounds.
+
+    Raises:
+        UnfitError: it is known, and of a lower rank.
+    """
     known = d.type(0)
-    if known is not None or not d.slots:
-        return known or TensorType((), d.base.dtype)
+    if known is not None or not d.slots or d.slots[0].absent:
+        known = known or TensorType((), d.base.dtype)
+        if known.rank < least:
+            raise UnfitError(f"{d.definition.name} needs {least} axes")
+        return known
     shape = list(variation(d.choices, d.at("0"), d.target, whole=0.85))[:most]
     while len(shape) < least:
         shape.append(extent(d.choices, d.at(f"0.extent.{len(shape)}"), empty=False))
@@ -362,7 +381,11 @@ def _matmul(d: Drawing) -> None:
         d.give(index, [*lead, rows, columns])
     a, b = d.type(0), d.type(1)
     if d.is_open(2) and a is not None and b is not None:
-        result = [*batch, a.shape[-1 if transposed[0] else -2], b.shape[-2 if transposed[1] else -1]]
+        result = [
+            *batch,
+            a.shape[-1 if transposed[0] else -2],
+            b.shape[-2 if transposed[1] else -1],
+        ]
         d.give(2, variation(d.choices, d.at("2"), result, whole=0.3))
 
 
@@ -393,7 +416,9 @@ def _kernel(d: Drawing, x: TensorType) -> list[int]:
     sizes = []
     for axis, dim in enumerate(x.shape[2:]):
         options = [k for k in dict.fromkeys((1, 3, 2, small(dim), 5)) if k]
-        sizes.append(d.choices.pick(d.at(f"kernel.{axis}"), options, [3, 3, 2, 1, 1][: len(options)]))
+        sizes.append(
+            d.choices.pick(d.at(f"kernel.{axis}"), options, [3, 3, 2, 1, 1][: len(options)])
+        )
     return sizes
 
 
@@ -416,8 +441,8 @@ def _convolution(d: Drawing) -> None:
         channels = w.shape[0] if transposed else w.shape[1] * groups
         sizes = [extent(d.choices, d.at(f"0.{i}"), empty=False) + small(k)
                  for i, k in enumerate(w.shape[2:])]  # fmt: skip
-        x = d.give(0, [extent(d.choices, d.at("0.batch")), channels, *sizes])
-    x = x or _data(d, least=3)
+        d.give(0, [extent(d.choices, d.at("0.batch")), channels, *sizes])
+    x = _data(d, least=3)
     channels = x.shape[1]
     divisors = [g for g in dict.fromkeys((1, 2, small(channels))) if g and channels % g == 0] or [1]
     groups = max(1, d.integer("groups", lambda: d.choices.pick(d.at("groups"), divisors)))
@@ -461,12 +486,12 @@ def _trailing_norm(d: Drawing) -> None:
 def _dequantize(d: Drawing) -> None:
     """An encoded operand."""
     if d.is_open(0):
-        storage = d.choices.pick(d.at("dtype"), STORAGE, (4, 4, 1, 1, 1, 1, 1))
+        storage = _storage(d)
         x = d.give(0, d.target, storage)
         express = TensorType(x.shape, d.wish.dtype or DType.F32)
         if not express.dtype.is_float:
             raise UnfitError("dequantizing gives floats")
-        d.slots[0].type = x.with_encoding(_quantization(d, express))
+        d.slots[0].type = x.with_encoding(_quantization(d, express, storage))
 
 
 @recipe("control.require")
@@ -476,5 +501,3 @@ def _require(d: Drawing) -> None:
     d.attribute("expected", lambda: list(x.shape))
     if d.is_open(1) and d.slots[1].kind == VALUE:
         d.give(1, [x.rank])
-
-
