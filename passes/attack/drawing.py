@@ -82,6 +82,8 @@ class Base:
         dtype = choices.pick("base.dtype", dtypes, [DTYPE_WEIGHTS[d] for d in dtypes])
         rank = choices.below("base.rank", len(RANK_WEIGHTS), RANK_WEIGHTS)
         shape: list[Dim] = [extent(choices, f"base.shape.{axis}") for axis in range(rank)]
+        if rank and choices.chance("base.equal", 0.2):  # axes are confused unnoticed
+            shape = [shape[0]] * rank
         if rank and choices.chance("base.symbolic", 0.12):
             shape[choices.below("base.symbol", rank)] = symbol("N")
         storage = choices.pick("base.storage", STORAGE, STORAGE_WEIGHTS)

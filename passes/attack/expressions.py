@@ -6,7 +6,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from burnish.ir.errors import Error
+
+from ..pattern import Refusal
 from ..rules import syntax
+from ..rules.functions import rule_functions
 from .plan import PlannedOp, PlannedValue
 
 Environment = dict[str, object]
@@ -37,7 +41,9 @@ def evaluate(expression: syntax.Expression, names: Mapping[str, object]) -> obje
         return _evaluate(expression, names)
     except UnknownError:
         raise
-    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+    except (Refusal, Error, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise UnknownError(str(error)) from None
+    except LookupError as error:
         raise UnknownError(str(error)) from None
 
 
@@ -62,6 +68,9 @@ def _evaluate(expression: syntax.Expression, names: Mapping[str, object]) -> Any
             return -values[0]
         if expression.operator in _BINARY:
             return _BINARY[expression.operator](*values)
+    if isinstance(expression, syntax.Call):
+        function = rule_functions()[expression.function]
+        return function.call(*(_evaluate(argument, names) for argument in expression.arguments))
     raise UnknownError("not evaluated while drawing")
 
 

@@ -34,6 +34,17 @@ Evaluate = Callable[[Expression], object]
 Step = str | int | slice
 """``.shape``, ``[1]`` or ``[2:]``."""
 
+OF_CONSTANTS: Mapping[str, tuple[int, ...]] = {
+    "filled": (),
+    "uniform": (),
+    "is_constant": (),
+    "all_bits_set": (-1,),
+    "near": (),
+    "finite": (),
+    "invertible_exactly": (2, 4, 1),
+}
+"""Functions that ask about constants, and numbers for which they are likely to hold."""
+
 _FLIPPED = {"==": "==", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _HOLDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -70,9 +81,16 @@ class Hints:
         conjuncts = [part for condition in conditions for part in _conjuncts(condition)]
         self._hints = [hint for part in conjuncts for hint in _hints(part)]
         self._numbers: dict[str, list[float]] = {}
+        self._constants: set[str] = set()
         for part in conjuncts:
             for name in _names(part):
                 self._numbers.setdefault(name, []).extend(_literals(part))
+            for call in _calls(part):
+                self._constants.update(_names(call))
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a condition asks about the data of the operand ``name``."""
+        return name in self._constants
 
     def numbers(self, name: str) -> list[float]:
         """Numbers that conditions mention together with the constant ``name``."""
@@ -169,7 +187,17 @@ def _names(expression: Expression) -> Iterator[str]:
         yield from _names(part)
 
 
+def _calls(expression: Expression) -> Iterator[Call]:
+    """Calls of functions that ask about constants."""
+    if isinstance(expression, Call) and expression.function in OF_CONSTANTS:
+        yield expression
+    for part in _parts(expression):
+        yield from _calls(part)
+
+
 def _literals(expression: Expression) -> Iterator[float]:
+    if isinstance(expression, Call):
+        yield from OF_CONSTANTS.get(expression.function, ())
     if isinstance(expression, Literal) and isinstance(expression.value, (int, float)):
         yield expression.value
         yield -expression.value

@@ -270,8 +270,8 @@ class Instance:
             twins = [v for v in self._leaves if v.type == type_]
             if twins and self._choices.chance(f"{site}.shared", 0.08):
                 return self._choices.pick(f"{site}.twin", twins)
-            static = type_.is_static
-            if not static or not self._choices.chance(f"{site}.constant", 0.06):
+            share = 0.8 if self._hints.is_constant(leaf.name) else 0.06
+            if not type_.is_static or not self._choices.chance(f"{site}.constant", share):
                 value = PlannedValue(type_, leaf.name)
                 self._leaves.append(value)
                 return value

@@ -159,7 +159,8 @@ class _Search:
 
     def _start(self) -> Trace:
         """What to replay of an earlier draw; nothing, now and then."""
-        if self._matched and self._random.random() < 0.6:
+        rare = self._verdict.instances < 0.2 * self._verdict.attempts
+        if self._matched and self._random.random() < (0.7 if rare else 0.15):
             return varied(self._random.choice(self._matched), self._random)
         if self._best and self._random.random() < 0.7:
             return varied(self._random.choice(self._best), self._random)
