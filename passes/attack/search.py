@@ -104,6 +104,7 @@ class RuleSubject:
     def __init__(self, rule: Rule, pattern: Pattern) -> None:
         self.pattern = pattern
         self.key = f"{rule.name} {rule.columns}"
+        self.line = rule.at.line
         self._rule = rule
         self._hints = Hints(rule)
         texts = [step.text for step in rule.steps if isinstance(step, Condition)]

@@ -49,11 +49,15 @@ class Refutation:
         if self.inputs:
             parts.append("inputs:")
         parts += [f"  {name} = {_shown(array)}" for name, array in self.inputs.items()]
-        if self.counter is not None:
-            parts.append(f"output {self.counter.difference}; the promise is {self.promise}")
-        if self.crash:
-            parts.append(self.crash)
-        return "\n".join([*parts, f"found with seed {self.seed}"])
+        parts += [self.difference, f"found with seed {self.seed}"]
+        return "\n".join(parts)
+
+    @property
+    def difference(self) -> str:
+        """Where the results differ, or what was raised."""
+        if self.counter is None:
+            return self.crash
+        return f"output {self.counter.difference}; the promise is {self.promise}"
 
 
 def refutation(again: Again, trace: Trace, pattern: Pattern, trial: Trial) -> Refutation:
