@@ -7,6 +7,7 @@ print(report)
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -50,6 +51,8 @@ class PassReport:
     """What a pipeline did, pass by pass."""
 
     records: list[PassRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What instruments could not do, and why."""
 
     @property
     def seconds(self) -> float:
@@ -69,6 +72,26 @@ class PassReport:
             for name, count in record.rewrites.items():
                 total[name] = total.get(name, 0) + count
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Per pattern that was tried in vain: the reasons, most frequent first."""
+        total: dict[str, Counter[str]] = {}
+        for record in self.records:
+            for (name, reason), count in record.refusals.items():
+                total.setdefault(name, Counter())[reason] += count
+        return {name: dict(reasons.most_common()) for name, reasons in sorted(total.items())}
+
+    def statistics(self) -> str:
+        """Per rewrite: how often it was applied, and how often it was refused for what reason."""
+        rewrites, refusals = self.rewrites, self.refusals
+        lines = [f"{'rewrite':<32} {'applied':>8} {'refused':>8}  reasons"]
+        for name in dict.fromkeys([*rewrites, *refusals]):
+            reasons = refusals.get(name, {})
+            said = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+            applied, refused = rewrites.get(name, 0), sum(reasons.values())
+            lines.append(f"{name:<32} {applied:8} {refused:8}  {said}".rstrip())
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         """A table: pass, time, op counts, rewrites."""
@@ -151,6 +174,8 @@ class PassManager:
             record = self._run_one(pass_, module, ops, instruments, journal)
             report.records.append(record)
             ops = record.ops_after
+        for instrument in instruments:
+            report.notes += instrument.notes
         return report
 
     def _checks(self) -> Sequence[Instrument]:

@@ -3,7 +3,11 @@
 from .draws import Draw, draws
 from .equivalence import CounterExample, Difference, Execution, compare, compare_modules, draws_for
 from .failure import CRASH, INVALID, MISMATCH, Failure, attempt, find_failure, located
+from .keeping import Keep, KeepReproducer
+from .reduce import Predicate, measure, reduce
+from .reproducer import Reproducer, is_reproducer, parse_reproducer
 from .semantic import SemanticCheck, SemanticMismatchError
+from .shrink import Finder, PassFailure, shrink
 
 __all__ = [
     "CRASH",
@@ -14,6 +18,12 @@ __all__ = [
     "Draw",
     "Execution",
     "Failure",
+    "Finder",
+    "Keep",
+    "KeepReproducer",
+    "PassFailure",
+    "Predicate",
+    "Reproducer",
     "SemanticCheck",
     "SemanticMismatchError",
     "attempt",
@@ -22,5 +32,10 @@ __all__ = [
     "draws",
     "draws_for",
     "find_failure",
+    "is_reproducer",
     "located",
+    "measure",
+    "parse_reproducer",
+    "reduce",
+    "shrink",
 ]

@@ -7,7 +7,7 @@ size in each draw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,19 +32,24 @@ class Draw:
     """Inputs of one function.
 
     Attributes:
+        kind: of numbers, one of :data:`KINDS`.
         what: how they were made, for people.
     """
 
     function: str
     inputs: Mapping[str, Array]
+    kind: str
     what: str
 
 
-def draws(module: Module, seed: int = 0, count: int = 0) -> Iterator[Draw]:
-    """``count`` draws (all kinds once if 0) for every function of ``module``."""
+def draws(
+    module: Module, seed: int = 0, count: int = 0, kinds: Sequence[str] = ()
+) -> Iterator[Draw]:
+    """``count`` draws of some kinds (all, once each, by default) for every function."""
+    kinds = kinds or tuple(KINDS)
     for function in module.functions.values():
-        for index in range(count or len(KINDS)):
-            kind = list(KINDS)[index % len(KINDS)]
+        for index in range(count or len(kinds)):
+            kind = kinds[index % len(kinds)]
             sizes = symbol_sizes(function, module.symbols, index)
             generator = np.random.default_rng([seed, index])
             inputs = {
@@ -52,7 +57,7 @@ def draws(module: Module, seed: int = 0, count: int = 0) -> Iterator[Draw]:
                 for name, value in zip(function.arg_names, function.args)
             }
             shown = "".join(f", {name} = {size}" for name, size in sizes.items())
-            yield Draw(function.name, inputs, f"{kind} inputs of seed {seed}{shown}")
+            yield Draw(function.name, inputs, kind, f"{kind} inputs of seed {seed}{shown}")
 
 
 def symbol_sizes(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from burnish.ir.errors import clip
 from ..promises import EXACT, FAST_MATH, ROUNDING
 from .draws import FINITE, KINDS, Draw, draws, float_info
 from .latitude import leaves_zeros_open, spread
+
+Runner = Callable[[Draw], dict[str, Array]]
+"""Whatever executes a module: a compiled one, say."""
 
 MARGIN = 8.0
 """Results may lie outside of what a few runs gave by this many times their spread."""
@@ -136,19 +139,22 @@ def draws_for(module: Module, seed: int = 0) -> list[Draw]:
     return list(draws(module, seed, 2 if work > LARGE else len(KINDS)))
 
 
-def compare(before: Execution, after: Module, promise: str = EXACT) -> CounterExample | None:
+def compare(
+    before: Execution, after: Module | Runner, promise: str = EXACT
+) -> CounterExample | None:
     """The first draw on which ``after`` does not compute what ``before`` does, if there is one.
 
     Where ``before`` refuses the inputs, ``after`` may do anything.
     """
+    run = partial(_run, after) if isinstance(after, Module) else after
     for index, draw in enumerate(before.draws):
-        if not draw.what.startswith(JUDGED_BY[promise]):
+        if draw.kind not in JUDGED_BY[promise]:
             continue
         expected = before.results(index)
         if expected is None:
             continue
         try:
-            actual = _run(after, draw)
+            actual = run(draw)
         except Exception as error:  # whatever it is, the module before did not raise it
             what = f"{type(error).__name__}: {clip(str(error))}"
             return CounterExample(draw, Difference("all", None, "computed", f"an error, {what}"))

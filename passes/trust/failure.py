@@ -14,7 +14,7 @@ from ..journal import Journal, Rewrite
 from ..manager import run_pass
 from ..promises import weakest
 from .draws import Draw
-from .equivalence import Execution, compare, draws_for
+from .equivalence import Execution, compare
 
 CRASH = "crash"
 INVALID = "invalid"
@@ -90,7 +90,7 @@ def attempt(before: Execution, pass_: Pass, limit: int | None = None) -> Attempt
     except VerifyError as error:
         failure = Failure(INVALID, str(pass_), error.message)
     except Exception as error:  # whatever a pass raises is what is looked for
-        failure = Failure(CRASH, str(pass_), _said(error), journal.failing)
+        failure = Failure(CRASH, str(pass_), said(error), journal.failing)
     promise = weakest(context.promises)
     if failure is None:
         wrong = compare(before, after, promise)
@@ -100,14 +100,13 @@ def attempt(before: Execution, pass_: Pass, limit: int | None = None) -> Attempt
 
 
 def find_failure(
-    module: Module, passes: Sequence[Pass], *, seed: int = 0, semantic: bool = True
+    module: Module, passes: Sequence[Pass], chosen: Sequence[Draw]
 ) -> tuple[Module, Failure] | None:
     """Run ``passes`` on a copy of ``module``: the first failure, located, and the module before.
 
-    None when every pass does well.  With ``semantic``, the module is interpreted before and after
-    each.
+    None when every pass does well.  The module is interpreted on the draws, before and after each.
     """
-    execution = Execution(module, draws_for(module, seed) if semantic else [])
+    execution = Execution(module, chosen)
     for pass_ in passes:
         tried = attempt(execution, pass_)
         if tried.failure is not None:
@@ -159,7 +158,7 @@ def _name_values(module: Module) -> None:
             count += 1
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """One line on an exception."""
     said = error.message if isinstance(error, Error) else str(error)
     return f"{type(error).__name__}: {clip(said, 300)}"

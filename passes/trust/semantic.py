@@ -16,10 +16,7 @@ class SemanticMismatchError(MismatchError):
     """A pass changed what a module computes; ``failure`` says which rewrite, and on what inputs."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(
-            f"the pass changed what the module computes: {failure}",
-            help="`burnish opt --reduce` makes a small example of it",
-        )
+        super().__init__(f"the pass changed what the module computes: {failure}")
         self.failure = failure
 
 
@@ -28,8 +25,7 @@ class SemanticCheck(Instrument):
 
     How exactly they must agree follows from what the rewrites that the pass applied promise.
 
-    Attributes:
-        notes: what could not be checked, and why.
+    ``notes`` says what could not be checked, and why.
     """
 
     def __init__(self, seed: int = 0) -> None:

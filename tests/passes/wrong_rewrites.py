@@ -104,7 +104,7 @@ class WrongRewrite:
         for index in range(ops):
             if index == ops // 2:
                 values.append(self.plant(builder, values[-1]))
-            name = ("math.neg", "math.neg", "math.add", "math.mul")[index % 4]
+            name = ("math.neg", "math.neg", "math.add", "math.sub")[index % 4]
             second = (y, builder.constant(np.array(2).astype(self.dtype.numpy)))[index % 2]
             operands = (values[-1],) if name == "math.neg" else (values[-1], second)
             values.append(builder(name, *operands))
@@ -127,7 +127,8 @@ def _sums(b: Builder, x: Value) -> Value:
 
 def _comparison(b: Builder, x: Value) -> Value:
     other = b.constant(np.arange(6, dtype=np.int32))
-    less = b("math.less", b("math.neg", x), b("math.neg", other))
+    given = b.block.args[0]
+    less = b("math.less", b("math.neg", given), b("math.neg", other))
     return b("math.select", less, x, b("math.add", x, other))
 
 
