@@ -175,7 +175,8 @@ def _verdict_data(verdict: Verdict) -> dict[str, Any]:
         "attempts": verdict.attempts,
         "seed": verdict.seed,
         "verdict": verdict.word,
-        "refusals": dict(verdict.refusals.most_common()),
+        "stuck": verdict.stuck if verdict.is_starved else "",
+        "refusals": dict(verdict.refusals.most_common(10)),
     }
     if refutation is not None:
         data["counter-example"] = {

@@ -10,7 +10,6 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 
 from burnish.ir import Array, DType, Quantized, TensorType
@@ -19,6 +18,7 @@ from burnish.ir.dtypes import Kind
 from burnish.ir.scalar import convert
 
 from ..promises import EXACT, ROUNDING
+from ..trust.draws import float_info
 from .choices import Choices
 
 DTYPE_WEIGHTS: dict[DType, float] = {
@@ -172,7 +172,7 @@ def specials(dtype: DType, promise: str) -> list[float]:
     if promise != EXACT:
         return [n for n in NUMBERS if promise == ROUNDING or math.isfinite(n)]
     real = {DType.C64: DType.F32, DType.C128: DType.F64}.get(dtype, dtype)
-    info = ml_dtypes.finfo(real.numpy)
+    info = float_info(real.numpy)
     limits = (info.max, info.tiny, info.smallest_subnormal, info.eps)
     return [*NUMBERS, *map(float, limits)]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..rules.compile import compile_rule
 from ..rules.load import read_rules
-from ..rules.syntax import Rule
 from .search import RuleSubject, Verdict, attack
 
 
@@ -19,10 +18,12 @@ def subjects_of(path: str | Path) -> list[tuple[str, RuleSubject]]:
         RuleError: it does not parse, or a rule in it does not compile.
     """
     file = read_rules(path)
-    return [
-        (_label(rule, file.rules), RuleSubject(rule, compile_rule(rule, file.text)))
-        for rule in file.rules
-    ]
+    subjects = []
+    for rule in file.rules:
+        pattern = compile_rule(rule, file.text)
+        label = f"{pattern.name}[{pattern.row}]" if pattern.row else pattern.name
+        subjects.append((label, RuleSubject(rule, pattern)))
+    return subjects
 
 
 def attack_file(path: str | Path, *, instances: int = 20, seed: int = 0) -> Iterator[Verdict]:
@@ -36,9 +37,3 @@ def attack_file(path: str | Path, *, instances: int = 20, seed: int = 0) -> Iter
         verdict = attack(subject, instances=instances, seed=seed)
         verdict.name = label
         yield verdict
-
-
-def _label(rule: Rule, rules: Sequence[Rule]) -> str:
-    if sum(other.name == rule.name for other in rules) == 1:
-        return rule.name
-    return f"{rule.name}[{','.join(str(value) for _, value in rule.columns)}]"

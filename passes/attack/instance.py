@@ -97,9 +97,11 @@ class Instance:
             kept = [part.value for part in parts]
             while kept and kept[-1] is None:
                 kept.pop()
-            types = definition.result_types(checked, [v and v.type for v in kept])
-        except (Error, IndexError) as error:
-            raise UnfitError(str(error).partition("\n")[0]) from None
+            types = definition.result_types(checked, [None if v is None else v.type for v in kept])
+        except Error as error:
+            raise UnfitError(error.message) from None
+        except IndexError:
+            raise UnfitError(f"{definition.name}: an axis that its operand lacks") from None
         for type_ in types:
             count = type_.elements
             if isinstance(count, int) and count > MAX_ELEMENTS:

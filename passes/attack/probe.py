@@ -31,7 +31,14 @@ _NOTHING = Hints(Rule("none", "", OpPattern((), "", (), (), "", False, False, 0,
 
 
 def attack_pattern(pattern: Pattern, *, instances: int = 20, seed: int = 0) -> Verdict:
-    """Try to refute a pattern written in Python, by random trees of ops."""
+    """Try to refute a pattern written in Python, by random trees of ops.
+
+    A pattern that starts at ops with regions only is starved: such ops are not drawn.
+    """
+    if not any(pattern.starts_at(definition) for definition in _definitions()):
+        verdict = Verdict(pattern.name, pattern.promise, pattern.where, instances, seed)
+        verdict.stuck = "it starts at ops with regions, which are not drawn"
+        return verdict
     return attack(PatternSubject(pattern), instances=instances, seed=seed)
 
 

@@ -41,6 +41,7 @@ class Verdict:
         instances: those that matched, and were compared on some inputs.
         attempts: instances drawn.
         refusals: why draws did not match, how often.
+        stuck: what those refused that came closest to a match.
         refutation: an instance on which the rule is wrong.
     """
 
@@ -52,6 +53,7 @@ class Verdict:
     instances: int = 0
     attempts: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
+    stuck: str = ""
     refutation: Refutation | None = None
 
     @property
@@ -76,7 +78,8 @@ class Verdict:
         if self.holds:
             return f"rule {self.name} ({self.where}) holds: {found}"
         reasons = "".join(f"\n  {n} times: {text}" for text, n in self.refusals.most_common(5))
-        return f"rule {self.name} ({self.where}) could not be tested: {found}{reasons}"
+        stuck = f"\nnever held, or hardly ever: {self.stuck}" if self.stuck else ""
+        return f"rule {self.name} ({self.where}) could not be tested: {found}{stuck}{reasons}"
 
 
 class Subject(Protocol):
@@ -174,12 +177,13 @@ class _Search:
             module = instance.plan().build()
         except UnfitError as error:
             self._verdict.refusals[str(error)] += 1
-            self._learn(choices.trace, instance.progress)
+            self._learn(choices.trace, instance.progress, str(error))
             return None
         trial = try_pattern(self._subject.pattern, module, self._seed)
         if trial.after is None and not trial.crash:
             self._verdict.refusals[trial.refusal] += 1
-            self._learn(choices.trace, _BUILT + self._subject.progress(trial))
+            progress = _BUILT + self._subject.progress(trial)
+            self._learn(choices.trace, progress, trial.refusal)
             return trial
         if trial.compared:
             self._verdict.instances += 1
@@ -188,9 +192,10 @@ class _Search:
             self._matched.pop(self._random.randrange(KEPT))
         return trial
 
-    def _learn(self, trace: Trace, progress: int) -> None:
-        if progress < self._furthest or self._matched:
+    def _learn(self, trace: Trace, progress: int, refusal: str) -> None:
+        if progress < self._furthest:
             return
+        self._verdict.stuck = refusal
         if progress > self._furthest:
             self._furthest = progress
             self._best.clear()
