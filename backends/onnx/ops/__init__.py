@@ -1,0 +1,56 @@
+"""Exporters: one function per op of the IR (or family of ops), files as in ``ir/ops``.
+
+Importing this package registers them all.
+"""
+
+from . import (
+    bits,
+    control,
+    conv,
+    core,
+    counted,
+    detection,
+    indexing,
+    linalg,
+    math,
+    matmul,
+    ml,
+    normalization,
+    pool,
+    quant,
+    recurrent,
+    reduce,
+    regions,
+    require,
+    resize,
+    sample,
+    signal,
+    softmax,
+    tensor,
+)
+
+__all__ = [
+    "bits",
+    "control",
+    "conv",
+    "core",
+    "counted",
+    "detection",
+    "indexing",
+    "linalg",
+    "math",
+    "matmul",
+    "ml",
+    "normalization",
+    "pool",
+    "quant",
+    "recurrent",
+    "reduce",
+    "regions",
+    "require",
+    "resize",
+    "sample",
+    "signal",
+    "softmax",
+    "tensor",
+]

@@ -1,0 +1,110 @@
+"""Ops that move or repeat data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from burnish.ir import Dim, Value
+
+from ..context import Context
+from ..graph import Edge
+from ..registry import exporter
+from ..sizes import shape, size
+
+_FAR = np.iinfo(np.int64).max
+"""A position behind the end of every axis."""
+
+
+@exporter("tensor.reshape")
+def _reshape(c: Context) -> Edge:
+    x, old, new = c.input(0), c.type().shape, c.a.shape
+    if _is_size(c.op.inputs[0], new):
+        return size(c, c.op.inputs[0].op.attributes.value)  # type: ignore[union-attr]
+    if all(isinstance(dim, int) for dim in new):
+        return c.reshape(x, new)
+    if 0 in new:
+        return c.node("Reshape", x, shape(c, new), allowzero=1)
+    listed = [
+        dim if isinstance(dim, int) else 0 if axis < len(old) and old[axis] == dim else None
+        for axis, dim in enumerate(new)
+    ]
+    if listed.count(None) > 1:
+        return c.node("Reshape", x, shape(c, new))
+    return c.node("Reshape", x, c.ints(-1 if entry is None else entry for entry in listed))
+
+
+def _is_size(value: Value, new: Sequence[Dim]) -> bool:
+    """Whether it is a dimension made a list, which is how sizes are computed anyway."""
+    return value.op is not None and value.op.name == "tensor.dimension" and tuple(new) == (1,)
+
+
+@exporter("tensor.dimension")
+def _dimension(c: Context) -> Edge:
+    return c.node("Squeeze", size(c, c.a.value), c.ints([0]))
+
+
+@exporter("tensor.transpose")
+def _transpose(c: Context) -> Edge:
+    return c.transpose(c.input(0), c.a.permutation)
+
+
+@exporter("tensor.broadcast")
+def _broadcast(c: Context) -> Edge:
+    """Sizes that x has already need not be computed: Expand broadcasts both ways."""
+    old = (*[None] * (len(c.a.shape) - c.type().rank), *c.type().shape)
+    wanted = [
+        1 if dim == before and not isinstance(dim, int) else dim
+        for before, dim in zip(old, c.a.shape)
+    ]
+    return c.node("Expand", c.input(0), shape(c, wanted))
+
+
+@exporter("tensor.tile")
+def _tile(c: Context) -> Edge:
+    return c.node("Tile", c.input(0), c.ints(c.a.repeats))
+
+
+@exporter("tensor.slice")
+def _slice_(c: Context) -> Edge:
+    """Only the axes that change are listed."""
+    extents = c.type().shape
+    starts: list[Dim] = []
+    ends: list[Dim] = []
+    axes: list[int] = []
+    steps: list[int] = []
+    for axis, (extent, start, count, step) in enumerate(
+        zip(extents, c.a.starts, c.a.sizes, c.a.steps)
+    ):
+        if start == 0 and step == 1 and count == extent:
+            continue
+        axes.append(axis)
+        starts.append(start)
+        ends.append(_end(extent, start, count, step))
+        steps.append(step)
+    if not axes:
+        return c.input(0)
+    stride = None if set(steps) == {1} else c.ints(steps)
+    return c.node("Slice", c.input(0), shape(c, starts), shape(c, ends), c.ints(axes), stride)
+
+
+def _end(extent: Dim, start: Dim, count: Dim, step: int) -> Dim:
+    """The position after the last element, as Slice has it."""
+    if count == 0:
+        return start
+    if step == 1 and start + count == extent:
+        return _FAR
+    end = start + (count - 1) * step + (1 if step > 0 else -1)
+    return -_FAR if isinstance(end, int) and end < 0 else end
+
+
+@exporter("tensor.concat")
+def _concat(c: Context) -> Edge:
+    return c.node("Concat", *c.inputs(), axis=c.a.axis)
+
+
+@exporter("tensor.pad")
+def _pad(c: Context) -> Edge:
+    amounts = c.ints((*c.a.before, *c.a.after))
+    return c.node("Pad", c.input(0), amounts, c.optional(1), mode=c.a.mode)
