@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from onnx import helper
+from onnx.defs import OpSchema
 
 from burnish.ir import (
     Array,
@@ -31,8 +33,6 @@ from .schemas import (
     type_variable,
     work_dtype,
 )
-
-EdgeMaker = Callable[[], Edge]
 
 
 class Writing(Protocol):
@@ -62,7 +62,7 @@ class Scope:
     parent: Scope | None = None
     values: dict[Value, Edge] = field(default_factory=dict)
     sizes: dict[Dim, Edge] = field(default_factory=dict)
-    made: dict[tuple[object, ...], Edge] = field(default_factory=dict)
+    made: dict[tuple[object, ...], list[Edge]] = field(default_factory=dict)
     sources: dict[str, tuple[Edge, int, int, int]] = field(default_factory=dict)
     """Where a symbol is found: an axis of a tensor whose size is ``factor * symbol + offset``."""
 
@@ -82,6 +82,16 @@ class Writer:
         if edge is None:
             edge = self._constants[data] = Edge(data.dtype, hint, data)
         return edge
+
+    def is_optional(self, node: Node, output: int) -> bool:
+        """Whether a node may leave out an output."""
+        schema = find_schema(node.op_type, self.opsets[node.domain], node.domain)
+        assert schema is not None
+        formal = schema.outputs
+        return (
+            output < len(formal)
+            and formal[output].option == OpSchema.FormalParameterOption.Optional
+        )
 
     def edge(self, value: Value) -> Edge:
         """The tensor that carries a value of the IR."""
@@ -226,7 +236,7 @@ class Context:
             if dtype is None:
                 (dtype,) = allowed_dtypes(*key, variable)
             made.append(Edge(dtype))
-        kept = {k: v for k, v in attributes.items() if v is not None and v != ()}
+        kept = self._stated(op_type, domain, attributes)
         self.add(Node(op_type, domain, ready, list(made), kept, dict(graphs or {})))
         back = [given.get(type_variable(*key, i, output=True)) for i in range(len(made))]
         return [
@@ -247,6 +257,21 @@ class Context:
         for name, value in attributes.items():
             if value is not None and name not in schema.attributes:
                 raise Refusal(f"{op_type} has no attribute {name}", self._since(op_type, name))
+
+    def _stated(self, op_type: str, domain: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that say something: they are there, and not what is the default."""
+        schema = find_schema(op_type, self.writer.opsets[domain], domain)
+        assert schema is not None
+        defaults = {
+            name: helper.get_attribute_value(attribute.default_value)
+            for name, attribute in schema.attributes.items()
+            if attribute.default_value.name
+        }
+        return {
+            name: value
+            for name, value in given.items()
+            if value is not None and value != () and not _is_default(value, defaults.get(name))
+        }
 
     def _since(self, op_type: str, attribute: str) -> int:
         """The first newer opset whose operator has the attribute; 0 if none has."""
@@ -287,15 +312,19 @@ class Context:
         opsets = range(self.opset + 1, newest_opset() + 1)
         return next((o for o in opsets if dtype in allowed_dtypes("Cast", o, "", "T2")), 0)
 
-    def once(self, key: tuple[object, ...], make: EdgeMaker) -> Edge:
-        """What ``make`` gives, made at most once per graph for each key."""
+    def once(self, key: tuple[object, ...], make: Callable[[], Edge]) -> Edge:
+        """What ``make`` gives, made at most once for each key where it is visible."""
+        return self.several(key, lambda: [make()])[0]
+
+    def several(self, key: tuple[object, ...], make: Callable[[], list[Edge]]) -> list[Edge]:
+        """The edges that ``make`` gives; see :meth:`once`."""
         scope: Scope | None = self.writer.scope
         while scope is not None:
             if key in scope.made:
                 return scope.made[key]
             scope = scope.parent
-        edge = self.writer.scope.made[key] = make()
-        return edge
+        edges = self.writer.scope.made[key] = make()
+        return edges
 
     # Common forms ------------------------------------------------------------------------
 
@@ -331,3 +360,12 @@ class Context:
     def inline(self, block: Block, arguments: Sequence[Edge]) -> list[Edge]:
         """A region of the op among the nodes around it; what its terminator hands out."""
         return self._writing.inline(block, arguments)
+
+
+def _is_default(value: object, default: object) -> bool:
+    """Whether an attribute has the value that its absence means."""
+    if isinstance(value, str):
+        return default == value.encode()
+    if isinstance(value, float) and isinstance(default, float):
+        return bool(np.float32(value) == np.float32(default))
+    return isinstance(value, int) and isinstance(default, int) and value == default

@@ -18,6 +18,7 @@ from burnish.ir.errors import TargetError, UnsupportedError, clip
 from . import ops  # noqa: F401 - registers the exporters
 from .context import Context, Refusal, Scope, Writer
 from .elementwise import from_expression
+from .forms import forms_of
 from .graph import Edge, Graph, Node, remove_unused
 from .model import make_model
 from .ops.ml import needs_tables
@@ -105,7 +106,7 @@ class _Export:
         self.block(main.body)
         if not self.refused:
             self.outputs(main.results, main.result_names)
-            remove_unused(scope.graph)
+            remove_unused(scope.graph, self.writer.is_optional)
         return scope.graph
 
     def bind(self, value: Value, edge: Edge) -> None:
@@ -133,7 +134,12 @@ class _Export:
         constant = op.results[0].constant if op.results else None
         if constant is not None:
             return [self.writer.constant(constant, op.results[0].name or "")]
-        result = self.exporter(op)(Context(op, self.writer, self))
+        context = Context(op, self.writer, self)
+        for form in forms_of(op.name):
+            edge = form(context)
+            if edge is not None:
+                return [edge]
+        result = self.exporter(op)(context)
         return [result] if isinstance(result, Edge) else list(result)
 
     def exporter(self, op: Op) -> Exporter:

@@ -69,6 +69,6 @@ def joined(files: Mapping[str, str | bytes]) -> onnx.ModelProto:
         assert isinstance(data, bytes)
         start = int(place["offset"])
         tensor.ClearField("external_data")
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        tensor.ClearField("data_location")
         tensor.raw_data = data[start : start + int(place["length"])]
     return model

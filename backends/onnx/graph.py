@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,16 +77,22 @@ class Graph:
         return produced | set(self.inputs)
 
 
-def remove_unused(graph: Graph) -> None:
-    """Drop nodes whose results nobody reads, nested graphs first."""
+def remove_unused(graph: Graph, is_optional: Callable[[Node, int], bool]) -> None:
+    """Drop nodes whose results nobody reads, nested graphs first, and optional unread outputs."""
     needed = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
         if not any(edge in needed for edge in node.outputs if edge is not None):
             continue
         for nested in node.graphs.values():
-            remove_unused(nested)
+            remove_unused(nested, is_optional)
         needed.update(node.read())
+        node.outputs = [
+            edge if edge in needed or not is_optional(node, index) else None
+            for index, edge in enumerate(node.outputs)
+        ]
+        while node.outputs[-1] is None:
+            node.outputs.pop()
         kept.append(node)
     graph.nodes = kept[::-1]
 

@@ -111,12 +111,21 @@ def checked(model: onnx.ModelProto, types: Mapping[str, TensorType]) -> onnx.Mod
     """
     skeleton = _skeleton(model)
     try:
-        onnx.checker.check_model(skeleton, full_check=True)
         inferred = shape_inference.infer_shapes(
             skeleton, check_type=True, strict_mode=True, data_prop=True
         )
+        _declare(model, inferred, types)
+        skeleton.graph.value_info.extend(model.graph.value_info)
+        onnx.checker.check_model(skeleton, full_check=True)
     except (onnx.checker.ValidationError, shape_inference.InferenceError) as error:
         raise InternalError(f"the exported model is not valid: {error}") from error
+    return model
+
+
+def _declare(
+    model: onnx.ModelProto, inferred: onnx.ModelProto, types: Mapping[str, TensorType]
+) -> None:
+    """Write down the shapes that were not inferred."""
     found = {info.name: info for info in inferred.graph.value_info}
     ends = {info.name for info in (*model.graph.input, *model.graph.output)}
     for name, type_ in types.items():
@@ -124,7 +133,6 @@ def checked(model: onnx.ModelProto, types: Mapping[str, TensorType]) -> onnx.Mod
             code = ELEMENT_CODES[type_.dtype]
             info = helper.make_tensor_value_info(name, code, _shape(type_))
             model.graph.value_info.append(info)
-    return model
 
 
 def _says_all(info: onnx.ValueInfoProto | None, type_: TensorType) -> bool:

@@ -69,12 +69,14 @@ def _check_input(
     dtype = _DTYPES[type_.elem_type]
     if array.dtype != dtype.numpy:
         raise InputError(f'input "{clip(name)}" is of {array.dtype}, needs {dtype.numpy}')
-    wanted = [dim.dim_param or dim.dim_value for dim in type_.shape.dim]
-    fits = array.ndim == len(wanted)
-    for dim, size in zip(wanted, array.shape):
-        fits &= size == (sizes.setdefault(dim, size) if isinstance(dim, str) else dim)
+    fits = array.ndim == len(type_.shape.dim)
+    for dim, size in zip(type_.shape.dim, array.shape):
+        if dim.HasField("dim_value"):
+            fits &= size == dim.dim_value
+        elif dim.dim_param:
+            fits &= size == sizes.setdefault(dim.dim_param, size)
     if not fits:
-        shape = ", ".join(map(str, wanted))
+        shape = ", ".join(str(dim.dim_param or dim.dim_value or "?") for dim in type_.shape.dim)
         raise InputError(f'input "{clip(name)}" has shape {list(array.shape)}, needs [{shape}]')
 
 

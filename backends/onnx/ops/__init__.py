@@ -1,9 +1,11 @@
-"""Exporters: one function per op of the IR (or family of ops), files as in ``ir/ops``.
+"""Exporters: one function per op of the IR (or family of ops), files as in ``ir/ops``; and forms
+of several ops.
 
 Importing this package registers them all.
 """
 
 from . import (
+    affine,
     bits,
     control,
     conv,
@@ -15,7 +17,9 @@ from . import (
     math,
     matmul,
     ml,
+    moves,
     normalization,
+    norms,
     pool,
     quant,
     recurrent,
@@ -30,6 +34,7 @@ from . import (
 )
 
 __all__ = [
+    "affine",
     "bits",
     "control",
     "conv",
@@ -41,7 +46,9 @@ __all__ = [
     "math",
     "matmul",
     "ml",
+    "moves",
     "normalization",
+    "norms",
     "pool",
     "quant",
     "recurrent",

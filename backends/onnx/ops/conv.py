@@ -9,6 +9,7 @@ from burnish.ir import DType, Op, Trait, Value
 from ..context import Context, Refusal
 from ..graph import Edge
 from ..registry import exporter
+from .windows import windows
 
 _EXACT_BITS = 53
 """Integers of so many bits are exact in f64."""
@@ -34,9 +35,7 @@ def _convolved(c: Context, op_type: str, **more: Any) -> Edge:
         op_type,
         *inputs,
         kernel_shape=c.type(1).static_shape[2:],
-        strides=c.a.strides,
-        pads=c.a.pads,
-        dilations=c.a.dilations,
+        **windows(c),
         group=c.a.groups,
         **more,
     )

@@ -1,4 +1,4 @@
-"""Ops that find elements."""
+"""Ops that find elements.  How many are promised stands in the declared shapes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,15 @@ def _non_zero(c: Context) -> Edge:
     x = c.input(0)
     if c.type().rank == 0:  # of which ONNX wants no positions, but burnish one
         x = c.reshape(x, (1,))
-    return counted(c, c.node("NonZero", x))
+    return c.node("NonZero", x)
 
 
 @exporter("tensor.unique")
 def _unique(c: Context) -> Sequence[Edge]:
-    values, *places = c.nodes(
+    return c.nodes(
         "Unique",
         c.input(0),
         outputs=(None, DType.I64, DType.I64, DType.I64),
         axis=c.a.axis,
         sorted=int(c.a.sorted),
     )
-    return [counted(c, values), *places]
-
-
-def counted(c: Context, edge: Edge) -> Edge:
-    """The first result of the op, which fails when there are not as many as was promised."""
-    if not isinstance(c.a.size, int):
-        return edge
-    return c.reshape(edge, c.op.result_types[0].static_shape)

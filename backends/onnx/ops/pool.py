@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from burnish.ir import DimExpr, DType
 
 from ..context import Context, Refusal
 from ..graph import Edge
 from ..registry import exporter
-
-
-def _windows(c: Context) -> dict[str, Any]:
-    dilated = any(dilation != 1 for dilation in c.a.dilations)
-    return {
-        "kernel_shape": c.a.kernel,
-        "strides": c.a.strides,
-        "dilations": c.a.dilations if dilated else None,
-    }
+from .windows import windows
 
 
 @exporter("nn.average_pool")
@@ -29,26 +20,26 @@ def _average_pool(c: Context) -> Edge:
     return c.node(
         "AveragePool",
         c.input(0),
-        pads=c.a.pads,
+        kernel_shape=c.a.kernel,
         ceil_mode=1 if any(c.a.overhang) else None,
         count_include_pad=int(c.a.count_include_pad) or None,
-        **_windows(c),
+        **windows(c),
     )
 
 
 @exporter("nn.max_pool")
 def _max_pool(c: Context) -> Edge:
-    return _maxima(c, chooses=True)[0]
+    return _maxima(c)[0]
 
 
 @exporter("nn.arg_max_pool")
 def _arg_max_pool(c: Context) -> Edge:
     """ONNX counts over the whole tensor; what is left within one channel is the remainder."""
-    places = _maxima(c, chooses=True)[1]
+    places = _maxima(c)[1]
     return c.node("Mod", places, c.ints([math.prod(c.type().static_shape[2:])]))
 
 
-def _maxima(c: Context, *, chooses: bool) -> list[Edge]:
+def _maxima(c: Context) -> list[Edge]:
     """Both results of MaxPool, made once for the two ops that give them."""
     x, ceil = c.input(0), _rounds_up(c)
     pads = c.a.pads
@@ -56,24 +47,19 @@ def _maxima(c: Context, *, chooses: bool) -> list[Edge]:
         spatial = len(c.a.kernel)
         ends = [pad + more for pad, more in zip(pads[spatial:], c.a.overhang)]
         pads = (*pads[:spatial], *ends)
-    results: list[Edge] = []
-
-    def make() -> Edge:
-        results[:] = c.nodes(
+    key = (x, pads, ceil, c.a.overhang, c.a.kernel, c.a.strides, c.a.dilations)
+    return c.several(
+        ("MaxPool", *key),
+        lambda: c.nodes(
             "MaxPool",
             x,
             outputs=(None, DType.I64),
-            chooses=chooses,
-            pads=pads,
+            chooses=True,
+            kernel_shape=c.a.kernel,
             ceil_mode=1 if ceil and any(c.a.overhang) else None,
-            **_windows(c),
-        )
-        return results[0]
-
-    key = ("MaxPool", x, pads, ceil, *(c.a[name] for name in ("kernel", "strides", "dilations")))
-    values = c.once(key, make)
-    places = c.once((*key, "places"), lambda: results[1])
-    return [values, places]
+            **windows(c, pads),
+        ),
+    )
 
 
 def _rounds_up(c: Context) -> bool:

@@ -66,12 +66,12 @@ def _scaled(old: Dim, scale: float, new: Dim) -> bool:
 def _give_scales(c: Context) -> bool:
     """Whether scales are what Resize computes from the sizes."""
     return all(
-        scale == 1.0 if new == old else _ratio(new, old) == np.float32(scale)
+        scale == 1.0 if new == old else _ratio(new, old) == float(np.float32(scale))
         for old, scale, new in zip(c.type().shape, c.a.scales, c.a.shape)
     )
 
 
-def _ratio(new: Dim, old: Dim) -> np.float32 | None:
+def _ratio(new: Dim, old: Dim) -> float | None:
     if isinstance(new, int) and isinstance(old, int) and old:
-        return np.float32(np.float32(new) / np.float32(old))
+        return float(np.float32(new) / np.float32(old))
     return None
