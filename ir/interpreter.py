@@ -8,6 +8,7 @@ against its type.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,11 +18,14 @@ from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
 from .errors import Error, InputError, InternalError, clip, memory_errors
-from .opdef import RegionFunction
+from .opdef import OpDef, OperandTypes, RegionFunction
 from .sizes import defined_symbol
 from .types import TensorType
 
 Observer = Callable[[Op, Sequence[Array]], None]
+Evaluation = Callable[[Sequence[Array | None]], list[Array]]
+Around = Callable[[Op, Sequence[Array | None], Evaluation], list[Array]]
+"""Evaluates an op in the interpreter's stead, with the help of what evaluates it on operands."""
 
 
 def interpret(
@@ -30,11 +34,13 @@ def interpret(
     *,
     function: str = "main",
     observe: Observer | None = None,
+    around: Around | None = None,
 ) -> dict[str, Array]:
     """Run a function of ``module`` on arrays by name; results by name.
 
     Symbolic dimensions take their sizes from the inputs, or from the op that defines them.
-    ``observe`` sees every op with its results (not those of nested regions).
+    ``observe`` sees every op with its results (not those of nested regions).  ``around`` gives
+    the results of every op, nested ones included.
 
     Raises:
         InputError: a missing, unknown or ill-typed input, an index out of range, data that is
@@ -42,7 +48,7 @@ def interpret(
     """
     target = module.functions[function]
     arrays, binding = bind_inputs(target, inputs, module.symbols)
-    results = _Frame(binding, observe, module.symbols).run(target.body, arrays)
+    results = _Frame(binding, observe, module.symbols, around).run(target.body, arrays)
     return dict(zip(target.result_names, results))
 
 
@@ -136,6 +142,21 @@ def evaluate_op(
     return _Frame(dict(binding or {})).evaluate(op, operands)
 
 
+def evaluate_definition(
+    opdef: OpDef,
+    attributes: Attributes,
+    types: OperandTypes,
+    operands: Sequence[Array | None],
+) -> Sequence[Array]:
+    """Results of an op without regions that need not exist; ``types`` are those of the operands."""
+    specs = list(opdef.operands.values())
+    padded = [*operands, *[None] * (len(specs) - len(operands))]
+    if len(padded) > len(operands) and specs[-1].variadic:
+        padded = padded[: max(len(operands), len(specs) - 1)]
+    result = opdef.evaluate_typed(attributes, types, padded)
+    return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+
+
 class _Frame:
     """One run of a function: the sizes of symbols and their ranges, and who watches."""
 
@@ -144,10 +165,12 @@ class _Frame:
         binding: dict[str, int],
         observe: Observer | None = None,
         ranges: Mapping[str, Interval] | None = None,
+        around: Around | None = None,
     ) -> None:
         self._binding: dict[str, int] = binding
         self._observe = observe
         self._ranges = ranges or {}
+        self._around = around
 
     def run(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
         values: dict[Value, Array] = dict(zip(block.args, arguments))
@@ -157,7 +180,10 @@ class _Frame:
             if op is terminator:
                 break
             operands = [None if v is None else values[v] for v in op.operands]
-            results = self.evaluate(op, operands)
+            if self._around is None:
+                results = self.evaluate(op, operands)
+            else:
+                results = self._around(op, operands, partial(self.evaluate, op))
             if self._observe is not None:
                 self._observe(op, results)
             for value, array in zip(op.results, results):
@@ -195,12 +221,7 @@ class _Frame:
         if op.regions:
             regions: list[RegionFunction] = [self._region(region) for region in op.regions]
             return op.opdef.evaluate_regions(attributes, operands, regions)
-        fixed = len(op.opdef.operands)
-        padded = [*operands, *[None] * (fixed - len(operands))]
-        if len(padded) > len(operands) and _is_variadic(op):
-            padded = padded[: max(len(operands), fixed - 1)]
-        result = op.opdef.evaluate_typed(attributes, op.operand_types, padded)
-        return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+        return evaluate_definition(op.opdef, attributes, op.operand_types, operands)
 
     def _define(self, op: Op, symbol: str, results: Sequence[Array]) -> None:
         """Bind the symbol that ``op`` defines to the size that its results have.
@@ -223,7 +244,7 @@ class _Frame:
         self._binding[symbol] = size
 
     def _region(self, region: Block) -> RegionFunction:
-        inner = _Frame(self._binding, ranges=self._ranges)
+        inner = _Frame(self._binding, ranges=self._ranges, around=self._around)
         return lambda *arguments: inner.run(region, arguments)
 
     def _checked(self, op: Op, array: Array, type_: TensorType) -> Array:
@@ -243,8 +264,3 @@ class _Frame:
         if symbols_of(dim) <= self._binding.keys():
             return evaluate(dim, self._binding)
         return None
-
-
-def _is_variadic(op: Op) -> bool:
-    specs = list(op.opdef.operands.values())
-    return bool(specs) and specs[-1].variadic
