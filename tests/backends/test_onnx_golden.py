@@ -53,7 +53,7 @@ module "choice" {
 
 @pytest.mark.parametrize("name", MODULES)
 def test_text(name: str, golden: Golden) -> None:
-    golden(onnx.printer.to_text(export_onnx(parse(MODULES[name]))), "onnxtxt")
+    golden(onnx.printer.to_text(export_onnx(parse(MODULES[name]))), ".onnxtxt")
 
 
 def test_example(root: Path, golden: Golden) -> None:
@@ -65,4 +65,4 @@ def test_example(root: Path, golden: Golden) -> None:
             tensor.CopyFrom(
                 onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
             )
-    golden(onnx.printer.to_text(model), "onnxtxt")
+    golden(onnx.printer.to_text(model), ".onnxtxt")
