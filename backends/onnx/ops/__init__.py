@@ -6,6 +6,7 @@ Importing this package registers them all.
 
 from . import (
     affine,
+    attention,
     bits,
     control,
     conv,
@@ -35,6 +36,7 @@ from . import (
 
 __all__ = [
     "affine",
+    "attention",
     "bits",
     "control",
     "conv",

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from burnish.ir import Dim, Value
+from burnish.ir.ops.tensor import pad_source
 
-from ..context import Context
+from ..context import Context, Refusal
 from ..graph import Edge
 from ..registry import exporter
 from ..sizes import shape, size
@@ -19,11 +20,17 @@ _FAR = np.iinfo(np.int64).max
 
 @exporter("tensor.reshape")
 def _reshape(c: Context) -> Edge:
-    x, old, new = c.input(0), c.type().shape, c.a.shape
+    new = c.a.shape
     if _is_size(c.op.inputs[0], new):
         return size(c, c.op.inputs[0].op.attributes.value)  # type: ignore[union-attr]
-    if all(isinstance(dim, int) for dim in new):
-        return c.reshape(x, new)
+    return reshaped(c, c.input(0), c.type().shape, new)
+
+
+def reshaped(c: Context, x: Edge, old: Sequence[Dim], new: Sequence[Dim]) -> Edge:
+    """``x`` of shape ``old`` in another shape, with as few sizes computed as possible."""
+    static = [dim for dim in new if isinstance(dim, int)]
+    if len(static) == len(new):
+        return c.reshape(x, static)
     if 0 in new:
         return c.node("Reshape", x, shape(c, new), allowzero=1)
     listed = [
@@ -106,5 +113,25 @@ def _concat(c: Context) -> Edge:
 
 @exporter("tensor.pad")
 def _pad(c: Context) -> Edge:
+    """Runtimes mirror and wrap around once; what needs more is gathered."""
+    if any(map(_is_too_far, c.type().shape, c.a.before, c.a.after, [c.a.mode] * c.type().rank)):
+        return _gathered(c)
     amounts = c.ints((*c.a.before, *c.a.after))
     return c.node("Pad", c.input(0), amounts, c.optional(1), mode=c.a.mode)
+
+
+def _is_too_far(extent: Dim, before: int, after: int, mode: str) -> bool:
+    once = {"reflect": 1, "wrap": 0}
+    far = max(before, after)
+    return mode in once and isinstance(extent, int) and far > extent - once[mode]
+
+
+def _gathered(c: Context) -> Edge:
+    x = c.input(0)
+    for axis, (extent, before, after) in enumerate(zip(c.type().shape, c.a.before, c.a.after)):
+        if before or after:
+            if not isinstance(extent, int):
+                raise Refusal(f"padding by {c.a.mode} that may be larger than the axis")
+            places = np.arange(-before, extent + after)
+            x = c.node("Gather", x, c.ints(pad_source(c.a.mode, places, extent)), axis=axis)
+    return x
