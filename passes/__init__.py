@@ -3,7 +3,19 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup, user_rules
+from . import (
+    canonicalize,
+    channels,
+    cse,
+    dce,
+    fold,
+    fold_affine,
+    fuse,
+    layout,
+    loops,
+    shape_cleanup,
+    user_rules,
+)
 from .base import (
     FunctionPass,
     Pass,
@@ -46,7 +58,9 @@ __all__ = [
     "fold",
     "fold_affine",
     "fuse",
+    "layout",
     "load_rules",
+    "loops",
     "make_pass",
     "option_name",
     "parse_pipeline",
