@@ -15,9 +15,8 @@ from burnish.ir.interpreter import evaluate_op
 from .base import FunctionPass, PassContext, register_pass
 from .regions import blocks_inside_out, is_pure
 
-_ENDLESS = 1 << 63
-
 DEQUANTIZE = "quant.dequantize"
+_ENDLESS = 1 << 63
 
 MOVEMENT = frozenset(
     {"tensor.reshape", "tensor.transpose", "tensor.slice", "tensor.broadcast", "tensor.tile"}
@@ -36,21 +35,18 @@ class Fold(FunctionPass):
     to a huge shape stays, and a transposed weight is folded.  Impure ops, ops with symbolic
     dimensions, and ops whose evaluation is an error (an index out of range) stay as they are.
 
-    Quantized constants stay integers unless ``dequantize`` is set; what only moves the numbers
-    of one that was dequantized moves the integers instead.
+    What only moves the numbers of a dequantized constant moves the stored integers instead.
 
     Options:
-        limit: bytes that the results of one op may always have.
+        limit: bytes that the results of one op may always have, but for ``quant.dequantize``.
         growth: how many times larger than its operands a result may be.
         work: operations (and elements of padding) that evaluating one op may take.
-        dequantize: turn quantized constants into real numbers, whatever they grow to.
     """
 
     name = "fold"
     limit: int = 1 << 16
     growth: float = 1.0
     work: int = 1 << 30
-    dequantize: bool = False
 
     def run_function(self, function: Function, context: PassContext) -> bool:
         """One forward sweep per block: a folded op's users are folded after it."""
@@ -72,7 +68,6 @@ class Fold(FunctionPass):
             and all(value.constant is not None for value in op.inputs)
             and _is_static(op)
             and is_pure(op)
-            and (self.dequantize or op.name != DEQUANTIZE)
         )
 
     def _move_integers(self, op: Op, rewriter: Rewriter, context: PassContext) -> None:
@@ -96,8 +91,9 @@ class Fold(FunctionPass):
     def _fold(self, op: Op, rewriter: Rewriter, context: PassContext) -> None:
         result_bytes = sum(math.prod(t.static_shape) * t.dtype.bytes for t in op.result_types)
         operand_bytes = sum(v.constant.nbytes for v in set(op.inputs) if v.constant is not None)
-        allowed = max(self.limit, self.growth * operand_bytes)
-        if result_bytes > allowed and op.name != DEQUANTIZE:
+        # Quantized weights stay so unless growth says that they may become large.
+        limit = 0 if op.name == DEQUANTIZE else self.limit
+        if result_bytes > max(limit, self.growth * operand_bytes):
             context.refusals["fold", "the result is too large"] += 1
             return
         if _work(op) > self.work:
