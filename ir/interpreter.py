@@ -16,7 +16,14 @@ from .constants import Array
 from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
-from .errors import Error, InputError, InternalError, clip, memory_errors
+from .errors import (
+    Error,
+    InputError,
+    InternalError,
+    TypeInferenceError,
+    clip,
+    memory_errors,
+)
 from .opdef import RegionFunction
 from .sizes import defined_symbol
 from .types import TensorType
@@ -199,7 +206,10 @@ class _Frame:
         padded = [*operands, *[None] * (fixed - len(operands))]
         if len(padded) > len(operands) and _is_variadic(op):
             padded = padded[: max(len(operands), fixed - 1)]
-        result = op.opdef.evaluate_typed(attributes, op.operand_types, padded)
+        types = op.operand_types
+        if not all(t is None or t.is_static for t in types) or attributes is not op.attributes:
+            _check_sizes(op, attributes, operands)
+        result = op.opdef.evaluate_typed(attributes, types, padded)
         return [result] if isinstance(result, (np.ndarray, np.generic)) else result
 
     def _define(self, op: Op, symbol: str, results: Sequence[Array]) -> None:
@@ -243,6 +253,22 @@ class _Frame:
         if symbols_of(dim) <= self._binding.keys():
             return evaluate(dim, self._binding)
         return None
+
+
+def _check_sizes(op: Op, attributes: Attributes, operands: Sequence[Array | None]) -> None:
+    """Ask type inference, which could not judge symbols, about the sizes they have.
+
+    Raises:
+        InputError: with these sizes the op is not well-typed.
+    """
+    types = [
+        None if type_ is None or array is None else type_.with_shape(array.shape)
+        for type_, array in zip(op.operand_types, operands)
+    ]
+    try:
+        op.opdef.result_types(attributes, types)
+    except TypeInferenceError as error:
+        raise InputError(error.message) from None
 
 
 def _is_variadic(op: Op) -> bool:

@@ -149,6 +149,8 @@ REDUCE = [
     case("ReduceSum", x(2, 3, 4), k([1]), opset=13),
     case("ReduceSum", x(2, 3, 4), opset=13),
     case("ReduceSum", x(2, 3, 4), k([], I64), noop_with_empty_axes=1, opset=13),
+    case("ReduceL1", x(2, 3), noop_with_empty_axes=1, opset=18),
+    case("ReduceSumSquare", x(2, 3), k([], I64), noop_with_empty_axes=1, opset=18),
     case("ReduceSum", x(2, 3, 4), k([], I64), opset=13),
     case("ReduceLogSumExp", d([[1000, 1000], [-INF, -INF], [INF, 1]]), k([1])),
     case("ReduceMean", x(2, 3), opset=11),

@@ -59,3 +59,29 @@ def test_groups_mean_their_body():
     b = np.array([1, 0, -1], np.float32)
     y = ir.interpret(module, {"x": x, "b": b})["y"]
     np.testing.assert_array_equal(y, np.maximum(x + b, 0))
+
+
+SIZES = {
+    "tensor.gather_elements(%x, %i) {axis = 1}": "is larger than x",
+    "signal.frames(%z) {length = 3, step = 1}": "a frame of 3 does not fit",
+    'nn.max_pool(%v) {kernel = [3], strides = [1], pads = [0, 0], dilations = [1], '
+    "overhang = [0]}": "does not fit spatial axis 0",
+}
+
+
+@pytest.mark.parametrize("op", SIZES)
+def test_sizes_that_an_op_cannot_have_are_refused(op):
+    """What type inference could not judge of symbols, it judges when they have sizes."""
+    module = ir.parse(f"""module "m" {{
+      symbols {{N = 0..4}}
+      func @main(%x: tensor<f32[N, 4]>, %z: tensor<f32[2, N]>, %v: tensor<f32[1, 1, N]>)
+          -> ("y": tensor<i64[]>) {{
+        %i = core.constant() {{value = splat<i64[1, 2], 1>}}
+        %y = {op}
+        %n = tensor.dimension() {{value = N}}
+        core.return(%n)
+      }}
+    }}""")
+    shapes = {"x": (0, 4), "z": (2, 0), "v": (1, 1, 0)}
+    with pytest.raises(InputError, match=SIZES[op]):
+        ir.interpret(module, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
