@@ -4,6 +4,9 @@ Every case of ``onnx.backend.test`` is prepared and run by one engine of :mod:`.
 compared as the suite itself compares.  A case *passes*, or is *refused* because burnish says by
 name what it cannot do; a result that differs is a *mismatch* and everything else, a crash of
 emitted code included, an *error*.  The last two are bugs.
+
+Many cases hand over as inputs what exported models know, like the shape of Reshape.
+:func:`with_known_operands` gives these cases once more, as an exporter would write them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -28,6 +31,7 @@ from burnish.ir.errors import DimensionError, Error, TargetError, UnsupportedErr
 from .frontend.onnx.importer import UnsupportedModelError
 from .onnx_backend import BurnishBackend
 from .operators import full_name, profile
+from .shaping import shaping_inputs, with_initializers
 
 PASSED, REFUSED, MISMATCH, ERROR = "passed", "refused", "mismatch", "error"
 
@@ -79,6 +83,32 @@ def load_suite() -> tuple[Case, ...]:
         Case(case.name, case.kind, case.rtol, case.atol, partial(_load, case)) for case in found
     ]
     return tuple(sorted(cases, key=lambda case: case.name))
+
+
+def with_known_operands(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Those of ``cases`` that take operands which fix shapes as inputs, with initializers instead.
+
+    Such a case keeps its name, and of its data what holds for the values of the first set.
+    """
+    return tuple(
+        replace(case, load=partial(_load_known, case))
+        for case in cases
+        if shaping_inputs(case.load()[0])
+    )
+
+
+def _load_known(case: Case) -> tuple[onnx.ModelProto, Sequence[DataSet]]:
+    model, data_sets = case.load()
+    initialized = {tensor.name for tensor in model.graph.initializer}
+    names = [value.name for value in model.graph.input if value.name not in initialized]
+    fixed = set(shaping_inputs(model))
+    known = {name: value for name, value in zip(names, data_sets[0][0]) if name in fixed}
+    kept = [
+        ([x for name, x in given.items() if name not in known], outputs)
+        for given, outputs in ((dict(zip(names, inputs)), outputs) for inputs, outputs in data_sets)
+        if all(np.array_equal(given[name], value) for name, value in known.items())
+    ]
+    return with_initializers(model, known), kept
 
 
 def _load(case: Any) -> tuple[onnx.ModelProto, Sequence[DataSet]]:

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 import onnx
 import onnx.defs
 
-from .conformance import ERROR, MISMATCH, PASSED, REFUSED, Case, Outcome, load_suite, run_suite
+from .conformance import (
+    ERROR,
+    MISMATCH,
+    PASSED,
+    REFUSED,
+    Case,
+    Outcome,
+    load_suite,
+    run_suite,
+    with_known_operands,
+)
 from .frontend.onnx.convert.registry import converted_operators
 from .onnx_backend import ENGINES
 from .operators import Profile, full_name, operator_tier, profile
@@ -35,40 +45,55 @@ random numbers, preview operators and `ai.onnx.ml`.
 """
 
 
+_KNOWN = """\
+### With operands as initializers
+
+{count} cases take as inputs what exported models hold as constants: operands that fix shapes (the
+shape of Reshape, the axes of a reduction, the bounds of Slice, k of TopK …). Above they run as they
+stand; here with these operands as initializers.
+"""
+
+Outcomes = Mapping[str, Mapping[str, Outcome]]
+"""By engine and by the case's name."""
+
+
 @dataclass(frozen=True)
 class SuiteRun:
-    """Profiles of the suite's cases, and their outcomes by engine, both by the case's name."""
+    """Profiles of the suite's cases by name, and their outcomes.
+
+    ``known`` are the outcomes of the cases that take operands which fix shapes as inputs, run once
+    more with these operands as initializers.
+    """
 
     profiles: Mapping[str, Profile]
-    outcomes: Mapping[str, Mapping[str, Outcome]]
+    outcomes: Outcomes
+    known: Outcomes
 
-    def failures(self, engine: str) -> dict[str, str]:
-        """The reason for every case that does not pass."""
-        return {
-            name: outcome.reason
-            for name, outcome in self.outcomes[engine].items()
-            if outcome.status != PASSED
-        }
-
-    def count(self, engine: str, tier: int) -> Counter[str]:
+    def count(self, outcomes: Outcomes, engine: str, tier: int) -> Counter[str]:
         """How many cases of a tier have each status."""
         return Counter(
             outcome.status
-            for name, outcome in self.outcomes[engine].items()
+            for name, outcome in outcomes[engine].items()
             if self.profiles[name].tier == tier
         )
+
+
+def failures(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+    """The reason for every case that does not pass."""
+    return {name: outcome.reason for name, outcome in outcomes.items() if outcome.status != PASSED}
 
 
 def measure(cases: Sequence[Case] | None = None, *, processes: int | None = None) -> SuiteRun:
     """Run the suite (or some cases of it) on every engine."""
     chosen = load_suite() if cases is None else cases
-    outcomes = {
-        engine: {
-            outcome.case: outcome for outcome in run_suite(chosen, engine, processes=processes)
+    outcomes, known = (
+        {
+            engine: {found.case: found for found in run_suite(some, engine, processes=processes)}
+            for engine in ENGINES
         }
-        for engine in ENGINES
-    }
-    return SuiteRun({case.name: profile(case.load()[0]) for case in chosen}, outcomes)
+        for some in (chosen, with_known_operands(chosen))
+    )
+    return SuiteRun({case.name: profile(case.load()[0]) for case in chosen}, outcomes, known)
 
 
 def coverage_page(run: SuiteRun) -> str:
@@ -76,11 +101,16 @@ def coverage_page(run: SuiteRun) -> str:
     sections = [
         _PREAMBLE.format(version=onnx.__version__, count=len(run.profiles)),
         "## The suite\n",
-        *_summary(run),
+        *_summary(run, run.outcomes),
+        "",
+        _KNOWN.format(count=len(next(iter(run.known.values())))),
+        *_summary(run, run.known),
         "",
         *_operator_sections(run),
         "## Cases that do not pass\n",
-        *_failure_list(run),
+        *_failure_list(run.outcomes),
+        "### With operands as initializers\n",
+        *_failure_list(run.known),
     ]
     return "\n".join(sections).rstrip() + "\n"
 
@@ -94,11 +124,11 @@ def _cell(content: object) -> str:
     return str(content).replace("|", "\\|")
 
 
-def _summary(run: SuiteRun) -> list[str]:
+def _summary(run: SuiteRun, outcomes: Outcomes) -> list[str]:
     rows = []
     for tier in (1, 2, 3):
         for engine in ENGINES:
-            counts = run.count(engine, tier)
+            counts = run.count(outcomes, engine, tier)
             total = sum(counts.values())
             share = f"{100 * counts[PASSED] / total:.1f} %" if total else "-"
             wrong = counts[MISMATCH] + counts[ERROR]
@@ -162,15 +192,13 @@ def _notes(run: SuiteRun, name: str, cases: Sequence[str]) -> str:
     return "; ".join(f"{why} ({count})" for why, count in ranked)
 
 
-def _failure_list(run: SuiteRun) -> list[str]:
+def _failure_list(outcomes: Outcomes) -> list[str]:
     """All failures, grouped by engine and reason."""
     lines = []
-    failures = {engine: run.failures(engine) for engine in ENGINES}
-    shared = set.intersection(*(set(found.items()) for found in failures.values()))
+    listed = {engine: set(failures(found).items()) for engine, found in outcomes.items()}
+    shared = set.intersection(*listed.values())
     groups = {"every engine": shared}
-    groups.update(
-        {ENGINE_NAMES[engine]: set(found.items()) - shared for engine, found in failures.items()}
-    )
+    groups.update({ENGINE_NAMES[engine]: found - shared for engine, found in listed.items()})
     for title, found in groups.items():
         if not found:
             continue
@@ -183,4 +211,4 @@ def _failure_list(run: SuiteRun) -> list[str]:
             for reason, names in sorted(by_reason.items())
         ]
         lines.append("")
-    return lines or ["None."]
+    return lines or ["None.", ""]

@@ -14,6 +14,7 @@ from burnish.ir import verify as verify_module
 from burnish.ir.collector import paused_collector
 from burnish.ir.errors import ParseError, TargetError, UsageError, clip, memory_errors
 from burnish.passes import (
+    VERIFY_MODES,
     Instrument,
     Pass,
     PassReport,
@@ -63,7 +64,8 @@ def compile(
         options: of the target, and ``name``, the prefix of every emitted symbol.
         ram: bytes there are for activations, such as ``65536`` or ``"64K"``.
         flash: bytes there are for code and weights.
-        verify: ``"each"`` (or True) checks the IR after every pass.
+        verify: ``"each"`` (or True) checks the IR after every pass; ``"semantic"`` also
+            interprets it before and after, and names the rewrite that changed a result.
         progress: True shows progress on a terminal; a function is called with the stage's name
             and the fraction done.
 
@@ -168,10 +170,11 @@ def _pipeline(target: Target, passes: str | Sequence[Pass] | None) -> list[Pass]
 
 
 def _verify_mode(verify: str | bool | None) -> str:
-    modes = {None: "off", False: "off", True: "each", "each": "each"}
-    if verify not in modes:
-        raise UsageError(f'verify is {verify!r}, but must be None or "each"')
-    return modes[verify]
+    mode = "each" if verify is True else verify or "off"
+    if mode not in VERIFY_MODES:
+        listed = ", ".join(f'"{known}"' for known in VERIFY_MODES)
+        raise UsageError(f"verify is {verify!r}, but must be None or one of {listed}")
+    return mode
 
 
 class _Progress(Instrument):
@@ -190,8 +193,10 @@ class _Progress(Instrument):
 def _optimize(
     module: Module, pipeline: Sequence[Pass], verify: str, notify: ProgressCallback
 ) -> PassReport:
-    watch = _Progress(notify, len(pipeline))
-    return run_pipeline(module, pipeline, verify=verify, instruments=(watch,))
+    from .debugging import keeper
+
+    watch = (keeper(), _Progress(notify, len(pipeline)))
+    return run_pipeline(module, pipeline, verify=verify, instruments=watch)
 
 
 def _emit(module: Module, target: Target, options: Mapping[str, object], name: str) -> Artifact:

@@ -81,14 +81,14 @@ def profile(model: onnx.ModelProto) -> Profile:
     """What ``model`` consists of."""
     outer = {value.name: _element(value.type) for value in _signature(model.graph)}
     types: dict[str, set[str]] = {}
-    nodes = [node for graph in _graphs(model.graph) for node in graph.node]
+    nodes = [node for graph in all_graphs(model.graph) for node in graph.node]
     for node in nodes + [node for function in model.functions for node in function.node]:
         touched = {outer.get(name, "") for name in (*node.input, *node.output)} - {""}
         types.setdefault(full_name(node.domain, node.op_type), set()).update(touched)
     local = {full_name(function.domain, function.name) for function in model.functions}
     for name in local:
         types.pop(name, None)
-    values = [value for graph in _graphs(model.graph) for value in _signature(graph)]
+    values = [value for graph in all_graphs(model.graph) for value in _signature(graph)]
     tier = max((_tier_of_type(value.type) for value in values), default=1)
     if any(map(_trains, nodes)):
         tier = 3
@@ -126,12 +126,12 @@ def _signature(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [*graph.input, *graph.output]
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """``graph`` and everything nested in it."""
+def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """``graph`` and all that are nested in it."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
+                yield from all_graphs(attribute.g)
             for inner in attribute.graphs:
-                yield from _graphs(inner)
+                yield from all_graphs(inner)

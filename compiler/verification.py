@@ -202,6 +202,22 @@ class Difference:
         )
 
 
+def verify_outputs(actual: Mapping[str, Array], expected: Mapping[str, Array]) -> str:
+    """How the outputs of one run differ from those expected, as one line; empty if they agree.
+
+    Integers may differ by 1: they may be quantized.
+    """
+    wrong = []
+    for name, array in expected.items():
+        difference = Difference()
+        difference.add(actual.get(name), array)
+        compared = difference.comparison(name, "the reference", TOLERANCE, 1)
+        if not compared.ok:
+            said = compared.problem or f"differs by {compared.max_abs:.3g}"
+            wrong.append(f'output "{clip(name)}": {said}')
+    return ", ".join(wrong)
+
+
 def interpreter(module: Module) -> Execution:
     """The reference interpreter as an execution."""
     return lambda inputs: interpret(module, inputs)

@@ -8,6 +8,7 @@ against its type.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -24,11 +25,14 @@ from .errors import (
     clip,
     memory_errors,
 )
-from .opdef import RegionFunction
+from .opdef import OpDef, OperandTypes, RegionFunction
 from .sizes import defined_symbol
 from .types import TensorType
 
 Observer = Callable[[Op, Sequence[Array]], None]
+Evaluation = Callable[[Sequence[Array | None]], list[Array]]
+Around = Callable[[Op, Sequence[Array | None], Evaluation], list[Array]]
+"""Evaluates an op in the interpreter's stead, with the help of what evaluates it on operands."""
 
 
 def interpret(
@@ -37,11 +41,13 @@ def interpret(
     *,
     function: str = "main",
     observe: Observer | None = None,
+    around: Around | None = None,
 ) -> dict[str, Array]:
     """Run a function of ``module`` on arrays by name; results by name.
 
     Symbolic dimensions take their sizes from the inputs, or from the op that defines them.
-    ``observe`` sees every op with its results (not those of nested regions).
+    ``observe`` sees every op with its results (not those of nested regions).  ``around`` gives
+    the results of every op, nested ones included.
 
     Raises:
         InputError: a missing, unknown or ill-typed input, an index out of range, data that is
@@ -49,7 +55,7 @@ def interpret(
     """
     target = module.functions[function]
     arrays, binding = bind_inputs(target, inputs, module.symbols)
-    results = _Frame(binding, observe, module.symbols).run(target.body, arrays)
+    results = _Frame(binding, observe, module.symbols, around).run(target.body, arrays)
     return dict(zip(target.result_names, results))
 
 
@@ -143,6 +149,21 @@ def evaluate_op(
     return _Frame(dict(binding or {})).evaluate(op, operands)
 
 
+def evaluate_definition(
+    opdef: OpDef,
+    attributes: Attributes,
+    types: OperandTypes,
+    operands: Sequence[Array | None],
+) -> Sequence[Array]:
+    """Results of an op without regions that need not exist; ``types`` are those of the operands."""
+    specs = list(opdef.operands.values())
+    padded = [*operands, *[None] * (len(specs) - len(operands))]
+    if len(padded) > len(operands) and specs[-1].variadic:
+        padded = padded[: max(len(operands), len(specs) - 1)]
+    result = opdef.evaluate_typed(attributes, types, padded)
+    return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+
+
 class _Frame:
     """One run of a function: the sizes of symbols and their ranges, and who watches."""
 
@@ -151,10 +172,12 @@ class _Frame:
         binding: dict[str, int],
         observe: Observer | None = None,
         ranges: Mapping[str, Interval] | None = None,
+        around: Around | None = None,
     ) -> None:
         self._binding: dict[str, int] = binding
         self._observe = observe
         self._ranges = ranges or {}
+        self._around = around
 
     def run(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
         values: dict[Value, Array] = dict(zip(block.args, arguments))
@@ -164,7 +187,10 @@ class _Frame:
             if op is terminator:
                 break
             operands = [None if v is None else values[v] for v in op.operands]
-            results = self.evaluate(op, operands)
+            if self._around is None:
+                results = self.evaluate(op, operands)
+            else:
+                results = self._around(op, operands, partial(self.evaluate, op))
             if self._observe is not None:
                 self._observe(op, results)
             for value, array in zip(op.results, results):
@@ -202,15 +228,10 @@ class _Frame:
         if op.regions:
             regions: list[RegionFunction] = [self._region(region) for region in op.regions]
             return op.opdef.evaluate_regions(attributes, operands, regions)
-        fixed = len(op.opdef.operands)
-        padded = [*operands, *[None] * (fixed - len(operands))]
-        if len(padded) > len(operands) and _is_variadic(op):
-            padded = padded[: max(len(operands), fixed - 1)]
         types = op.operand_types
         if not all(t is None or t.is_static for t in types) or attributes is not op.attributes:
             _check_sizes(op, attributes, operands)
-        result = op.opdef.evaluate_typed(attributes, types, padded)
-        return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+        return evaluate_definition(op.opdef, attributes, types, operands)
 
     def _define(self, op: Op, symbol: str, results: Sequence[Array]) -> None:
         """Bind the symbol that ``op`` defines to the size that its results have.
@@ -233,7 +254,7 @@ class _Frame:
         self._binding[symbol] = size
 
     def _region(self, region: Block) -> RegionFunction:
-        inner = _Frame(self._binding, ranges=self._ranges)
+        inner = _Frame(self._binding, ranges=self._ranges, around=self._around)
         return lambda *arguments: inner.run(region, arguments)
 
     def _checked(self, op: Op, array: Array, type_: TensorType) -> Array:
@@ -270,7 +291,3 @@ def _check_sizes(op: Op, attributes: Attributes, operands: Sequence[Array | None
     except TypeInferenceError as error:
         raise InputError(error.message) from None
 
-
-def _is_variadic(op: Op) -> bool:
-    specs = list(op.opdef.operands.values())
-    return bool(specs) and specs[-1].variadic

@@ -29,8 +29,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, get_type_hints, overload
 
-from burnish.ir import Function, Listener, Module, Rewriter
+from burnish.ir import Function, Listener, Module, Op, Rewriter
 from burnish.ir.errors import PassError
+
+from .journal import Journal
+from .promises import EXACT
 
 OptionValue = bool | int | float | str
 
@@ -44,26 +47,48 @@ class PassContext:
     Attributes:
         rewrites: how often each pattern (or named rewrite) was applied.
         refusals: how often a pattern that was tried gave up, per ``(pattern, reason)``.
+        attempts: how often a pattern was tried.
+        promises: what the rewrites that were applied promise.
+        journal: of the whole run; it may end the rewrites.
     """
 
     rewrites: Counter[str] = field(default_factory=Counter)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    attempts: int = 0
+    promises: set[str] = field(default_factory=set)
+    journal: Journal = field(default_factory=Journal)
+
+    @property
+    def may_rewrite(self) -> bool:
+        """Whether another rewrite may be applied: a pass asks before each.
+
+        A pass that does not ask is one rewrite as a whole.
+        """
+        return self.journal.is_open
 
     def rewriter(self, listener: Listener | None = None) -> Rewriter:
         """A rewriter for this pass; all changes to the module go through it."""
         return Rewriter(listener)
 
-    def count(self, rewrite: str, times: int = 1) -> None:
-        """Record that the named rewrite was applied."""
+    def count(
+        self, rewrite: str, times: int = 1, *, root: Op | None = None, promise: str = EXACT
+    ) -> None:
+        """Record that the named rewrite was applied, starting at ``root``."""
         if times:
             self.rewrites[rewrite] += times
+            self.promises.add(promise)
+            self.journal.enter(rewrite, root)
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Base of all passes: graph in, graph out, in place."""
+    """Base of all passes: graph in, graph out, in place.
+
+    ``promise`` holds for what a pass changes without counting it (:meth:`PassContext.count`).
+    """
 
     name: ClassVar[str]
+    promise: ClassVar[str] = EXACT
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Rewrite ``module`` and say whether it changed."""

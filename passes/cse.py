@@ -30,6 +30,8 @@ class CommonSubexpressionElimination(FunctionPass):
             seen: dict[Hashable, Op] = {}
             alike = Counter(op.result.type for op in block if _is_constant(op))
             for op in block:
+                if not context.may_rewrite:
+                    break
                 if op.is_terminator or not is_pure(op):
                     continue
                 if _is_constant(op) and alike[op.result.type] == 1:
@@ -37,7 +39,7 @@ class CommonSubexpressionElimination(FunctionPass):
                 first = seen.setdefault(_key(op), op)
                 if first is not op:
                     rewriter.replace(op, first.results)
-                    context.count("common-subexpression")
+                    context.count("common-subexpression", root=op)
         return rewriter.changes > 0
 
 

@@ -31,11 +31,11 @@ class DeadCodeElimination(FunctionPass):
 
 def _sweep(block: Block, rewriter: Rewriter, context: PassContext) -> None:
     op = block.last
-    while op is not None:
+    while op is not None and context.may_rewrite:
         preceding = op.prev
         if not op.is_terminator and is_unused(op):
             rewriter.erase(op)
-            context.count("dead-op")
+            context.count("dead-op", root=op)
         elif op.regions:
             # Dead code inside may be all that reads a captured value, so inside goes first,
             # then results, whose computation inside is then dead, then captures.
@@ -57,11 +57,11 @@ def _trim_results(op: Op, rewriter: Rewriter, context: PassContext) -> Op:
     else:
         return op
     kept = [i for i, value in enumerate(op.results) if i < fixed or value.use_count]
-    if len(kept) == len(op.results):
+    if len(kept) == len(op.results) or not context.may_rewrite:
         return op
     yields = [*range(skipped), *(skipped + i for i in kept)]
     regions = [rebuild_region(r, range(len(r.args)), yields) for r in op.regions]
-    context.count("dead-region-result", len(op.results) - len(kept))
+    context.count("dead-region-result", len(op.results) - len(kept), root=op)
     return _replace(op, op.operands, regions, kept, rewriter)
 
 
@@ -71,12 +71,12 @@ def _trim_captures(op: Op, rewriter: Rewriter, context: PassContext) -> Op:
     offset = first_operand - first_arg
     captured = range(first_operand, len(op.operands))
     read = [i for i in captured if any(r.args[i - offset].use_count for r in op.regions)]
-    if len(read) == len(captured):
+    if len(read) == len(captured) or not context.may_rewrite:
         return op
     operands: list[Value | None] = [op.operands[i] for i in (*range(first_operand), *read)]
     args = [*range(first_arg), *(i - offset for i in read)]
     regions = [rebuild_region(r, args, range(len(r.results))) for r in op.regions]
-    context.count("dead-capture", len(captured) - len(read))
+    context.count("dead-capture", len(captured) - len(read), root=op)
     return _replace(op, operands, regions, range(len(op.results)), rewriter)
 
 

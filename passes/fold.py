@@ -44,7 +44,7 @@ class Fold(FunctionPass):
         rewriter = context.rewriter()
         for block in blocks_inside_out(function):
             for op in block:
-                if self._is_foldable(op):
+                if context.may_rewrite and self._is_foldable(op):
                     self._fold(op, rewriter, context)
         return rewriter.changes > 0
 
@@ -80,7 +80,7 @@ class Fold(FunctionPass):
             for array, value in zip(arrays, op.results)
         ]
         rewriter.replace(op, constants)
-        context.count(f"fold {op.name}")
+        context.count(f"fold {op.name}", root=op)
 
 
 def _data(value: Value) -> Array:

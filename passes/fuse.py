@@ -46,8 +46,11 @@ class Fuse(FunctionPass):
             if block.parent_op is not None and block.parent_op.name == "core.group":
                 continue
             for plan in self._plans(block, context):
+                if not context.may_rewrite:
+                    break
                 _make(plan, rewriter)
-                context.count(f"fuse {plan.anchor.name if plan.anchor else 'elementwise'}")
+                anchor = plan.anchor.name if plan.anchor else "elementwise"
+                context.count(f"fuse {anchor}", root=plan.tail)
         return rewriter.changes > 0
 
     def _plans(self, block: Block, context: PassContext) -> list[GroupPlan]:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
-from typing import TextIO
+from collections.abc import Callable, Collection, Sequence
 
 from burnish.ir import Module
 from burnish.ir.errors import Error
 
-from .base import Pass
+from .base import Pass, PassContext
 
 
 class Instrument:
     """Hooks around every pass; override those you need.
 
     For nested instruments, ``before`` runs outermost first, ``after`` innermost first.
+
+    Attributes:
+        notes: what the reader of the report should know.
     """
+
+    notes: Sequence[str] = ()
 
     def before(self, pass_: Pass, module: Module) -> None:
         """Called before ``pass_`` runs on ``module``."""
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
-        """Called after ``pass_`` ran; ``changed`` is what it said."""
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
+        """Called after ``pass_`` ran; ``changed`` is what it said, ``context`` what it did."""
 
     def failed(self, pass_: Pass, module: Module, error: Exception) -> None:
         """Called when ``pass_`` or a later check on its result raised ``error``."""
@@ -40,7 +44,7 @@ class VerifyEach(Instrument):
             self._verify(module, "before the first pass")
             self._checked = True
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
         """Verify what the pass made."""
         self._verify(module, f"after pass {pass_}")
 
@@ -55,21 +59,37 @@ class VerifyEach(Instrument):
 
 
 class PrintAfter(Instrument):
-    """Prints the IR after the passes named in ``names`` (all when empty) that changed it."""
+    """Prints the IR after passes, or writes it to numbered files.
+
+    Args:
+        names: the passes; all of them when empty.
+        changed_only: print only when the pass changed the module.
+        write: gets a title, such as ``"07-fuse"``, and the text; by default, standard error does.
+        to_text: how a module becomes text.
+    """
 
     def __init__(
         self,
         names: Collection[str] = (),
-        stream: TextIO | None = None,
+        *,
+        changed_only: bool = False,
+        write: Callable[[str, str], None] | None = None,
         to_text: Callable[[Module], str] = str,
     ) -> None:
         self._names = frozenset(names)
-        self._stream = stream
+        self._changed_only = changed_only
+        self._write = write or _print
         self._to_text = to_text
+        self._count = 0
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
         """Print the module, under a heading that names the pass."""
-        if not changed or (self._names and pass_.name not in self._names):
-            return
-        stream = self._stream or sys.stderr
-        stream.write(f"// IR after {pass_}\n{self._to_text(module)}\n")
+        self._count += 1
+        chosen = not self._names or pass_.name in self._names
+        if chosen and (changed or not self._changed_only):
+            text = f"// IR after {pass_}\n{self._to_text(module)}"
+            self._write(f"{self._count:02}-{pass_.name}", text)
+
+
+def _print(title: str, text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -7,6 +7,7 @@ print(report)
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,9 +18,11 @@ from burnish.ir.errors import Error, UsageError
 
 from .base import Pass, PassContext
 from .instruments import Instrument, VerifyEach
+from .journal import Journal
 from .pipeline import parse_pipeline, pipeline_text
 
 Pipeline = str | Sequence[Pass]
+VERIFY_MODES = ("off", "each", "semantic")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class PassReport:
     """What a pipeline did, pass by pass."""
 
     records: list[PassRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What instruments could not do, and why."""
 
     @property
     def seconds(self) -> float:
@@ -67,6 +72,26 @@ class PassReport:
             for name, count in record.rewrites.items():
                 total[name] = total.get(name, 0) + count
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def refusals(self) -> dict[str, dict[str, int]]:
+        """Per pattern that was tried in vain: the reasons, most frequent first."""
+        total: dict[str, Counter[str]] = {}
+        for record in self.records:
+            for (name, reason), count in record.refusals.items():
+                total.setdefault(name, Counter())[reason] += count
+        return {name: dict(reasons.most_common()) for name, reasons in sorted(total.items())}
+
+    def statistics(self) -> str:
+        """Per rewrite: how often it was applied, and how often it was refused for what reason."""
+        rewrites, refusals = self.rewrites, self.refusals
+        lines = [f"{'rewrite':<32} {'applied':>8} {'refused':>8}  reasons"]
+        for name in dict.fromkeys([*rewrites, *refusals]):
+            reasons = refusals.get(name, {})
+            said = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+            applied, refused = rewrites.get(name, 0), sum(reasons.values())
+            lines.append(f"{name:<32} {applied:8} {refused:8}  {said}".rstrip())
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         """A table: pass, time, op counts, rewrites."""
@@ -100,8 +125,12 @@ class PassManager:
 
     Args:
         pipeline: text or passes.
-        verify: ``"off"``, or ``"each"`` to verify the module after every pass.
+        verify: ``"off"``; ``"each"`` to verify the module after every pass; ``"semantic"`` to
+            interpret it before and after, too, and to compare the results.
         instruments: what watches, outermost first.
+        seed: of the inputs that the module is interpreted on.
+        rewrite_limit: rewrites that all passes together may apply; see
+            :class:`~burnish.passes.journal.Journal`.
 
     Raises:
         ParseError, PassError: the pipeline is malformed.
@@ -109,13 +138,24 @@ class PassManager:
     """
 
     def __init__(
-        self, pipeline: Pipeline, verify: str = "off", instruments: Sequence[Instrument] = ()
+        self,
+        pipeline: Pipeline,
+        verify: str = "off",
+        instruments: Sequence[Instrument] = (),
+        *,
+        seed: int = 0,
+        rewrite_limit: int | None = None,
     ) -> None:
-        if verify not in ("off", "each"):
-            raise UsageError(f'verify is {verify!r}, but must be "off" or "each"')
+        if verify not in VERIFY_MODES:
+            listed = ", ".join(f'"{mode}"' for mode in VERIFY_MODES)
+            raise UsageError(f"verify is {verify!r}, but must be one of {listed}")
+        if rewrite_limit is not None and rewrite_limit < 0:
+            raise UsageError(f"the limit on rewrites is {rewrite_limit}, but must not be negative")
         self.passes = parse_pipeline(pipeline) if isinstance(pipeline, str) else list(pipeline)
         self._verify = verify
         self._instruments = tuple(instruments)
+        self._seed = seed
+        self._rewrite_limit = rewrite_limit
 
     def __str__(self) -> str:
         return pipeline_text(self.passes)
@@ -126,30 +166,42 @@ class PassManager:
         Raises:
             Error: whatever a pass or a check raises, located at the pass.
         """
-        checks = (VerifyEach(),) if self._verify == "each" else ()
-        instruments = (*self._instruments, *checks)
+        instruments = (*self._instruments, *self._checks())
+        journal = Journal(self._rewrite_limit)
         report = PassReport()
         ops = count_ops(module)
         for pass_ in self.passes:
-            record = self._run_one(pass_, module, ops, instruments)
+            record = self._run_one(pass_, module, ops, instruments, journal)
             report.records.append(record)
             ops = record.ops_after
+        for instrument in instruments:
+            report.notes += instrument.notes
         return report
+
+    def _checks(self) -> Sequence[Instrument]:
+        if self._verify == "semantic":
+            from .trust.semantic import SemanticCheck
+
+            return (SemanticCheck(self._seed), VerifyEach())
+        return (VerifyEach(),) if self._verify == "each" else ()
 
     @staticmethod
     def _run_one(
-        pass_: Pass, module: Module, ops: int, instruments: Sequence[Instrument]
+        pass_: Pass,
+        module: Module,
+        ops: int,
+        instruments: Sequence[Instrument],
+        journal: Journal,
     ) -> PassRecord:
-        context = PassContext()
+        context = PassContext(journal=journal)
         try:
             for instrument in instruments:
                 instrument.before(pass_, module)
             start = time.perf_counter()
-            with np.errstate(all="ignore"):  # weights may be anything, infinite and NaN included
-                changed = pass_.run(module, context)
+            changed = run_pass(pass_, module, context)
             seconds = time.perf_counter() - start
             for instrument in reversed(instruments):
-                instrument.after(pass_, module, changed=changed)
+                instrument.after(pass_, module, changed=changed, context=context)
         except Exception as error:
             for instrument in reversed(instruments):
                 instrument.failed(pass_, module, error)
@@ -167,12 +219,29 @@ class PassManager:
         )
 
 
+def run_pass(pass_: Pass, module: Module, context: PassContext) -> bool:
+    """Run one pass, which changes nothing once the journal is closed; says whether it changed."""
+    journal = context.journal
+    if not journal.is_open:
+        return False
+    count = journal.count
+    with np.errstate(all="ignore"):  # weights may be anything, infinite and NaN included
+        changed = pass_.run(module, context)
+    if changed and journal.count == count:
+        context.promises.add(pass_.promise)
+        journal.enter(f"all of {pass_.name}")
+    return changed
+
+
 def run_pipeline(
     module: Module,
     pipeline: Pipeline,
     *,
     verify: str = "off",
     instruments: Sequence[Instrument] = (),
+    seed: int = 0,
+    rewrite_limit: int | None = None,
 ) -> PassReport:
     """Run a pipeline (text or passes) on ``module``, in place; see :class:`PassManager`."""
-    return PassManager(pipeline, verify, instruments).run(module)
+    manager = PassManager(pipeline, verify, instruments, seed=seed, rewrite_limit=rewrite_limit)
+    return manager.run(module)

@@ -92,6 +92,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, Error):
         click.echo(str(error), err=True)
         return USAGE if isinstance(error, UsageError) else FAILED
+    kept = getattr(error, "reproducer", "")
+    if kept:
+        click.echo(f"note: {kept}", err=True)
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     if isinstance(error, MemoryError):

@@ -25,7 +25,13 @@ from .common import (
 @options_option
 @click.option("--ram", metavar="SIZE", help="RAM there is for activations: 64K, 1M.")
 @click.option("--flash", metavar="SIZE", help="Flash there is for code and weights: 512K, 1M.")
-@click.option("--verify", is_flag=True, help="Check the IR after every pass.")
+@click.option(
+    "--verify",
+    type=click.Choice(["off", "each", "semantic"]),
+    default="off",
+    show_default=True,
+    help="Check the IR after every pass; 'semantic' also interprets it before and after.",
+)
 @click.option("--layers", is_flag=True, help="Print the whole report, layer by layer.")
 @json_option
 def compile_command(
@@ -39,7 +45,7 @@ def compile_command(
     options: tuple[str, ...],
     ram: str | None,
     flash: str | None,
-    verify: bool,
+    verify: str,
     layers: bool,
     as_json: bool,
 ) -> None:
@@ -62,7 +68,7 @@ def compile_command(
         options=parse_options(options),
         ram=ram,
         flash=flash,
-        verify="each" if verify else None,
+        verify=verify,
         progress=True,
     )
     folder = compiled.save(out)

@@ -1,6 +1,7 @@
 """The op set.  Importing this package registers every op; one file per family."""
 
 from . import (
+    attention,
     bits,
     control,
     conv,
@@ -27,6 +28,7 @@ from . import (
 )
 
 __all__ = [
+    "attention",
     "bits",
     "control",
     "conv",

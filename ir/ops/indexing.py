@@ -27,7 +27,7 @@ from .math import NUMERIC
 REDUCTION = choice("none", "add", "mul", "min", "max")
 
 
-def _positions(indices: Array, extent: int) -> Array:
+def positions_within(indices: Array, extent: int) -> Array:
     """``indices`` into an axis of size ``extent``, negative ones counted from its end.
 
     Raises:
@@ -60,7 +60,7 @@ class Gather(OpDef):
         return moved(x, shape, axes)
 
     def evaluate(self, a: Attributes, x: Array, indices: Array) -> Array:
-        return np.take(x, _positions(indices, x.shape[a.axis]), axis=a.axis)
+        return np.take(x, positions_within(indices, x.shape[a.axis]), axis=a.axis)
 
 
 @register
@@ -93,7 +93,7 @@ def _require_inside(indices: TensorType, x: TensorType, axis: int) -> None:
 
 def _element_positions(x: Array, indices: Array, axis: int) -> tuple[Array, ...]:
     grid: list[Array] = list(np.indices(indices.shape, sparse=True))
-    grid[axis] = _positions(indices, x.shape[axis])
+    grid[axis] = positions_within(indices, x.shape[axis])
     return tuple(grid)
 
 
@@ -123,7 +123,7 @@ class GatherND(OpDef):
         lead = indices.ndim - 1
         grid = [along(np.arange(n), axis, lead) for axis, n in enumerate(indices.shape[:batch])]
         width = indices.shape[-1]
-        tuples = [_positions(indices[..., i], x.shape[batch + i]) for i in range(width)]
+        tuples = [positions_within(indices[..., i], x.shape[batch + i]) for i in range(width)]
         if not grid and not tuples:
             return np.broadcast_to(x, (*indices.shape[:-1], *x.shape))
         if width == 0:  # whole batch entries, repeated over the remaining axes of indices
@@ -217,7 +217,7 @@ class ScatterND(_Scatter):
 
     def evaluate(self, a: Attributes, x: Array, indices: Array, updates: Array) -> Array:
         width = indices.shape[-1]
-        where = tuple(_positions(indices[..., i], x.shape[i]) for i in range(width))
+        where = tuple(positions_within(indices[..., i], x.shape[i]) for i in range(width))
         if width == 0:  # each update is of the whole tensor
             stacked = x[np.newaxis]
             zeros = np.zeros(indices.shape[:-1], np.intp)

@@ -24,7 +24,7 @@ from ..opdef import (
 )
 from ..types import TensorType
 from .checks import narrow, require_equal, require_length, require_minimum, require_shape, widen
-from .indexing import _positions
+from .indexing import positions_within
 
 MOST_SAMPLES = 1 << 16
 """Samples of a bin along an axis; a box that needs more is refused as broken."""
@@ -92,7 +92,7 @@ class RegionAlign(_RegionPool):
         wide, corners = widen(x), widen(boxes)
         y = np.zeros((len(boxes), x.shape[1], *a.bins), wide.dtype)
         with np.errstate(all="ignore"):
-            for r, entry in enumerate(_positions(batch, x.shape[0])):
+            for r, entry in enumerate(positions_within(batch, x.shape[0])):
                 rows = _samples(a, corners[r, 1], corners[r, 3], a.bins[0], x.shape[2])
                 columns = _samples(a, corners[r, 0], corners[r, 2], a.bins[1], x.shape[3])
                 y[r] = _pooled(a, wide[entry], rows, columns)
@@ -172,7 +172,7 @@ class RegionMaxPool(_RegionPool):
         y = np.zeros((len(boxes), x.shape[1], *a.bins), wide.dtype)
         entries = scalar.convert(corners[:, 0], DType.I64)
         with np.errstate(all="ignore"):
-            for r, entry in enumerate(_positions(entries, x.shape[0])):
+            for r, entry in enumerate(positions_within(entries, x.shape[0])):
                 rows = _spans(a, corners[r, 2], corners[r, 4], a.bins[0], x.shape[2])
                 columns = _spans(a, corners[r, 1], corners[r, 3], a.bins[1], x.shape[3])
                 for i, row in enumerate(rows):

@@ -77,15 +77,23 @@ class _Driver:
         if is_unused(op):
             self._rewriter.erase(op)
             return
-        for pattern in self._patterns.starting_at(op.opdef):
-            if self._attempt(pattern, op):
+        if not self._context.may_rewrite:
+            return
+        for pattern in self._patterns.candidates(op):
+            try:
+                applied = self._attempt(pattern, op)
+            except Exception:
+                self._context.journal.fail(pattern.name, op)
+                raise
+            if applied:
                 self._applied += 1
-                self._context.count(pattern.name)
+                self._context.count(pattern.name, root=op, promise=pattern.promise)
                 if op.parent is not None:
                     self._enqueue(op)
                 return
 
     def _attempt(self, pattern: Pattern, op: Op) -> bool:
+        self._context.attempts += 1
         previous = self._history.get(op)
         step = _Step(pattern.name, previous, previous.length + 1 if previous else 1)
         if step.length > self._longest or self._applied >= self._most:

@@ -71,7 +71,7 @@ def test_compile_options(burnish: CommandLine, open_model_file: Path, tmp_path: 
     text = burnish(
         "compile", open_model_file, "--out", tmp_path / "out", "--target", "c:generic",
         "--dim", "batch=2", "--passes", "canonicalize,dce", "--option", "name=net",
-        "--option", "weights=array", "--ram", "64K", "--flash", "1M", "--verify", "--json",
+        "--option", "weights=array", "--ram", "64K", "--flash", "1M", "--verify", "each", "--json",
     )  # fmt: skip
     data = json.loads(text)
     assert data["target"] == "c:generic"

@@ -254,6 +254,33 @@ def _layer_norm(g: Graph) -> list[str]:
     return [g.node("LayerNormalization", *g.operands, axis=g.a.axis, epsilon=g.a.epsilon)]
 
 
+def _attention(g: Graph) -> list[str]:
+    attributes = {"scale": g.a.scale, "is_causal": int(g.a.causal), "softcap": g.a.softcap}
+    if g.a.heads:
+        attributes |= {"q_num_heads": g.a.heads, "kv_num_heads": g.a.kv_heads}
+    g.by_reference = True  # onnxruntime does not yet give 0 for queries that attend to nothing
+    q, k, *_ = (x.shape for x in g.case.operands if x is not None)
+    operands = list(g.operands)
+    if len(operands) == 4:  # a mask of too few columns is filled up, not broadcast
+        columns = g.constant([1, k[-2] if len(q) == 4 else k[1]])
+        operands[3] = g.node("Expand", operands[3], columns)
+    return [g.node("Attention", *operands, **attributes)]
+
+
+def _rotary_embedding(g: Graph) -> list[str]:
+    x, cos = g.case.operands[0].shape, g.case.operands[1].shape
+    attributes: dict[str, Any] = {"interleaved": int(g.a.interleaved)}
+    if g.a.heads:
+        attributes["num_heads"] = g.a.heads
+    if 2 * cos[-1] != (x[-1] // (g.a.heads or 1)):
+        attributes["rotary_embedding_dim"] = 2 * cos[-1]
+    operands = list(g.operands)
+    if len(operands) == 3:  # ONNX broadcasts nothing
+        shape = g.constant([x[0], x[-2] if len(x) == 4 else x[1], cos[-1]])
+        operands[1:] = [g.node("Expand", name, shape) for name in operands[1:]]
+    return [g.node("RotaryEmbedding", *operands, **attributes)]
+
+
 def _resize(g: Graph) -> list[str]:
     a = g.a
     roi = g.constant(a.roi, np.float32) if a.roi else ""
@@ -421,6 +448,8 @@ EXPORTS: dict[str, Export] = {
     "nn.average_pool": _pool("AveragePool"),
     "nn.softmax": _simple("Softmax", "axis"),
     "nn.log_softmax": _simple("LogSoftmax", "axis"),
+    "nn.attention": _attention,
+    "nn.rotary_embedding": _rotary_embedding,
     "nn.batch_norm": _simple("BatchNormalization", "epsilon"),
     "nn.layer_norm": _layer_norm,
     "nn.rms_norm": _simple("RMSNormalization", "axis", "epsilon"),

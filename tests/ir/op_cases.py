@@ -140,6 +140,7 @@ def indices(shape: Sequence[int], extent: int, dtype: str = "i64", salt: str = "
 
 def cases() -> list[OpCase]:
     """All cases, unique by id."""
+    import op_cases_attention
     import op_cases_counted
     import op_cases_math
     import op_cases_ml
@@ -149,6 +150,7 @@ def cases() -> list[OpCase]:
     import op_cases_vision
 
     tables = (
+        op_cases_attention,
         op_cases_counted,
         op_cases_math,
         op_cases_tensor,

@@ -67,6 +67,16 @@ SYMBOLIC = {
     "reduce": (("tensor.reduce", tensor("f32", N, H)), {"kind": "sum", "axes": (1,)}, "f32[N]"),
     "softmax": (("nn.softmax", tensor("f32", N, H)), {"axis": 1}, "f32[N, H]"),
     "dimension": (("tensor.dimension",), {"value": N + 1}, "i64[]"),
+    "attention": (
+        ("nn.attention", *[tensor("f32", N, H, 8)] * 3, tensor("bool", H, H)),
+        {"scale": 1.0, "heads": 2, "kv_heads": 2},
+        "f32[N, H, 8]",
+    ),
+    "rotary": (
+        ("nn.rotary_embedding", tensor("f32", N, 4, H, 8), *[tensor("f32", H, 4)] * 2),
+        {},
+        "f32[N, 4, H, 8]",
+    ),
     "rnn": (
         (
             "nn.rnn",
@@ -144,6 +154,31 @@ REFUSED = {
         ("nn.matmul", tensor("f32", 2, 3), tensor("f32", 3, 5), tensor("f32", 2)),
         {},
         "c of shape [2] does not broadcast to [2, 5]",
+    ),
+    "attention-heads": (
+        ("nn.attention", tensor("f32", 1, 4, 2, 3), *[tensor("f32", 1, 3, 2, 3)] * 2),
+        {"scale": 1.0},
+        "4 heads of q cannot share 3 heads",
+    ),
+    "attention-sizes": (
+        ("nn.attention", tensor("f32", 1, 2, 4), *[tensor("f32", 1, 2, 6)] * 2),
+        {"scale": 1.0, "heads": 2, "kv_heads": 2},
+        "the head size of k is 3, needs 2",
+    ),
+    "attention-mask": (
+        ("nn.attention", *[tensor("f32", 1, 2, 3, 4)] * 3, tensor("f64", 3, 3)),
+        {"scale": 1.0},
+        "the mask is f64",
+    ),
+    "attention-rank": (
+        ("nn.attention", *[tensor("f32", 1, 2, 3, 4)] * 3),
+        {"scale": 1.0, "heads": 2},
+        "has its heads as an axis",
+    ),
+    "rotary-pairs": (
+        ("nn.rotary_embedding", tensor("f32", 1, 2, 3, 4), *[tensor("f32", 3, 3)] * 2),
+        {},
+        "3 pairs do not fit into heads of size 4",
     ),
     "axis": (("nn.softmax", tensor("f32", 2, 3)), {"axis": 2}, "axis 2 is not one of"),
     "axes": (

@@ -25,7 +25,13 @@ def _comparable(case: OpCase, *arrays: ir.Array) -> list[ir.Array]:
 
     ONNX stores attributes in f32, and onnx.reference has some functions in f32 only.
     """
-    coarse = case.op in ("math.erf", "math.gelu", "math.gelu_tanh", "math.hard_swish")
+    coarse = case.op in (
+        "math.erf",
+        "math.gelu",
+        "math.gelu_tanh",
+        "math.hard_swish",
+        "nn.attention",
+    )
     attributes = isinstance(case.definition, ElementwiseOp) and bool(case.definition.attributes)
     doubles = arrays[0].dtype == np.float64 and case.op != "math.cast"
     if doubles and (coarse or attributes):

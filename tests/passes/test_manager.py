@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import pytest
@@ -79,7 +78,7 @@ class Log(Instrument):
     def before(self, pass_: Pass, module: Module) -> None:
         self.lines.append(f"{self.name} before {pass_}")
 
-    def after(self, pass_: Pass, module: Module, *, changed: bool) -> None:
+    def after(self, pass_: Pass, module: Module, *, changed: bool, context: PassContext) -> None:
         self.lines.append(f"{self.name} after {pass_} {changed}")
 
     def failed(self, pass_: Pass, module: Module, error: Exception) -> None:
@@ -135,11 +134,13 @@ def test_verify_must_be_known() -> None:
 
 
 def test_print_after_prints_what_changed(module: Module) -> None:
-    stream = io.StringIO()
-    run_pipeline(module, "dce,canonicalize", instruments=[PrintAfter(stream=stream)])
-    assert stream.getvalue() == f"// IR after canonicalize\n{module}\n"
-    run_pipeline(module, "fuse", instruments=[PrintAfter(["canonicalize"], stream)])
-    assert "fuse" not in stream.getvalue()
+    before, written = str(module), dict[str, str]()
+    watch = PrintAfter(changed_only=True, write=written.__setitem__)
+    run_pipeline(module, "dce,canonicalize", instruments=[watch])
+    assert written == {"02-canonicalize": f"// IR after canonicalize\n{module}"}
+    named = PrintAfter(["canonicalize"], write=written.__setitem__)
+    run_pipeline(parse(before), "canonicalize,fuse,canonicalize", instruments=[named])
+    assert list(written) == ["02-canonicalize", "01-canonicalize", "03-canonicalize"]
 
 
 def test_errors_name_the_pass(module: Module) -> None:

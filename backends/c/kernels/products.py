@@ -68,7 +68,7 @@ class Span:
 
 
 @contextmanager
-def tiles(k: KernelBuilder, name: str, extent: Dim, size: int) -> Iterator[Span]:
+def tiles(k: KernelBuilder, name: str, extent: Index, size: int) -> Iterator[Span]:
     """Cover ``0 .. extent`` by tiles of ``size``.
 
     When ``size`` does not divide ``extent`` the last tile overlaps the one before: all tiles
@@ -77,11 +77,13 @@ def tiles(k: KernelBuilder, name: str, extent: Dim, size: int) -> Iterator[Span]
     is cut off instead.
     """
     whole, none = index(1), index(0)
-    if extent % size == 0:
+    if isinstance(extent, Expr) and extent.value is not None:
+        extent = extent.value
+    if not isinstance(extent, Expr) and extent % size == 0:
         with k.loop(name, extent, step=size) as start:
             yield Span(start, size, none, index(size), whole)
         return
-    if k.low(extent) < size:
+    if isinstance(extent, Expr) or k.low(extent) < size:
         with k.loop(name, extent, step=size) as start:
             rest = k.let_index(f"{name}_rest", index(extent) - start)
             end = k.let_index(f"{name}_count", conditional(rest < size, rest, index(size)))
@@ -98,7 +100,7 @@ def tile_product(
     k: KernelBuilder,
     rows: Span,
     columns: Span,
-    depth: Dim,
+    depth: Index,
     dtype: DType,
     left: Element,
     right: Element,
@@ -137,7 +139,7 @@ def _whole_or_part(
 
 def dot_products(
     k: KernelBuilder,
-    depth: Dim,
+    depth: Index,
     sums: Buffer,
     rows: Span,
     shared: Callable[[Expr], Expr],

@@ -418,6 +418,13 @@ class NodeContext:
         """
         raise UnsupportedError(reason)
 
+    def by_definition(self) -> list[Item | None]:
+        """The node's outputs by the function that the operator's schema defines it by."""
+        location = self.emit.location
+        results = self._scope.by_schema(self.node, self.items)
+        self.emit.location = location
+        return results
+
     # Bodies --------------------------------------------------------------------------
 
     def inline(self, body: Graph, arguments: Sequence[Item] = ()) -> list[Item]:

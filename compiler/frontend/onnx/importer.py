@@ -468,7 +468,7 @@ class GraphImporter:
         check_arity(node)
         found = find_converter(node.domain, node.op_type, node.version)
         if found is None:
-            return self._by_schema(node, operands)
+            return self.by_schema(node, operands)
         results = found(NodeContext(node, operands, self.emit, self))
         if isinstance(results, (Value, KnownSequence, KnownOptional)):
             results = [results]
@@ -478,8 +478,12 @@ class GraphImporter:
                 raise UnsupportedError(f"its output {index} is used")
         return values
 
-    def _by_schema(self, node: Node, operands: Sequence[Item | None]) -> list[Item | None]:
-        """Convert the nodes that the operator's schema defines it by."""
+    def by_schema(self, node: Node, operands: Sequence[Item | None]) -> list[Item | None]:
+        """The node's outputs, from the nodes that the operator's schema defines it by.
+
+        Raises:
+            UnsupportedError: it does not define it.
+        """
         types = [_declared(v.type) if isinstance(v, Value) else DeclaredType() for v in operands]
         session = self._session
         nodes = schema_function_body(node, session.names, types, session.model.opsets.get(""))

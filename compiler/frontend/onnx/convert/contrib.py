@@ -189,76 +189,25 @@ def _embedding(node: NodeContext) -> list[Value | None]:
 @converter("RotaryEmbedding", domain=MICROSOFT)
 def _rotary_embedding(node: NodeContext) -> Value:
     """Pairs of features turned by angles that grow with the position."""
-    x, positions = node.input(0), node.input(1)
+    x, positions, cos, sin = (node.input(index) for index in range(4))
     if node.flag("is_packed_batching"):
         node.refuse("packed batches")
-    shape = x.type.shape
-    cosines = node.input(2)
-    width = node.integer("rotary_embedding_dim", 0)
-    if x.type.rank == 3:
-        if width and not node.integer("num_heads", 0):
-            raise ModelError("rotary_embedding_dim needs num_heads")
-        (half,) = node.static(cosines.type.shape[1:], "width of the cache")
-        (hidden,) = node.static(shape[2:], "hidden size")
-        heads = node.integer("num_heads", 0) or hidden // (2 * half)
-        split = node.reshape(x, (shape[0], shape[1], heads, hidden // heads))
-        x = node.transpose(split, (0, 2, 1, 3))
-    if x.type.rank != 4:
+    if x.type.rank not in (3, 4):
         raise ModelError(f"its input is {x.type}, not of rank 3 or 4")
-    length = x.type.shape[2]
+    (half,) = node.static(cos.type.shape[1:], "width of the cache")
+    width, heads = node.integer("rotary_embedding_dim", 0), 0
+    if x.type.rank == 3:
+        heads = node.integer("num_heads", 0)
+        if width and not heads:
+            raise ModelError("rotary_embedding_dim needs num_heads")
+        heads = heads or node.static(x.type.shape[2:], "width")[0] // (2 * half)
+    if width and width != 2 * half:
+        raise ModelError(f"rotary_embedding_dim is {width}, but the cache has {half} columns")
+    batch, length = x.type.shape[0], x.type.shape[-2]
     if positions.type.elements == 1 and positions.type.rank == 1:
         positions = node.op("math.add", node.arange(length, 1, 2), positions)
-    angles = [
-        node.reshape(value, (*value.type.shape[:1], 1, *value.type.shape[1:]))
-        for value in (
-            node.op("tensor.gather", node.input(index), positions, axis=0) for index in (2, 3)
-        )
-    ]
-    y = rotated(node, x, angles[0], angles[1], node.flag("interleaved"), width)
-    factor = node.number("scale", 1.0)
-    y = _scaled(node, y, factor)
-    if len(shape) == 3:
-        y = node.reshape(node.transpose(y, (0, 2, 1, 3)), shape)
-    return y
-
-
-def rotated(
-    node: NodeContext, x: Value, cosine: Value, sine: Value, interleaved: bool, width: int = 0
-) -> Value:
-    """Features of ``x`` [batch, heads, length, size] turned in pairs.
-
-    A pair is two neighbours (``interleaved``) or one of each half of the first ``width`` features
-    (0 means all); the others stay.  ``cosine`` and ``sine`` are [batch, 1, length, pairs].
-    """
-    (size,) = node.static(x.type.shape[3:], "head size")
-    width = width or size
-    half = width // 2
-
-    def part(start: int, count: int, step: int = 1) -> Value:
-        lead = x.type.shape[:3]
-        return node.op(
-            "tensor.slice",
-            x,
-            starts=(0, 0, 0, start),
-            sizes=(*lead, count),
-            steps=(1, 1, 1, step),
-        )
-
-    first = part(0, half, 2) if interleaved else part(0, half)
-    second = part(1, half, 2) if interleaved else part(half, half)
-
-    def product(a: Value, b: Value) -> Value:
-        return node.op("math.mul", a, b)
-
-    real = node.op("math.sub", product(first, cosine), product(second, sine))
-    imaginary = node.op("math.add", product(second, cosine), product(first, sine))
-    if interleaved:
-        shape = real.type.shape
-        pairs = [node.reshape(value, (*shape, 1)) for value in (real, imaginary)]
-        joined = node.reshape(node.op("tensor.concat", *pairs, axis=4), (*shape[:3], width))
-        parts = [joined]
-    else:
-        parts = [real, imaginary]
-    if width < size:
-        parts.append(part(width, size - width))
-    return node.op("tensor.concat", *parts, axis=3) if len(parts) > 1 else parts[0]
+        positions = node.broadcast(positions, (batch, length))
+    interleaved = node.flag("interleaved")
+    attributes = {"interleaved": interleaved, "heads": heads}
+    y = node.op("nn.rotary_embedding", x, cos, sin, positions, **attributes)
+    return _scaled(node, y, node.number("scale", 1.0))

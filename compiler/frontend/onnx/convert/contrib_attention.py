@@ -157,15 +157,13 @@ def _attended(node: NodeContext, q: Value, k: Value, v: Value, masks: list[Value
     batch, heads, length, _ = q.type.shape
     (size,) = node.static(q.type.shape[3:], "head size")
     scale = node.number("scale", 0.0) or 1.0 / math.sqrt(size)
-    scores = node.op("nn.matmul", q, k, transpose_b=True)
-    scores = node.op("math.mul", scores, node.scalar(scale, scores.type.dtype))
     if node.flag("unidirectional"):
         masks = [*masks, _causal(node, length, k.type.shape[2])]
-    for mask in masks:
-        scores = node.op("math.add", scores, mask)
-    weights = node.op("nn.softmax", scores, axis=3)
-    y = node.transpose(node.op("nn.matmul", weights, v), (0, 2, 1, 3))
-    return node.reshape(y, (batch, length, heads * v.type.shape[3]))
+    mask = None
+    for added in masks:
+        mask = added if mask is None else node.op("math.add", mask, added)
+    y = node.op("nn.attention", q, k, v, mask, scale=scale, masked_rows="nan")
+    return node.reshape(node.transpose(y, (0, 2, 1, 3)), (batch, length, heads * v.type.shape[3]))
 
 
 def _causal(node: NodeContext, queries: Dim, keys: Dim) -> Value:
