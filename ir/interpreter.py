@@ -290,4 +290,3 @@ def _check_sizes(op: Op, attributes: Attributes, operands: Sequence[Array | None
         op.opdef.result_types(attributes, types)
     except TypeInferenceError as error:
         raise InputError(error.message) from None
-

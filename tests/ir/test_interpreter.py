@@ -64,7 +64,7 @@ def test_groups_mean_their_body():
 SIZES = {
     "tensor.gather_elements(%x, %i) {axis = 1}": "is larger than x",
     "signal.frames(%z) {length = 3, step = 1}": "a frame of 3 does not fit",
-    'nn.max_pool(%v) {kernel = [3], strides = [1], pads = [0, 0], dilations = [1], '
+    "nn.max_pool(%v) {kernel = [3], strides = [1], pads = [0, 0], dilations = [1], "
     "overhang = [0]}": "does not fit spatial axis 0",
 }
 

@@ -54,9 +54,7 @@ class AxisWalk:
 
     def __init__(self, x: Buffer, indices: Buffer, axis: int) -> None:
         self.indices = indices
-        self._others = [
-            pair for i, pair in enumerate(zip(indices.shape, x.shape)) if i != axis
-        ]
+        self._others = [pair for i, pair in enumerate(zip(indices.shape, x.shape)) if i != axis]
         self.extent = x.shape[axis]
         strides = list(contiguous_strides(x.shape))
         self._stride = strides[axis]

@@ -30,11 +30,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from burnish.ir import Array, Block, DType, Error, Module, Op, Value, lookup
+from burnish.ir import Array, DType, Error, Module, Op, interpret
 from burnish.ir import scalar as scalars
-from burnish.ir.dims import DimExpr, evaluate, plain_symbol
+from burnish.ir.dims import DimExpr, plain_symbol
+from burnish.ir.dims import evaluate as evaluate_dim
 from burnish.ir.elementwise import ElementwiseOp
-from burnish.ir.interpreter import bind_inputs, evaluate_op
+from burnish.ir.interpreter import Evaluation, bind_inputs, evaluate_definition
 
 LIBRARY = 8
 SAFETY = 4
@@ -59,7 +60,7 @@ SUMMING = {
     "nn.region_align", "nn.rnn", "nn.gru", "nn.lstm", "nn.softmax", "nn.log_softmax",
     "nn.determinant", "signal.dft", "tensor.reduce", "tensor.cumulative_sum",
     "tensor.cumulative_product", "tensor.scatter_elements", "tensor.scatter_nd",
-    "ml.tree_ensemble",
+    "ml.tree_ensemble", "nn.attention", "nn.rotary_embedding",
 }  # fmt: skip
 """Ops whose floats depend on the order of several operations."""
 
@@ -72,7 +73,7 @@ SPREADING = {"nn.rnn", "nn.gru", "nn.lstm", "signal.dft"}
 library, the transform adds products with tabulated numbers."""
 
 
-MIXING = {"signal.dft", "nn.determinant"}
+MIXING = {"signal.dft", "nn.determinant", "nn.attention"}
 """Ops that multiply an element by numbers that may be 0, or leave that out: what an infinity does
 to other elements depends on the algorithm."""
 
@@ -100,34 +101,28 @@ class _Disturbed:
         self.binding: dict[str, int] = {}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        function = self.module.main
-        arrays, self.binding = bind_inputs(function, inputs, self.module.symbols)
+        _, self.binding = bind_inputs(self.module.main, inputs, self.module.symbols)
         with np.errstate(all="ignore"):
-            return dict(zip(function.result_names, self._block(function.body, arrays)))
+            return interpret(self.module, inputs, around=self._op)
 
-    def _block(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
-        values: dict[Value, Array] = dict(zip(block.args, arguments))
-        for op in block:
-            if op is block.terminator:
-                break
-            operands = [None if v is None else values[v] for v in op.operands]
-            for value, array in zip(op.results, self._op(op, operands)):
-                values[value] = array
-                for size, dim in zip(array.shape, value.type.shape):
-                    if (name := plain_symbol(dim)) is not None:
-                        self.binding[name] = size
-        return [values[v] for v in block.terminator.inputs]
+    def _op(self, op: Op, operands: Sequence[Array | None], evaluate: Evaluation) -> list[Array]:
+        results = self._results(op, operands, evaluate)
+        for value, array in zip(op.results, results):
+            for size, dim in zip(array.shape, value.type.shape):
+                if (name := plain_symbol(dim)) is not None:
+                    self.binding[name] = size
+        return results
 
-    def _op(self, op: Op, operands: list[Array | None]) -> Sequence[Array]:
+    def _results(
+        self, op: Op, operands: Sequence[Array | None], evaluate: Evaluation
+    ) -> list[Array]:
         if op.regions:
-            regions = [lambda *given, region=region: self._block(region, given) for region in op.regions]
-            attributes = op.attributes.substitute(dict(self.binding))
-            return op.opdef.evaluate_regions(attributes, operands, regions)
+            return evaluate(operands)
         if isinstance(op.opdef, ElementwiseOp):
-            return [self._elementwise(op, op.opdef, operands)]
+            return [self._elementwise(op, op.opdef, operands, evaluate)]
         if op.name in SUMMING and op.results[0].type.dtype.is_float:
             return self._summing(op, operands)
-        results = evaluate_op(op, operands, self.binding)
+        results = evaluate(operands)
         if op.name.startswith("quant.") and self.reassociated:
             return [self._rounded(y, op.result.type.dtype, 2) for y in results]
         zeros = op.name in ("nn.max_pool", "nn.region_max_pool", "tensor.reduce")
@@ -165,15 +160,23 @@ class _Disturbed:
             y = self._noise(y, times * rounding(dtype))
         return self._signs(scalars.convert(y, dtype))
 
-    def _elementwise(self, op: Op, opdef: ElementwiseOp, operands: list[Array | None]) -> Array:
+    def _elementwise(
+        self,
+        op: Op,
+        opdef: ElementwiseOp,
+        operands: Sequence[Array | None],
+        evaluate: Evaluation,
+    ) -> Array:
         arrays = [x for x in operands if x is not None]
         dtypes = [DType.from_numpy(x.dtype) for x in arrays]
         work = opdef.work_dtype(dtypes).compute
         functions = _functions(opdef.expression)
-        rounds = functions & INEXACT or self.reassociated and functions & ARITHMETIC
+        rounds = functions & INEXACT or (self.reassociated and functions & ARITHMETIC)
         if not work.is_float or not (rounds or functions & EITHER_ZERO or self.reassociated):
-            return evaluate_op(op, arrays, self.binding)[0]
-        values: dict[str, Any] = {k: v for k, v in op.attributes.items() if isinstance(v, (bool, int, float))}
+            return evaluate(operands)[0]
+        values: dict[str, Any] = {
+            k: v for k, v in op.attributes.items() if isinstance(v, (bool, int, float))
+        }
         for name, x, d in zip(opdef.operands, arrays, dtypes):
             values[name] = x.astype(d.compute.numpy) if d.compute is not d else x
         y = np.asarray(self._expression(opdef.expression, values, work.numpy))
@@ -201,7 +204,7 @@ class _Disturbed:
             y = self._noise(y, 2 * eps)
         return self._signs(y) if e.function in EITHER_ZERO else y
 
-    def _summing(self, op: Op, operands: list[Array | None]) -> Sequence[Array]:
+    def _summing(self, op: Op, operands: Sequence[Array | None]) -> list[Array]:
         """The op on operands that are off by as many eps as it does operations per element."""
         attributes = op.attributes.substitute(dict(self.binding))
         out = op.results[0].type.dtype
@@ -213,26 +216,25 @@ class _Disturbed:
         if self.reassociated:  # new weights are rounded to their type
             amount = max(amount, 2 * rounding(out))
         moved = [self._noise(x, amount) if _is_float(x) else x for x in wide]
-        padded = [*moved, *[None] * (len(op.opdef.operands) - len(moved))]
-        results = op.opdef.evaluate_typed(attributes, op.operand_types, padded)
-        results = [results] if isinstance(results, (np.ndarray, np.generic)) else list(results)
+        results = evaluate_definition(op.opdef, attributes, op.operand_types, moved)
         tame = [_tame(x) if _is_float(x) else x for x in wide]
-        tame += [None] * (len(padded) - len(tame))
-        sizes = op.opdef.evaluate_typed(attributes, op.operand_types, tame)
-        sizes = [sizes] if isinstance(sizes, (np.ndarray, np.generic)) else list(sizes)
+        sizes = evaluate_definition(op.opdef, attributes, op.operand_types, tame)
         infinite = op.name in MIXING and not all(np.isfinite(x).all() for x in wide if _is_float(x))
         times = ROUNDS_TWICE.get(op.name, 1)
         found = []
-        for y, size, value in zip(map(np.asarray, results), map(np.asarray, sizes), op.results):
+        for result, size, value in zip(
+            map(np.asarray, results), map(np.asarray, sizes), op.results
+        ):
             dtype = value.type.dtype
-            if dtype.is_float:
-                y = self._noise(_widened(y, work), LIBRARY * eps)
-                if op.name in SPREADING:
-                    y = self._shaken(y, LIBRARY * eps)
-                y = self._rounded(y, dtype, times)
-                size = scalars.convert(np.asarray(size), dtype).astype(np.float64)
-                y = self._undetermined(y, ~np.isfinite(size) | infinite)
-            found.append(y)
+            if not dtype.is_float:
+                found.append(result)
+                continue
+            y = self._noise(_widened(result, work), LIBRARY * eps)
+            if op.name in SPREADING:
+                y = self._shaken(y, LIBRARY * eps)
+            reach = scalars.convert(size, dtype).astype(np.float64)
+            y = self._rounded(y, dtype, times)
+            found.append(self._undetermined(y, ~np.isfinite(reach) | infinite))
         return found
 
     def _undetermined(self, y: Array, overflown: Array) -> Array:
@@ -246,7 +248,7 @@ class _Disturbed:
     def _operations(self, op: Op) -> float:
         def number(dim: object) -> float:
             if isinstance(dim, DimExpr):
-                return float(evaluate(dim, self.binding))
+                return float(evaluate_dim(dim, self.binding))
             assert isinstance(dim, int)
             return float(dim)
 
@@ -376,6 +378,3 @@ def _wrong(expected: Array, actual: Array, samples: Array, slack: tuple[float, f
         least = slack[1] * rounding(dtype) * np.abs(e[np.isfinite(e)]).max(initial=0)
         close = np.abs(a - e) <= np.maximum(slack[0] * spread, least)
         return np.asarray(~equal & ~unsettled & ~close)
-
-
-__all__ = ["Difference", "differences", "lookup", "rounding"]

@@ -161,9 +161,7 @@ def _run(
     answers: dict[str, Answer],
 ) -> None:
     """Run every job on every inputs, in a child that is replaced when it dies."""
-    todo = [
-        (job.key, inputs) for job in jobs if job.key in runners for inputs in job.inputs
-    ]
+    todo = [(job.key, inputs) for job in jobs if job.key in runners for inputs in job.inputs]
     context = multiprocessing.get_context("fork")
     while todo:
         receiver, sender = context.Pipe(duplex=False)
@@ -183,7 +181,11 @@ def _run(
             code = child.exitcode if not child.is_alive() else None
             child.kill()
             child.join()
-            why = f"ran longer than {PATIENCE} s" if code is None and receiver.poll(0) is False else "crashed"
+            why = (
+                f"ran longer than {PATIENCE} s"
+                if code is None and receiver.poll(0) is False
+                else "crashed"
+            )
             answers[todo[done][0]].outcomes.append(CrashError(f"the compiled model {why}"))
             done += 1
         child.join()

@@ -90,7 +90,8 @@ class Campaign:
     def _failed(self, subject: Subject, settings: Settings) -> None:
         seed = subject.key[1:].replace("_", "-")
         seed = f"onnx-{seed}" if subject.key[0] == "o" else seed
-        how = f"{seed}{':sanitize' if settings.sanitize else ''}{':' + settings.optimize if settings.optimize else ''}"
+        options = ["sanitize"] * settings.sanitize + [settings.optimize] * bool(settings.optimize)
+        how = ":".join([seed, *options])
         failure = Failure(how, subject.verdict, to_text(subject.module))
         if self.shrinking:
             try:

@@ -131,11 +131,7 @@ def disagreement(
 
 def _unused(module: Module) -> bool:
     """Whether some op has no use: who computes less need not notice what is wrong with it."""
-    return any(
-        not any(r.use_count for r in op.results)
-        for op in module.walk()
-        if op.results
-    )
+    return any(not any(r.use_count for r in op.results) for op in module.walk() if op.results)
 
 
 def _fails_on_nothing(module: Module, inputs: Inputs) -> bool:
@@ -206,9 +202,7 @@ def _reason(error: Error) -> str:
 
 def _judge(subject: Subject, answer: Answer, optimized: bool) -> str:
     for inputs, expected, actual in zip(subject.inputs, subject.expected, answer.outcomes):
-        verdict = disagreement(
-            subject.module, inputs, expected, actual, reassociated=optimized
-        )
+        verdict = disagreement(subject.module, inputs, expected, actual, reassociated=optimized)
         if verdict:
             return verdict
     return ""
@@ -216,6 +210,7 @@ def _judge(subject: Subject, answer: Answer, optimized: bool) -> str:
 
 def _answers(jobs: Sequence[Job], settings: Settings) -> dict[str, Answer | str]:
     """The answers of a batch; where it fails as a whole, each job's alone."""
+
     def run(some: Sequence[Job]) -> dict[str, Answer]:
         return run_batch(some, sanitize=settings.sanitize, optimize=settings.optimize)
 

@@ -69,7 +69,9 @@ def _integers(
 ) -> Array:
     low, high = dtype.integer_range
     bottom, top = (low, high) if random.random() < 0.2 else (max(low, -8), min(high, 8))
-    values = np.asarray(rng.integers(bottom, top, shape, np.uint64 if high > 1 << 63 else np.int64, True))
+    values = np.asarray(
+        rng.integers(bottom, top, shape, np.uint64 if high > 1 << 63 else np.int64, True)
+    )
     if special and random.random() < 0.4:
         ends = np.array([low, high, max(low, -1), 0, 1], values.dtype)
         values = np.where(rng.random(shape) < 0.2, rng.choice(ends, size=shape), values)

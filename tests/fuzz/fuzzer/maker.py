@@ -93,7 +93,7 @@ class Graph:
         usual = [d for d in COMMON if d in allowed]
         if not allowed:
             raise Error("no element type fits")
-        return self.random.choice(usual if usual and self.coin(0.8) else allowed)
+        return self.random.choice(usual if usual and self.coin(0.65) else allowed)
 
     def size(self, low: int = 1, high: int = 6) -> int:
         return self.random.randint(low, high)
@@ -163,9 +163,11 @@ class Graph:
         found = None
         if self.coin(0.4):
             found = self.pick(
-                lambda v: v.type.shape == tuple(shape)
-                and v.type.dtype is dtype
-                and v.type.encoding is None
+                lambda v: (
+                    v.type.shape == tuple(shape)
+                    and v.type.dtype is dtype
+                    and v.type.encoding is None
+                )
             )
         return found or self.data(shape, dtype, scale)
 

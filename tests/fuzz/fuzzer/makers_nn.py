@@ -32,7 +32,9 @@ def image(g: Graph, op: str, *, channels: int | None = None) -> Value:
     if g.coin(0.02):
         extents[0] = 0
     count = channels or g.random.choice([1, 2, 3, 4, 6, 8])
-    return g.like((g.random.choice([1, 1, 2, 0 if g.coin(0.05) else 1]), count, *extents), g.dtype(dtypes))
+    return g.like(
+        (g.random.choice([1, 1, 2, 0 if g.coin(0.05) else 1]), count, *extents), g.dtype(dtypes)
+    )
 
 
 def _window(g: Graph, x: Value) -> dict[str, Any]:
@@ -163,9 +165,7 @@ def layer_norm(g: Graph) -> Value:
     x = g.value(FLOATS, low=1)
     bias = _broadcasting(g, x) if g.coin() else None
     epsilon = g.random.choice([1e-5, 1e-2])
-    return g.builder(
-        "nn.layer_norm", x, _broadcasting(g, x), bias, axis=g.axis(x), epsilon=epsilon
-    )
+    return g.builder("nn.layer_norm", x, _broadcasting(g, x), bias, axis=g.axis(x), epsilon=epsilon)
 
 
 @maker("nn.rms_norm")
@@ -213,7 +213,10 @@ def resize(g: Graph) -> Value:
     new = [d if g.coin(0.4) else g.size(0 if g.coin(0.05) else 1, 9) if d else 0 for d in old]
     scales = [float(np.float32(n / o)) if o and n else 1.0 for n, o in zip(new, old)]
     if g.coin(0.2):
-        scales = [s if n == o else float(np.float32(s * g.random.uniform(0.9, 1.1))) for s, n, o in zip(scales, new, old)]
+        scales = [
+            s if n == o else float(np.float32(s * g.random.uniform(0.9, 1.1)))
+            for s, n, o in zip(scales, new, old)
+        ]
     attributes: dict[str, Any] = {
         "coordinates": g.random.choice(COORDINATES),
         "rounding": g.random.choice(ROUNDINGS),
@@ -235,7 +238,9 @@ def sample(g: Graph) -> Value:
     x = image(g, "nn.sample" if mode == "nearest" else "nn.softmax")
     out = [g.size(0 if g.coin(0.05) else 1, 4) for _ in range(g.random.choice([1, 2, 2]))]
     shape = (x.type.static_shape[0], *out, x.type.rank - 2)
-    positions = g.uniform(shape, g.dtype({DType.F32}), -3, 9) if g.coin(0.8) else g.data(shape, DType.F32)
+    positions = (
+        g.uniform(shape, g.dtype({DType.F32}), -3, 9) if g.coin(0.8) else g.data(shape, DType.F32)
+    )
     padding = g.random.choice(["zeros", "border", "reflection"])
     return g.builder("nn.sample", x, positions, mode=mode, padding=padding, align_corners=g.coin())
 
@@ -309,7 +314,11 @@ def _recurrent(g: Graph, op: str, **more: object) -> Op:
     ]
     if op == "nn.lstm":
         operands += [given(0.4, batch, hidden), given(0.3, 3 * hidden)]
-    usual = {"nn.rnn": ["Tanh"], "nn.gru": ["Sigmoid", "Tanh"], "nn.lstm": ["Sigmoid", "Tanh", "Tanh"]}
+    usual = {
+        "nn.rnn": ["Tanh"],
+        "nn.gru": ["Sigmoid", "Tanh"],
+        "nn.lstm": ["Sigmoid", "Tanh", "Tanh"],
+    }
     names = usual[op] * directions
     if g.coin(0.3):
         names = [g.random.choice(list(ACTIVATIONS)) for _ in range(functions * directions)]
@@ -336,3 +345,63 @@ def gru(g: Graph) -> Op:
 @maker("nn.lstm")
 def lstm(g: Graph) -> Op:
     return _recurrent(g, "nn.lstm", input_forget=g.coin(0.3))
+
+
+def _heads(g: Graph, merged: bool, batch: int, heads: int, length: int, size: int) -> list[int]:
+    """The shape of an operand of attention, its heads an axis or merged with the features."""
+    return [batch, length, heads * size] if merged else [batch, heads, length, size]
+
+
+@maker("nn.attention")
+def attention(g: Graph) -> Value:
+    dtype = g.dtype(FLOATS)
+    batch, shared, queries, keys = g.size(1, 2), g.size(1, 3), g.size(1, 5), g.size(1, 5)
+    heads, size, width = shared * g.size(1, 2), g.size(1, 4), g.size(1, 4)
+    merged = g.coin(0.4)
+    q = g.like(_heads(g, merged, batch, heads, queries, size), dtype)
+    k = g.like(_heads(g, merged, batch, shared, keys, size), dtype)
+    v = g.like(_heads(g, merged, batch, shared, keys, width), dtype)
+    mask = None
+    if g.coin():
+        full = [batch, heads, queries, keys]
+        part = [d if g.coin(0.7) else 1 for d in full][g.random.randrange(4) :]
+        mask = g.like(part, dtype if g.coin() else DType.BOOL)
+    attributes: dict[str, Any] = {"heads": heads, "kv_heads": shared} if merged else {}
+    return g.builder(
+        "nn.attention",
+        q,
+        k,
+        v,
+        mask,
+        scale=g.random.choice([1.0, 0.5]),
+        causal=g.coin(),
+        offset=g.size(0, 2),
+        softcap=g.random.choice([0.0, 0.0, 2.0]),
+        masked_rows=g.random.choice(["zero", "nan"]),
+        **attributes,
+    )
+
+
+@maker("nn.rotary_embedding")
+def rotary_embedding(g: Graph) -> Value:
+    dtype = g.dtype(FLOATS)
+    batch, heads, length, pairs = g.size(1, 2), g.size(1, 3), g.size(1, 4), g.size(1, 3)
+    size = 2 * pairs + g.size(0, 2)
+    merged = g.coin(0.4)
+    x = g.like(_heads(g, merged, batch, heads, length, size), dtype)
+    positions = None
+    if g.coin():
+        rows = g.size(1, 5)
+        positions = g.integers((batch, length), g.dtype({DType.I32, DType.I64}), -rows, rows - 1)
+        shape = [rows, pairs]
+    else:
+        shape = [batch if g.coin() else 1, length if g.coin() else 1, pairs][g.size(0, 2) :]
+    return g.builder(
+        "nn.rotary_embedding",
+        x,
+        g.like(shape, dtype),
+        g.like(shape, dtype),
+        positions,
+        interleaved=g.coin(),
+        heads=heads if merged else 0,
+    )

@@ -52,7 +52,9 @@ def reinterpret(g: Graph) -> Value:
     if x is not None:
         return g.builder("quant.reinterpret", x, encoding=())
     x = g.value(STORAGE)
-    encoding = _encoding(g, x.type.static_shape, x.type.dtype, g.dtype({DType.F32, DType.F16, DType.BF16}))
+    encoding = _encoding(
+        g, x.type.static_shape, x.type.dtype, g.dtype({DType.F32, DType.F16, DType.BF16})
+    )
     return g.builder("quant.reinterpret", x, encoding=(encoding,))
 
 

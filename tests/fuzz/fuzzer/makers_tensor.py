@@ -121,7 +121,9 @@ def dimension(g: Graph) -> Value:
 def gather(g: Graph) -> Value:
     x = g.value(ANY, low=1)
     axis = g.axis(x)
-    indices = g.indices(g.random.choice([(), (1,), (2,), (2, 2), (5,), (0,)]), x.type.static_shape[axis])
+    indices = g.indices(
+        g.random.choice([(), (1,), (2,), (2, 2), (5,), (0,)]), x.type.static_shape[axis]
+    )
     return g.builder("tensor.gather", x, indices, axis=axis)
 
 
@@ -135,7 +137,9 @@ def gather_elements(g: Graph) -> Value:
     return g.builder("tensor.gather_elements", x, rank_kept, axis=axis)
 
 
-def _tuples(g: Graph, x: Value, batch: int = 0, *, distinct: bool = False) -> tuple[Value, int] | None:
+def _tuples(
+    g: Graph, x: Value, batch: int = 0, *, distinct: bool = False
+) -> tuple[Value, int] | None:
     """Index tuples into the axes of x after ``batch``, and how many axes they fix."""
     shape = x.type.static_shape
     count = g.random.randint(0 if g.coin(0.1) else 1, len(shape) - batch)
@@ -181,9 +185,7 @@ def scatter_elements(g: Graph) -> Value:
     shape[axis] = g.size(1, 4) if extent else 0
     indices = g.indices(shape, extent or 1)
     updates = g.like(shape, dtype)
-    return g.builder(
-        "tensor.scatter_elements", x, indices, updates, axis=axis, reduction=reduction
-    )
+    return g.builder("tensor.scatter_elements", x, indices, updates, axis=axis, reduction=reduction)
 
 
 @maker("tensor.scatter_nd")

@@ -114,7 +114,9 @@ class OnnxGraph:
         rng = np.random.default_rng(self.random.getrandbits(32))
         kind = DType.parse(dtype).numpy
         values = rng.uniform(low, high, tuple(shape))
-        return self.leaf(values.astype(kind) if kind.kind not in "iu" else np.floor(values).astype(kind))
+        return self.leaf(
+            values.astype(kind) if kind.kind not in "iu" else np.floor(values).astype(kind)
+        )
 
     def integers(
         self, values: Sequence[int] | int, dtype: str = "i64", *, fixed: bool = True
@@ -122,7 +124,9 @@ class OnnxGraph:
         return self.leaf(np.array(values, DType.parse(dtype).numpy), fixed=fixed)
 
     def pick(self, fits: Callable[[Array], bool]) -> str | None:
-        fitting = [n for n in (*self.leaves, *self.made) if fits(self.known[n]) and n not in self.fixed]
+        fitting = [
+            n for n in (*self.leaves, *self.made) if fits(self.known[n]) and n not in self.fixed
+        ]
         if not fitting:
             return None
         count = len(fitting)
@@ -166,7 +170,9 @@ class OnnxGraph:
 
     # Nodes --------------------------------------------------------------------------------
 
-    def node(self, op: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> list[str]:
+    def node(
+        self, op: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any
+    ) -> list[str]:
         """Add a node; its results are known at once.
 
         Raises:
@@ -213,7 +219,11 @@ class OnnxGraph:
             "random",
             [_info(n, x) for n, x in inputs.items()],
             [_info(n, self.known[n]) for n in results],
-            [numpy_helper.from_array(self.known[n], n) for n in self.leaves if n in used and n in stored],
+            [
+                numpy_helper.from_array(self.known[n], n)
+                for n in self.leaves
+                if n in used and n in stored
+            ],
         )
         model = _model(graph)
         known = {n: self.known[n] for n in (*self.leaves, *self.made)}
@@ -275,6 +285,10 @@ def onnx_maker(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 def random_onnx(random: Random, only: Sequence[str] = ()) -> Drawn:
     """A random graph of up to a dozen nodes."""
+    from . import onnx_makers, onnx_makers_nn  # which enter their makers
+
+    assert onnx_makers
+    assert onnx_makers_nn
     g = OnnxGraph(random)
     names = list(only) or list(ONNX_MAKERS)
     if not only and random.random() < 0.4:

@@ -13,7 +13,6 @@ import numpy as np
 
 from burnish.ir import (
     Array,
-    Attributes,
     Block,
     Builder,
     Constant,
@@ -104,7 +103,9 @@ def rebuild(
             new_inputs[name] = array(known if known is not None else constant.array)  # type: ignore[union-attr]
             taken[value] = None
     fresh = Module(module.name, symbols=dict(module.symbols))
-    names = [n for n, v in zip(old.result_names, old.results)] if results == list(old.results) else []
+    names = (
+        [n for n, v in zip(old.result_names, old.results)] if results == list(old.results) else []
+    )
     names = names or [f"r{i}" for i in range(len(results))]
     function, builder = build_function(fresh, "main", types, names)
     values = dict(zip(taken, function.args))
@@ -158,9 +159,7 @@ def _attributes(op: Op, dim: Change, also: Change) -> dict[str, Any]:
     return changed
 
 
-def symbolized(
-    module: Module, size: int, name: str, bounds: tuple[int, int]
-) -> Module | None:
+def symbolized(module: Module, size: int, name: str, bounds: tuple[int, int]) -> Module | None:
     """The module with each dimension ``size`` of arguments a symbol; None where that fails."""
     shapes = [v.type.shape for v in module.main.results]
     inputs = {a.name or "": np.zeros(0) for a in module.main.args}
@@ -179,6 +178,3 @@ def symbolized(
         return None
     made.symbols[name] = bounds
     return made
-
-
-__all__ = ["Attributes", "needed", "rebuild", "symbolized"]

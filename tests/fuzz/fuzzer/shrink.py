@@ -25,8 +25,12 @@ TOGETHER = 12
 
 def kind_of(verdict: str) -> str:
     """What sort of failure a verdict tells: its words, without numbers."""
-    text = verdict.split("\n")[0]
-    for sign, kind in (("instead of", "differs"), ("shape", "shape"), ("raised", text.split(":")[0])):
+    text = verdict.split("\n", maxsplit=1)[0]
+    for sign, kind in (
+        ("instead of", "differs"),
+        ("shape", "shape"),
+        ("raised", text.split(":")[0]),
+    ):
         if sign in text:
             return kind
     return re.sub(r"[^a-z ]+", "", text.split(":")[0])
@@ -54,7 +58,11 @@ def shrink(
         smaller = None
         for step in (_fewer_results, _cut, _smaller, _plainer):
             candidates = (case for case in step(*found[0]) if case is not None)
-            while smaller is None and time.monotonic() < end and (some := list(itertools.islice(candidates, TOGETHER))):
+            while (
+                smaller is None
+                and time.monotonic() < end
+                and (some := list(itertools.islice(candidates, TOGETHER)))
+            ):
                 smaller = first_failure(some)
             if smaller is not None:
                 break
