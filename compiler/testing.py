@@ -9,6 +9,8 @@ Load it with ``-p burnish.testing`` or ``pytest_plugins = ["burnish.testing"]``:
 The stored file lies at ``tests/golden/<test module>/<test name><suffix>`` (the first folder is
 the ini option ``golden_dir``).  ``pytest --update-golden`` writes the files and shows what
 changed; it is refused where ``CI`` is set, because nobody would read the change there.
+
+Rule files are tests, too: see :mod:`burnish.rule_tests`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from .rule_tests import add_options, pytest_collect_file
+
+__all__ = ["Golden", "golden", "pytest_collect_file"]
 
 MAX_DIFF_LINES = 200
 MAX_NAME = 100
@@ -126,7 +132,8 @@ _WRITTEN = pytest.StashKey[list[tuple[Path, str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-golden`` and the ini option ``golden_dir``."""
+    """Add ``--update-golden``, the ini option ``golden_dir``, and the options for rules."""
+    add_options(parser)
     group = parser.getgroup("golden files")
     group.addoption(
         "--update-golden",

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from burnish.ir import Block, Function, Rewriter
 
 from ..base import FunctionPass, PassContext, register_pass
+from ..promises import FAST_MATH, ROUNDING
 from ..regions import blocks_inside_out
 from .constants import ConstantData
 from .needs import Needs
@@ -44,6 +47,7 @@ class PruneChannels(FunctionPass):
     """
 
     name = "prune-channels"
+    promise = ROUNDING
     finite: bool = True
     negligible: float = 0.0
 
@@ -51,15 +55,25 @@ class PruneChannels(FunctionPass):
         """Prune every block for itself."""
         rewriter = context.rewriter()
         for block in list(blocks_inside_out(function)):
-            if block.parent_op is None or block.parent_op.name != "core.group":
+            in_group = block.parent_op is not None and block.parent_op.name == "core.group"
+            if not in_group and context.may_rewrite:
                 self._prune(block, rewriter, context)
         return rewriter.changes > 0
 
     def _prune(self, block: Block, rewriter: Rewriter, context: PassContext) -> None:
         axes = ChannelAxes(block)
-        if not axes.axis:
-            return
         data = ConstantData(self.negligible)
         ranges = Ranges(block, axes, data, self.finite)
         needs = Needs(block, axes, ranges, data)
-        ChannelRemoval(rewriter, axes, ranges, needs, data).run(block, context)
+        if not any(map(needs.is_changed, block)):
+            return
+        promise = ROUNDING
+        if self.finite:  # was that taken for granted, or is it known?
+            proven = Needs(block, axes, Ranges(block, axes, data, finite=False), data)
+            same = all(
+                np.array_equal(proven.kept[value], needs.kept[value]) for value in needs.kept
+            )
+            promise = ROUNDING if same else FAST_MATH
+        removed = ChannelRemoval(rewriter, axes, ranges, needs, data).run(block)
+        for kind, count in removed.items():
+            context.count(kind, count, promise=promise)

@@ -61,27 +61,47 @@ def test_groups_mean_their_body():
     np.testing.assert_array_equal(y, np.maximum(x + b, 0))
 
 
-SIZES = {
-    "tensor.gather_elements(%x, %i) {axis = 1}": "is larger than x",
-    "signal.frames(%z) {length = 3, step = 1}": "a frame of 3 does not fit",
-    "nn.max_pool(%v) {kernel = [3], strides = [1], pads = [0, 0], dilations = [1], "
-    "overhang = [0]}": "does not fit spatial axis 0",
-}
+def one_op(name: str, type_: ir.TensorType, **attributes: object) -> ir.Module:
+    module = ir.Module("m", symbols={"N": (0, 9)})
+    function, builder = ir.build_function(module, "main", {"x": type_}, ["y"])
+    builder.ret(builder(name, function.args[0], **attributes))
+    return module
 
 
-@pytest.mark.parametrize("op", SIZES)
-def test_sizes_that_an_op_cannot_have_are_refused(op):
-    """What type inference could not judge of symbols, it judges when they have sizes."""
-    module = ir.parse(f"""module "m" {{
-      symbols {{N = 0..4}}
-      func @main(%x: tensor<f32[N, 4]>, %z: tensor<f32[2, N]>, %v: tensor<f32[1, 1, N]>)
-          -> ("y": tensor<i64[]>) {{
-        %i = core.constant() {{value = splat<i64[1, 2], 1>}}
-        %y = {op}
-        %n = tensor.dimension() {{value = N}}
-        core.return(%n)
-      }}
-    }}""")
-    shapes = {"x": (0, 4), "z": (2, 0), "v": (1, 1, 0)}
-    with pytest.raises(InputError, match=SIZES[op]):
-        ir.interpret(module, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+N = ir.symbol("N")
+ILL_SIZED = {
+    "scales": (
+        one_op("quant.dequantize", ir.tensor("i8", N).with_encoding(
+            ir.Quantized((1.0, 2.0, 3.0), (0, 0, 0), axis=0))),
+        "3 scales for axis 0 of size 2",
+    ),
+    "blocks": (
+        one_op("quant.dequantize", ir.tensor("i8", N).with_encoding(
+            ir.Quantized((1.0, 2.0), (0, 0), axis=0, block=2))),
+        "2 scales for 1 blocks",
+    ),
+    "reshape": (
+        one_op("tensor.reshape", ir.tensor("i8", N), shape=(N // 3, 3)),
+        "tensor.reshape",
+    ),
+    "negative": (
+        one_op("tensor.slice", ir.tensor("i8", N), starts=[0], sizes=[N - 3], steps=[1]),
+        "negative dimension -1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ILL_SIZED)
+def test_sizes_that_an_op_is_not_defined_for_are_one_clear_error(case):
+    module, message = ILL_SIZED[case]
+    with pytest.raises(InputError) as caught:
+        ir.interpret(module, {"x": np.zeros(2, np.int8)})
+    assert message in str(caught.value)
+    assert 'the sizes "N" = 2 do not fit' in str(caught.value)
+
+
+def test_a_transform_of_no_samples_is_one_of_zeros():
+    attributes = {"length": 4, "inverse": True, "onesided": True}
+    module = one_op("signal.dft", ir.tensor("f32", 3, N, 2), **attributes)
+    y = ir.interpret(module, {"x": np.zeros((3, 0, 2), np.float32)})["y"]
+    np.testing.assert_array_equal(y, np.zeros((3, 4, 1), np.float32))
