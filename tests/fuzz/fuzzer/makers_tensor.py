@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from burnish.ir import DType, Op, Value, lookup, symbol
+from burnish.ir import DType, Layout, Op, Value, lookup, symbol
 from burnish.ir.opdef import ANY, BOOLS, INDICES
 
 from .maker import COMPLEX, Graph, maker
@@ -39,6 +39,17 @@ def transpose(g: Graph) -> Value:
     axes = list(range(x.type.rank))
     g.random.shuffle(axes)
     return g.builder("tensor.transpose", x, permutation=axes)
+
+
+@maker("tensor.relayout")
+def relayout(g: Graph) -> Value:
+    """There and back: few ops take other orders, and it is passes that choose them."""
+    x = g.value(ANY, low=1)
+    order = list(range(x.type.rank))
+    plain = Layout(tuple(order))
+    g.random.shuffle(order)
+    stored = g.builder("tensor.relayout", x, layout=Layout(tuple(order)))
+    return g.builder("tensor.relayout", stored, layout=plain)
 
 
 @maker("tensor.broadcast")
