@@ -2,5 +2,13 @@
 
 from . import targets
 from .compile import check_module, compile_module, runner, runner_from_files
+from .measurement import code_size
 
-__all__ = ["check_module", "compile_module", "runner", "runner_from_files", "targets"]
+__all__ = [
+    "check_module",
+    "code_size",
+    "compile_module",
+    "runner",
+    "runner_from_files",
+    "targets",
+]
