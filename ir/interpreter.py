@@ -18,7 +18,7 @@ from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
 from .errors import Error, InputError, InternalError, clip, memory_errors
-from .opdef import RegionFunction
+from .opdef import OpDef, OperandTypes, RegionFunction
 from .sizes import defined_symbol
 from .types import TensorType
 
@@ -142,6 +142,21 @@ def evaluate_op(
     return _Frame(dict(binding or {})).evaluate(op, operands)
 
 
+def evaluate_definition(
+    opdef: OpDef,
+    attributes: Attributes,
+    types: OperandTypes,
+    operands: Sequence[Array | None],
+) -> Sequence[Array]:
+    """Results of an op without regions that need not exist; ``types`` are those of the operands."""
+    specs = list(opdef.operands.values())
+    padded = [*operands, *[None] * (len(specs) - len(operands))]
+    if len(padded) > len(operands) and specs[-1].variadic:
+        padded = padded[: max(len(operands), len(specs) - 1)]
+    result = opdef.evaluate_typed(attributes, types, padded)
+    return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+
+
 class _Frame:
     """One run of a function: the sizes of symbols and their ranges, and who watches."""
 
@@ -206,12 +221,7 @@ class _Frame:
         if op.regions:
             regions: list[RegionFunction] = [self._region(region) for region in op.regions]
             return op.opdef.evaluate_regions(attributes, operands, regions)
-        fixed = len(op.opdef.operands)
-        padded = [*operands, *[None] * (fixed - len(operands))]
-        if len(padded) > len(operands) and _is_variadic(op):
-            padded = padded[: max(len(operands), fixed - 1)]
-        result = op.opdef.evaluate_typed(attributes, op.operand_types, padded)
-        return [result] if isinstance(result, (np.ndarray, np.generic)) else result
+        return evaluate_definition(op.opdef, attributes, op.operand_types, operands)
 
     def _define(self, op: Op, symbol: str, results: Sequence[Array]) -> None:
         """Bind the symbol that ``op`` defines to the size that its results have.
@@ -254,8 +264,3 @@ class _Frame:
         if symbols_of(dim) <= self._binding.keys():
             return evaluate(dim, self._binding)
         return None
-
-
-def _is_variadic(op: Op) -> bool:
-    specs = list(op.opdef.operands.values())
-    return bool(specs) and specs[-1].variadic

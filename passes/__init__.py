@@ -3,7 +3,7 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, cse, dce, fold, fold_affine, fuse, shape_cleanup
+from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup, user_rules
 from .base import (
     FunctionPass,
     Pass,
@@ -18,6 +18,7 @@ from .manager import VERIFY_MODES, PassManager, PassRecord, PassReport, count_op
 from .pattern import Match, Outcome, Pattern, PatternPass, PatternSet, Refusal
 from .pipeline import parse_pipeline, pipeline_text
 from .pipelines import STAGES, standard_pipeline, standard_stages
+from .rules import load_rules, rule_function
 
 __all__ = [
     "STAGES",
@@ -38,20 +39,24 @@ __all__ = [
     "Refusal",
     "VerifyEach",
     "canonicalize",
+    "channels",
     "count_ops",
     "cse",
     "dce",
     "fold",
     "fold_affine",
     "fuse",
+    "load_rules",
     "make_pass",
     "option_name",
     "parse_pipeline",
     "passes",
     "pipeline_text",
     "register_pass",
+    "rule_function",
     "run_pipeline",
     "shape_cleanup",
     "standard_pipeline",
     "standard_stages",
+    "user_rules",
 ]

@@ -47,12 +47,14 @@ class PassContext:
     Attributes:
         rewrites: how often each pattern (or named rewrite) was applied.
         refusals: how often a pattern that was tried gave up, per ``(pattern, reason)``.
+        attempts: how often a pattern was tried.
         promises: what the rewrites that were applied promise.
         journal: of the whole run; it may end the rewrites.
     """
 
     rewrites: Counter[str] = field(default_factory=Counter)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    attempts: int = 0
     promises: set[str] = field(default_factory=set)
     journal: Journal = field(default_factory=Journal)
 

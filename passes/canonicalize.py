@@ -20,6 +20,9 @@ class Canonicalize(PatternPass):
     All rewrites are exact but ``square`` (x ** 2 to x * x, within rounding), and none makes
     anything larger or slower.  Afterwards the constant operand of a commutative op is on the
     right.  Dead ops are erased on the way.
+
+    Options:
+        fast_math: apply rules too that hold in real arithmetic only.
     """
 
     name = "canonicalize"

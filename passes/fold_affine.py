@@ -20,6 +20,9 @@ class FoldBatchNorm(PatternPass):
     Batch norms with constant parameters, and multiplications and additions by constants, before
     and after.  Other batch norms become a multiplication and an addition.  Results change
     within rounding.
+
+    Options:
+        fast_math: apply rules too that hold in real arithmetic only.
     """
 
     name = "fold-batch-norm"
@@ -29,7 +32,11 @@ class FoldBatchNorm(PatternPass):
 @register_pass
 @dataclass(frozen=True)
 class FoldPad(PatternPass):
-    """Let convolutions and pools do the padding in front of them."""
+    """Let convolutions and pools do the padding in front of them.
+
+    Options:
+        fast_math: apply rules too that hold in real arithmetic only.
+    """
 
     name = "fold-pad"
     patterns = PADS

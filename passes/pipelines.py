@@ -8,6 +8,7 @@ CLEANUP = "canonicalize,fold,cse,dce"
 """Exact simplifications; cheap enough to run between the others."""
 
 STAGES: Mapping[str, str] = {
+    "channels": "canonicalize,cse,prune-channels,dce",
     "simplify": f"{CLEANUP},canonicalize,fold",
     "dequantize": "fold{growth=4.0}",
     "shapes": f"shape-cleanup,fold,{CLEANUP}",
@@ -17,14 +18,15 @@ STAGES: Mapping[str, str] = {
 """The stages of the full pipeline, in order; golden tests look at the IR after each."""
 
 BACKENDS: Mapping[str, tuple[str, ...]] = {
-    "c": ("simplify", "dequantize", "shapes", "affine", "fuse"),
-    "tvm": ("simplify", "shapes", "affine"),
-    "relay": ("simplify", "shapes", "affine"),
-    "onnx": ("simplify", "shapes", "affine"),
+    "c": ("channels", "simplify", "dequantize", "shapes", "affine", "fuse"),
+    "tvm": ("channels", "simplify", "shapes", "affine"),
+    "relay": ("channels", "simplify", "shapes", "affine"),
+    "onnx": ("channels", "simplify", "shapes", "affine"),
 }
 """Stages per backend: TVM fuses by itself, ONNX has no groups.
 
-The C backend computes quantized models in floats, so 8-bit weights become floats there.
+Channels go first, while quantized weights are still integers.  The C backend computes quantized
+models in floats, so 8-bit weights become floats there.
 """
 
 

@@ -19,7 +19,10 @@ class ShapeCleanup(PatternPass):
 
     They sink below elementwise ops, reductions, slices and concats; transposed constants are
     left to ``fold``.  Includes all of ``canonicalize``, which removes what has met.
+
+    Options:
+        fast_math: apply rules too that hold in real arithmetic only.
     """
 
     name = "shape-cleanup"
-    patterns = PatternSet("shape-cleanup", [*MOVEMENT, *CANONICAL])
+    patterns = PatternSet("shape-cleanup", includes=(MOVEMENT, CANONICAL))

@@ -79,7 +79,7 @@ class _Driver:
             return
         if not self._context.may_rewrite:
             return
-        for pattern in self._patterns.starting_at(op.opdef):
+        for pattern in self._patterns.candidates(op):
             try:
                 applied = self._attempt(pattern, op)
             except Exception:
@@ -93,6 +93,7 @@ class _Driver:
                 return
 
     def _attempt(self, pattern: Pattern, op: Op) -> bool:
+        self._context.attempts += 1
         previous = self._history.get(op)
         step = _Step(pattern.name, previous, previous.length + 1 if previous else 1)
         if step.length > self._longest or self._applied >= self._most:

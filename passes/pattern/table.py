@@ -13,19 +13,29 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from burnish.ir import Function, OpDef, Trait
+from burnish.ir import Module, Op, OpDef, Trait
 
-from ..base import FunctionPass, PassContext
-from ..promises import EXACT, ROUNDING
+from ..base import Pass, PassContext
+from ..promises import EXACT, FAST_MATH, ROUNDING
 from .match import Match, Outcome
 
 RewriteFunction = Callable[[Match], Outcome]
 Root = str | Trait
 
-__all__ = ["EXACT", "ROUNDING", "Pattern", "PatternPass", "PatternSet", "RewriteFunction", "Root"]
+__all__ = [
+    "EXACT",
+    "FAST_MATH",
+    "ROUNDING",
+    "Pattern",
+    "PatternPass",
+    "PatternSet",
+    "RewriteFunction",
+    "Root",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Pattern:
         benefit: of two patterns for one root, the higher benefit is tried first.
         promise: one of :data:`burnish.passes.promises.PROMISES`.
         where: file and line of its definition.
+        needs: sets of names of ops; of each, one must make an operand of the root.
+        row: which row of a rule's table this is, as text; "" if there is none.
     """
 
     name: str
@@ -47,6 +59,8 @@ class Pattern:
     promise: str
     doc: str
     where: str
+    needs: tuple[frozenset[str], ...] = ()
+    row: str = ""
 
     def starts_at(self, opdef: OpDef) -> bool:
         """Whether ops of that definition can be the root."""
@@ -57,29 +71,60 @@ class Pattern:
 
 
 class PatternSet:
-    """Patterns that are applied together, indexed by root op."""
+    """Patterns that are applied together, indexed by root op and by what makes its operands.
 
-    def __init__(self, name: str, patterns: Iterable[Pattern] = ()) -> None:
+    Args:
+        name: for messages; kebab-case.
+        patterns: what it holds from the start.
+        includes: sets whose patterns belong to it too, before its own.
+        load: gives further patterns when they are first asked for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        patterns: Iterable[Pattern] = (),
+        *,
+        includes: Iterable[PatternSet] = (),
+        load: Callable[[], Iterable[Pattern]] | None = None,
+    ) -> None:
         self.name = name
-        self._patterns: dict[str, Pattern] = {}
-        self._by_root: dict[OpDef, tuple[Pattern, ...]] = {}
+        self._own: list[Pattern] = []
+        self._places: dict[tuple[str, str], str] = {}
+        self._includes = tuple(includes)
+        self._load = load
+        self._candidates: dict[tuple[OpDef, frozenset[str]], tuple[Pattern, ...]] = {}
         for pattern in patterns:
             self.add(pattern)
 
     def __iter__(self) -> Iterator[Pattern]:
-        return iter(self._patterns.values())
+        """All patterns; the rows of a rule's table are one pattern each, of one name."""
+        if self._load is not None:
+            load, self._load = self._load, None
+            for pattern in load():
+                self.add(pattern)
+        for included in self._includes:
+            yield from included
+        yield from self._own
 
     def add(self, pattern: Pattern) -> None:
         """Enter a pattern.
 
         Raises:
-            ValueError: its name is taken.
+            ValueError: its name is taken by one that is defined elsewhere.
         """
-        if pattern.name in self._patterns:
-            other = self._patterns[pattern.name].where
+        key = (pattern.name, pattern.row)
+        if key in self._places:
+            other = self._places[key]
             raise ValueError(f"pattern {pattern.name} is defined at {other} and {pattern.where}")
-        self._patterns[pattern.name] = pattern
-        self._by_root.clear()
+        self._places[key] = pattern.where
+        self._own.append(pattern)
+        self._candidates.clear()
+
+    @cached_property
+    def careful(self) -> PatternSet:
+        """The set without the patterns that promise :data:`FAST_MATH` only."""
+        return PatternSet(self.name, load=lambda: (p for p in self if p.promise != FAST_MATH))
 
     def pattern(
         self, name: str, *roots: Root, benefit: int = 1, promise: str = EXACT
@@ -95,24 +140,47 @@ class PatternSet:
 
         return enter
 
-    def starting_at(self, opdef: OpDef) -> tuple[Pattern, ...]:
-        """The patterns to try at an op, best first."""
-        found = self._by_root.get(opdef)
+    def candidates(self, op: Op) -> tuple[Pattern, ...]:
+        """The patterns that may apply at an op, best first.
+
+        Decided by the op and by which ops make its operands, once for each such combination: the
+        cost is independent of how many patterns there are.
+        """
+        makers = frozenset(value.owner.name for value in op.inputs if isinstance(value.owner, Op))
+        found = self._candidates.get((op.opdef, makers))
         if found is None:
-            fitting = [p for p in self._patterns.values() if p.starts_at(opdef)]
+            fitting = [
+                pattern
+                for pattern in self
+                if pattern.starts_at(op.opdef)
+                and not any(names.isdisjoint(makers) for names in pattern.needs)
+            ]
             found = tuple(sorted(fitting, key=lambda p: -p.benefit))
-            self._by_root[opdef] = found
+            self._candidates[op.opdef, makers] = found
         return found
 
 
 @dataclass(frozen=True)
-class PatternPass(FunctionPass):
-    """A pass that applies a set of patterns until none applies."""
+class PatternPass(Pass):
+    """A pass that applies a set of patterns until none applies.
+
+    Options:
+        fast_math: apply patterns too that hold in real arithmetic only (promise fast-math).
+    """
 
     patterns: ClassVar[PatternSet]
+    fast_math: bool = False
 
-    def run_function(self, function: Function, context: PassContext) -> bool:
-        """Apply the patterns to a function and all regions in it."""
+    def run(self, module: Module, context: PassContext) -> bool:
+        """Apply the patterns to all functions and all regions in them."""
         from .driver import apply_patterns
 
-        return apply_patterns(function, self.patterns, context)
+        patterns = self.pattern_set() if self.fast_math else self.pattern_set().careful
+        changed = False
+        for function in list(module.functions.values()):
+            changed |= apply_patterns(function, patterns, context)
+        return changed
+
+    def pattern_set(self) -> PatternSet:
+        """The patterns to choose from."""
+        return self.patterns

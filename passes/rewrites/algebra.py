@@ -13,7 +13,7 @@ import numpy as np
 
 from burnish.ir import Array, DType, Kind, Op, Trait, Value
 
-from ..pattern import Match, Outcome, Refusal
+from ..pattern import Match, Outcome
 from ..pattern.table import ROUNDING
 from .sets import CANONICAL
 
@@ -160,12 +160,6 @@ def same_operands(m: Match) -> Outcome:
     return m.operand(0)
 
 
-@CANONICAL.pattern("involution", *INVOLUTIONS)
-def involution(m: Match) -> Outcome:
-    """-(-x) is x."""
-    return m.producer(m.operand(0), m.op.name).operands[0]
-
-
 @CANONICAL.pattern("idempotent", Trait.IDEMPOTENT)
 def idempotent(m: Match) -> Outcome:
     """relu(relu(x)) is relu(x): an idempotent op applied twice, with equal attributes."""
@@ -182,24 +176,6 @@ def negated_comparison(m: Match) -> Outcome:
     ordered = comparison.name not in ("math.equal", "math.not_equal")
     m.require(not (ordered and any(d.is_float for d in dtypes)), "NaN compares false both ways")
     return m.build(NEGATED[comparison.name], *comparison.operands)
-
-
-@CANONICAL.pattern("add-negated", "math.add")
-def add_negated(m: Match) -> Outcome:
-    """x + -y is x - y."""
-    for x, y in ((0, 1), (1, 0)):
-        negation = m.operand(y).op
-        if negation is not None and negation.name == "math.neg":
-            m.absorb(negation)
-            return m.build("math.sub", m.operand(x), negation.operands[0])
-    raise Refusal("no operand is negated")
-
-
-@CANONICAL.pattern("subtract-negated", "math.sub")
-def subtract_negated(m: Match) -> Outcome:
-    """x - -y is x + y."""
-    negation = m.producer(m.operand(1), "math.neg")
-    return m.build("math.add", m.operand(0), negation.operands[0])
 
 
 @CANONICAL.pattern("multiply-by-minus-one", "math.mul")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from ..pattern import PatternSet
+from functools import partial
 
-CANONICAL = PatternSet("canonicalize")
+from ..pattern import PatternSet
+from ..rules.load import rules_of_set
+
+CANONICAL = PatternSet("canonicalize", load=partial(rules_of_set, "canonicalize"))
 """Exact simplifications that never make anything larger or slower."""
 
-MOVEMENT = PatternSet("shape-cleanup")
+MOVEMENT = PatternSet("shape-cleanup", load=partial(rules_of_set, "shape-cleanup"))
 """Moving transposes and reshapes to where they meet others, and vanish."""
 
-AFFINE = PatternSet("fold-batch-norm")
+AFFINE = PatternSet("fold-batch-norm", load=partial(rules_of_set, "fold-batch-norm"))
 """Per-channel scales and shifts into weights and biases (rounds differently)."""
 
-PADS = PatternSet("fold-pad")
+PADS = PatternSet("fold-pad", load=partial(rules_of_set, "fold-pad"))
 """Padding into the ops that pad by themselves."""

@@ -133,7 +133,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class AttributePattern:
-    """``name = x`` binds or compares an attribute; ``name = 3`` compares it."""
+    """``name = x`` binds an attribute, or compares it if ``x`` is bound; ``name = 3`` compares."""
 
     name: str
     value: Expression
@@ -147,12 +147,14 @@ class OpPattern:
     Attributes:
         ops: names of ops; empty if ``trait`` says which.
         trait: a trait's name in lower case, such as ``elementwise``, or "".
-        operands: in order; fewer than the op has leaves optional ones unconstrained only if the
-            pattern ends in a rest variable, otherwise they must be absent.
+        operands: in order; further operands of the op must be absent, unless a rest variable
+            takes them.  Patterns between two rest variables (``xs..., math.neg(y), zs...``) are
+            looked for among the operands, first place first.
         bind: name of the op and of its result, or "".
-        once: the result has no other user (the root is never asked).
+        once: the result is used nowhere but where the pattern shows it (the root is never asked).
+        ordered: operands of a commutative op are not tried in the other order.
         result: which result of the op the value is.
-        each: matches every remaining operand of a variadic op (``once tensor.transpose(xs)...``);
+        each: matches every remaining operand, at least one (``once tensor.transpose(xs)...``);
             variables inside bind lists, attributes must be equal in all.
     """
 
@@ -162,6 +164,7 @@ class OpPattern:
     attributes: tuple[AttributePattern, ...]
     bind: str
     once: bool
+    ordered: bool
     result: int
     each: bool
     at: Position
@@ -175,7 +178,7 @@ Pattern = Variable | Number | Absent | OpPattern
 
 @dataclass(frozen=True, slots=True)
 class ValueTemplate:
-    """A bound value; with ``rest``, all values of a list (``xs...``)."""
+    """A bound value (or a ``let`` that picks one); ``rest``: all values of a list (``xs...``)."""
 
     name: str
     rest: bool
@@ -184,7 +187,10 @@ class ValueTemplate:
 
 @dataclass(frozen=True, slots=True)
 class NumberTemplate:
-    """A new constant of one element; its element type is that of the other operands."""
+    """A new constant of one element; its element type is that of the other operands.
+
+    As a whole replacement it has the element type of the root's result.
+    """
 
     value: Expression
     at: Position
@@ -192,11 +198,12 @@ class NumberTemplate:
 
 @dataclass(frozen=True, slots=True)
 class OpTemplate:
-    """A new op.
+    """A new op; equal templates of a rule are one op.
 
     Attributes:
         op: an op's name, or the name of a bound op, whose attributes are kept.
         attributes: those that are set or changed.
+        result: which result of the op the value is.
         fold: evaluate it now by the reference interpreter: the result is a constant.
         each: once per element of the lists among the operands (``math.neg(xs)...``).
     """
@@ -204,6 +211,7 @@ class OpTemplate:
     op: str
     operands: tuple[Template, ...]
     attributes: tuple[tuple[str, Expression], ...]
+    result: int
     fold: bool
     each: bool
     at: Position
@@ -240,6 +248,8 @@ class Rule:
     Attributes:
         name: kebab-case; rows of a table share it.
         promise: ``exact``, ``rounding`` or ``fast-math``.
+        columns: what the names of the ``for`` table stand for in this row (names of ops,
+            numbers, strings, element types); they are already put in everywhere.
         steps: bindings and conditions in the order written.
         rewrite: one template per result of the root.
     """
@@ -251,6 +261,7 @@ class Rule:
     rewrite: tuple[Template, ...]
     benefit: int
     promise: str
+    columns: tuple[tuple[str, object], ...]
     at: Position
 
 
@@ -259,10 +270,12 @@ class RuleFile:
     """A parsed file.
 
     Attributes:
-        set: the pattern set that the rules belong to (``set canonicalize``).
+        text: the whole file as written, for error messages.
+        set: the pattern set that the rules belong to (``set canonicalize``), or "".
     """
 
     path: Path | None
+    text: str
     set: str
     doc: str
     rules: tuple[Rule, ...]

@@ -408,6 +408,52 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%8, %3)
         }""",
     ),
+    "prune-channels": (
+        "prune-channels,dce",
+        """func @main(%x: tensor<f32[1, 2, 3, 3]>) -> ("y": tensor<f32[1, 2, 3, 3]>) {
+          %q = core.constant() {
+            value = dense<i8[4, 2, 1, 1], [1, 2, 0, 0, 3, 4, 0, 0]>,
+            encoding = [quant([0.5, 0.25, 0.5, 0.25], 0, axis = 0)]
+          }
+          %w = quant.dequantize(%q)
+          %b = core.constant() {value = dense<f32[4], [0.0, 1.5, 0.25, -1.0]>}
+          %0 = nn.conv(%x, %w, %b) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %1 = math.relu(%0)
+          %v = core.constant() {
+            value = dense<f32[2, 4, 1, 1], [1.0, 2.0, 0.0, 7.0, -1.0, 4.0, 0.0, 8.0]>
+          }
+          %c = core.constant() {value = dense<f32[2], [0.5, -0.5]>}
+          %2 = nn.conv(%1, %v, %c) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          core.return(%2)
+        }""",
+    ),
+    "prune-coupled-channels": (
+        "prune-channels,dce",
+        """func @main(%x: tensor<f32[1, 2, 4, 4]>) -> ("y": tensor<f32[1, 2]>) {
+          %v = core.constant() {value = dense<f32[3, 2, 1, 1], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %0 = nn.conv(%x, %v) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %d = core.constant() {value = dense<f32[3, 1, 1, 1], [1.0, 2.0, 3.0]>}
+          %1 = nn.conv(%0, %d) {
+            strides = [2, 2], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 3
+          }
+          %2 = nn.max_pool(%1) {
+            kernel = [2, 1], strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1],
+            overhang = [0, 0]
+          }
+          %3 = math.add(%2, %2)
+          %4 = tensor.concat(%3, %2) {axis = 1}
+          %5 = tensor.slice(%4) {
+            starts = [0, 1, 0, 0], sizes = [1, 3, 1, 2], steps = [1, 1, 1, 1]
+          }
+          %6 = tensor.reshape(%5) {shape = [1, 6]}
+          %w = core.constant() {
+            value = dense<f32[6, 2],
+              [1.0, 2.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0, 3.0, 5.0, 6.0, 7.0]>
+          }
+          %7 = nn.matmul(%6, %w)
+          core.return(%7)
+        }""",
+    ),
     "symbolic-dimensions": (
         "canonicalize,shape-cleanup,fuse,dce",
         """func @main(%x: tensor<f32[N, 3, 4]>) -> ("y": tensor<f32[N, 12]>) {
