@@ -41,6 +41,7 @@ def test_nothing_has_changed(team: pytest.Pytester) -> None:
     result.assert_outcomes(passed=5)
 
 
+@pytest.mark.slow
 def test_another_weight_is_noticed_and_accepted(team: pytest.Pytester) -> None:
     path = team.path / "models" / "wake_word.onnx"
     model = onnx.load(path)
@@ -50,7 +51,7 @@ def test_another_weight_is_noticed_and_accepted(team: pytest.Pytester) -> None:
     onnx.save(model, path)
     result = run(team)
     result.assert_outcomes(passed=3, failed=2)
-    result.stdout.fnmatch_lines(["-*%v = core.constant() {value = dense<f32?3?, *0.375]>}*"])
+    result.stdout.fnmatch_lines(["-*core.constant() {value = dense<f32?3?, *"])
     result.stdout.fnmatch_lines(['"words" float32?4, 1, 3?: 12 of 12 elements differ, by *'])
     result.stdout.fnmatch_lines(["  pytest --update-golden *test_outputs*wake_word*"])
     run(team, "--update-golden", "-k", "graph or outputs").assert_outcomes(passed=2)
