@@ -13,7 +13,7 @@ from .core import Block, Function, Module, Op, Value
 from .errors import Error, InternalError
 from .locations import UNKNOWN, Location
 from .opdef import lookup
-from .types import Encoding, TensorType
+from .types import Encoding, Layout, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +47,11 @@ class Builder:
         regions: Sequence[Block] = (),
         location: Location | None = None,
         names: Sequence[str | None] = (),
+        layouts: Sequence[Layout | None] | None = None,
     ) -> Op:
         """Create the op ``name``; result types are inferred.
+
+        ``layouts`` says how results are stored, where inference does not.
 
         Raises:
             TypeInferenceError: operands or attributes do not fit the definition.
@@ -64,6 +67,8 @@ class Builder:
             results = opdef.result_types(complete, types, regions)
         except Error as error:
             raise error.located(str(where) if where else "") from None
+        if layouts is not None:
+            results = tuple(map(TensorType.with_layout, results, layouts))
         op = Op(opdef, kept, complete, results, regions, where, names)
         self.insert(op)
         return op

@@ -9,8 +9,13 @@ describes storage only, so shape rules never depend on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from . import dims
 from .dims import Dim, DimExpr
@@ -23,7 +28,8 @@ class Layout:
     """Storage order of logical axes, outermost first, then inner tiles.
 
     ``order`` is a permutation of the axes; ``tiles`` lists ``(axis, factor)`` pairs that
-    are split off and stored innermost, padded to a multiple of the factor.
+    are split off and stored innermost, padded to a multiple of the factor; of several tiles of
+    one axis the first varies slowest.
     NHWC is ``Layout((0, 2, 3, 1))``, NCHW8c is ``Layout((0, 1, 2, 3), ((1, 8),))``.
     """
 
@@ -42,6 +48,51 @@ class Layout:
         if any(not 0 <= axis < rank or factor < 1 for axis, factor in self.tiles):
             return f"{self} tiles an axis that a tensor of rank {rank} does not have"
         return ""
+
+    @property
+    def is_row_major(self) -> bool:
+        """Whether this is how tensors without a layout are stored."""
+        return not self.tiles and self.order == tuple(range(len(self.order)))
+
+    def storage_axes(self, shape: Sequence[Dim]) -> tuple[tuple[int, Dim], ...]:
+        """Axes of the stored array, outermost first: the logical axis, and the extent.
+
+        A tiled axis comes twice or more: its number of tiles, rounded up, then the factors.
+        """
+        extents: dict[int, Dim] = dict(enumerate(shape))
+        for axis, factor in self.tiles:
+            extents[axis] = dims.floordiv(extents[axis] + (factor - 1), factor)
+        return (*((axis, extents[axis]) for axis in self.order), *self.tiles)
+
+    def storage_shape(self, shape: Sequence[Dim]) -> tuple[Dim, ...]:
+        """Shape of the stored array of a tensor of logical ``shape``."""
+        return tuple(extent for _, extent in self.storage_axes(shape))
+
+    def transposed(self, permutation: Sequence[int]) -> Layout:
+        """The layout in which the transpose of a tensor in this layout has the same bytes.
+
+        Axis i of the transpose is axis ``permutation[i]`` of the tensor.
+        """
+        place = {axis: i for i, axis in enumerate(permutation)}
+        order = tuple(place[axis] for axis in self.order)
+        return Layout(order, tuple((place[axis], factor) for axis, factor in self.tiles))
+
+    def store(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """``array`` as it is stored: of :meth:`storage_shape`, padded with zeros."""
+        padding: list[tuple[int, int]] = []
+        split: list[int] = []
+        outer: list[int] = []
+        inner: list[list[int]] = []
+        for axis, size in enumerate(array.shape):
+            factors = [factor for tiled, factor in self.tiles if tiled == axis]
+            padding.append((0, -size % math.prod(factors)))
+            outer.append(len(split))
+            inner.append(list(range(len(split) + 1, len(split) + 1 + len(factors))))
+            split += [-(-size // math.prod(factors)), *factors]
+        tiles = [inner[axis].pop(0) for axis, _ in self.tiles]
+        padded = np.pad(array, padding).reshape(split)
+        stored = padded.transpose([*(outer[axis] for axis in self.order), *tiles])
+        return np.ascontiguousarray(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +235,21 @@ class TensorType:
         return dims.product(self.shape)
 
     @property
+    def storage_axes(self) -> tuple[tuple[int, Dim], ...]:
+        """Axes of the array in memory, outermost first: logical axis and extent."""
+        if self.layout is None:
+            return tuple(enumerate(self.shape))
+        return self.layout.storage_axes(self.shape)
+
+    @property
+    def storage_shape(self) -> tuple[Dim, ...]:
+        """Shape of the array in memory: the logical shape unless there is a layout."""
+        return self.shape if self.layout is None else self.layout.storage_shape(self.shape)
+
+    @property
     def bytes(self) -> Dim:
         """Bytes of a dense array of this type (sub-byte elements one per byte)."""
-        return self.elements * self.dtype.bytes
+        return dims.product(self.storage_shape) * self.dtype.bytes
 
     @property
     def quantized(self) -> Quantized | None:
@@ -206,6 +269,12 @@ class TensorType:
     def with_dtype(self, dtype: DType) -> TensorType:
         """The same shape and layout with another element type (encoding is dropped)."""
         return TensorType(self.shape, dtype, self.layout)
+
+    def with_layout(self, layout: Layout | None) -> TensorType:
+        """The same tensor stored in another order; row-major is None."""
+        if layout is not None and layout.is_row_major:
+            layout = None
+        return replace(self, layout=layout)
 
     def with_encoding(self, encoding: Encoding | None) -> TensorType:
         return replace(self, encoding=encoding)

@@ -3,7 +3,18 @@
 This is the public door of the package; other packages import from here.
 """
 
-from . import canonicalize, channels, cse, dce, fold, fold_affine, fuse, shape_cleanup, user_rules
+from . import (
+    canonicalize,
+    channels,
+    cse,
+    dce,
+    fold,
+    fold_affine,
+    fuse,
+    layout,
+    shape_cleanup,
+    user_rules,
+)
 from .base import (
     FunctionPass,
     Pass,
@@ -46,6 +57,7 @@ __all__ = [
     "fold",
     "fold_affine",
     "fuse",
+    "layout",
     "load_rules",
     "make_pass",
     "option_name",

@@ -85,10 +85,12 @@ class Pass:
     """Base of all passes: graph in, graph out, in place.
 
     ``promise`` holds for what a pass changes without counting it (:meth:`PassContext.count`).
+    ``needs`` names the options that must be given.
     """
 
     name: ClassVar[str]
     promise: ClassVar[str] = EXACT
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Rewrite ``module`` and say whether it changed."""
@@ -229,6 +231,10 @@ def make_pass(name: str, options: Mapping[str, OptionValue] | None = None) -> Pa
             raise PassError(f"pass {name} has no option {key}", help=f"it has {known}")
         field_name = declared[key].name
         values[field_name] = _convert(name, key, hints[field_name], value)
+    for key in cls.needs:
+        if not values.get(key):
+            help = f"write {name}{{{key}=…}}; `burnish passes {name}` shows its options"
+            raise PassError(f"pass {name} needs the option {key}", help=help)
     return cls(**values)
 
 

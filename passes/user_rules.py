@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from burnish.ir.errors import PassError
-
 from .base import register_pass
 from .pattern import PatternPass, PatternSet
 from .rules import load_rules
@@ -22,10 +20,9 @@ class Rules(PatternPass):
     """
 
     name = "rules"
+    needs = ("file",)
     file: str = ""
 
     def pattern_set(self) -> PatternSet:
         """The rules of the file."""
-        if not self.file:
-            raise PassError("pass rules needs the option file", help='rules{file="my.rules"}')
         return load_rules(self.file)

@@ -14,7 +14,7 @@ from burnish.ir import Block, Constant, Dim, Function, Op, Trait, Value
 from burnish.ir.errors import InternalError
 
 from .arena import Lifetime, lower_bound, place
-from .select import Choice, Selection
+from .select import Choice, Selection, is_view
 from .sizes import STATIC, Sizes
 
 INPUT, OUTPUT, WEIGHT, ARENA = "input", "output", "weight", "arena"
@@ -301,7 +301,7 @@ class _Planner:
 
     def memory(self, kind: str, value: Value, name: str, index: int = 0) -> Storage:
         """Memory for ``value``."""
-        room = self.sizes.most_elements(value.type.shape) * value.type.dtype.bytes
+        room = self.sizes.most_elements(value.type.storage_shape) * value.type.dtype.bytes
         return Storage(kind, room, value.type.bytes, name, index, first=self.step, last=self.step)
 
     def of(self, value: Value) -> Storage:
@@ -330,9 +330,10 @@ class _Planner:
             if (constant := op.results[0].constant if op.results else None) is not None:
                 value = op.results[0]
                 storage = self.memory(WEIGHT, value, value.name or "constant")
-                storage.constant = constant
+                layout = value.type.layout
+                storage.constant = Constant(layout.store(constant.array)) if layout else constant
                 self.storage[value] = storage
-            elif Trait.VIEW in op.opdef.traits:
+            elif is_view(op):
                 self.storage[op.results[0]] = self.of(op.inputs[0])
                 if Trait.CHECK in op.opdef.traits:
                     steps += self.call(op)
@@ -348,9 +349,7 @@ class _Planner:
         choice = self.choices[op]
         assert choice.kernel is not None
         operands = tuple(None if v is None else self.use(v) for v in op.operands)
-        results = tuple(
-            self.use(v) if Trait.VIEW in op.opdef.traits else self.new(v) for v in op.results
-        )
+        results = tuple(self.use(v) if is_view(op) else self.new(v) for v in op.results)
         scratch = None
         if choice.kernel.scratch:
             scratch = Storage(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Block, Function, Op, Trait, Value
+from burnish.ir import Block, Function, Layout, Op, Trait, Value
 from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 
 from .elements import is_supported, storage_type
@@ -110,8 +110,25 @@ def is_free(op: Op) -> bool:
     """Whether an op needs no code: constants, views that check nothing, terminators."""
     traits = op.opdef.traits
     return Trait.CHECK not in traits and bool(
-        traits & {Trait.CONSTANT, Trait.VIEW, Trait.TERMINATOR}
+        traits & {Trait.CONSTANT, Trait.TERMINATOR} or is_view(op)
     )
+
+
+def is_view(op: Op) -> bool:
+    """Whether the result has the bytes of operand 0 in the same order.
+
+    True of ops with that trait on row-major tensors; also where axes change their order, but not
+    in memory, because of layouts or because they have one element.
+    """
+    if Trait.VIEW in op.opdef.traits:
+        return op.inputs[0].type.layout is None and op.result.type.layout is None
+    if op.name not in ("tensor.transpose", "tensor.relayout"):
+        return False
+    x, y = op.inputs[0].type, op.result.type
+    axes = op.attributes.get("permutation", range(x.rank))
+    assert isinstance(axes, (tuple, range))
+    before = [(axis, extent) for axis, extent in x.storage_axes if extent != 1]
+    return before == [(axes[axis], extent) for axis, extent in y.storage_axes if extent != 1]
 
 
 def select(function: Function, prefix: str, sizes: Sizes = STATIC) -> Selection:
@@ -121,6 +138,9 @@ def select(function: Function, prefix: str, sizes: Sizes = STATIC) -> Selection:
         UnsupportedError: some ops cannot be compiled; it names all of them.
     """
     selector = _Selector(prefix, sizes)
+    for number, value in enumerate(function.results):
+        if value.type.layout is not None:
+            selector.note(f"the output in {value.type.layout}", f"output {number}")
     choices = selector.block(function.body)
     selector.raise_problems()
     return Selection(function, choices)
@@ -136,7 +156,10 @@ class _Selector:
 
     def block(self, block: Block) -> tuple[Choice, ...]:
         for value in block.args:
-            self.check_type(value, "the input", f'input "{clip(value.name or "")}"')
+            where = f'input "{clip(value.name or "")}"'
+            self.check_type(value, "the input", where)
+            if value.type.layout is not None:
+                self.note(f"the input in {value.type.layout}", where)
         choices = []
         for op in block:
             for value in op.results:
@@ -148,8 +171,6 @@ class _Selector:
         return tuple(choices)
 
     def check_type(self, value: Value, what: str, where: str) -> None:
-        if value.type.layout is not None:
-            self.note(f"{what} in {value.type.layout}", where)
         if not is_supported(value.type.dtype):
             self.note(f"{what} of element type {value.type.dtype}", where)
 
@@ -199,6 +220,9 @@ class _Selector:
             if unit.is_fused and not family.fusable:
                 reason = "as part of a fused group"
                 continue
+            if not family.any_layout and (layout := laid_out(unit)):
+                reason = f"in {layout}"
+                continue
             reason = family.refusal(unit)
             if not reason:
                 return family
@@ -228,6 +252,12 @@ class _Selector:
         )
 
 
+def laid_out(unit: Unit) -> Layout | None:
+    """The first layout among the types of a unit, if not all are row-major."""
+    values = (*unit.op.inputs, *unit.op.results)
+    return next((value.type.layout for value in values if value.type.layout), None)
+
+
 def in_place_pairs(unit: Unit) -> tuple[tuple[int, int], ...]:
     """Operands that a result may overwrite: read only where that result element is stored.
 
@@ -238,6 +268,8 @@ def in_place_pairs(unit: Unit) -> tuple[tuple[int, int], ...]:
     pairs = []
     for value, operand in unit.operands.items():
         if value in anchored or value.type.shape != unit.space.shape:
+            continue
+        if value.type.layout != unit.space.layout:
             continue
         for result, stored in enumerate(unit.results):
             if storage_type(stored.type.dtype) == storage_type(value.type.dtype):

@@ -6,7 +6,7 @@ import numpy as np
 from op_cases import OpCase, data, indices
 
 from burnish import ir
-from burnish.ir import DType, Quantized
+from burnish.ir import DType, Layout, Quantized
 
 
 def _reshaping() -> list[OpCase]:
@@ -36,6 +36,21 @@ def _reshaping() -> list[OpCase]:
         x = data((2, 3, 4), dtype)
         found.append(OpCase(transpose, dtype, (x,), {"permutation": (1, 2, 0)}))
     return found
+
+
+def _relayout() -> list[OpCase]:
+    """Inputs and outputs of models are row-major; layouts have tests of their own."""
+    shapes = [(), (3,), (2, 3, 4), (2, 0)]
+    return [
+        OpCase(
+            "tensor.relayout",
+            f"rank{len(shape)}",
+            (data(shape),),
+            {"layout": Layout(tuple(range(len(shape))))},
+            defined_here=True,
+        )
+        for shape in shapes
+    ]
 
 
 def _slicing() -> list[OpCase]:
@@ -393,6 +408,7 @@ def _quantizing() -> list[OpCase]:
 
 CASES: list[OpCase] = [
     *_reshaping(),
+    *_relayout(),
     *_slicing(),
     *_concat(),
     *_padding(),

@@ -27,10 +27,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from burnish.ir import Attributes, Constant, DType, Op, TensorType, Value, scalar
+from burnish.ir import Attributes, Constant, DType, Layout, Op, TensorType, Value, scalar
 from burnish.ir.dims import Dim, product, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
@@ -56,7 +56,7 @@ ERROR_SIZE = "ERROR_SIZE"
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A dense row-major array a kernel reads or writes.
+    """A dense array a kernel reads or writes; row-major unless it has a layout.
 
     ``pointer`` is its C name, ``shape`` how the kernel indexes it, ``dtype`` its elements.
     """
@@ -64,6 +64,7 @@ class Buffer:
     pointer: str
     shape: tuple[Dim, ...]
     dtype: DType
+    layout: Layout | None = None
 
     @property
     def elements(self) -> Dim:
@@ -71,7 +72,8 @@ class Buffer:
 
     @property
     def strides(self) -> tuple[Dim, ...]:
-        """Elements between neighbours along each axis."""
+        """Elements between neighbours along each axis of a row-major buffer."""
+        self._require_row_major()
         return tuple(product(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
 
     def offset(self, indices: Sequence[Index]) -> Expr:
@@ -83,6 +85,8 @@ class Buffer:
         if len(indices) < len(self.shape):
             raise InternalError(f"{self.pointer}{list(self.shape)} indexed by {len(indices)} axes")
         aligned = indices[len(indices) - len(self.shape) :]
+        if self.layout is not None:
+            return self._stored_offset(self.layout, aligned)
         total = index(0)
         if not all(isinstance(size, int) for size in self.shape):
             for position, size in zip(aligned, self.shape):
@@ -94,12 +98,32 @@ class Buffer:
                 total = total + index(position) * stride
         return total
 
+    def _stored_offset(self, layout: Layout, indices: Sequence[Index]) -> Expr:
+        """Position of an element: Horner's scheme over the axes as they are stored."""
+        inside = dict.fromkeys(layout.order, 1)
+        for axis, factor in layout.tiles:
+            inside[axis] *= factor
+        at = [index(0 if size == 1 else i) for size, i in zip(self.shape, indices)]
+        outer = layout.storage_axes(self.shape)[: len(layout.order)]
+        total = index(0)
+        for axis, extent in outer:
+            total = total * extent + at[axis] // inside[axis]
+        for axis, factor in layout.tiles:
+            inside[axis] //= factor
+            total = total * factor + at[axis] // inside[axis] % factor
+        return total
+
+    def _require_row_major(self) -> None:
+        if self.layout is not None:
+            raise InternalError(f"{self.pointer} in {self.layout} is not row-major")
+
     def at(self, indices: Sequence[Index]) -> Expr:
         """The stored element as a C lvalue."""
         return Expr(f"{self.pointer}[{self.offset(indices)}]")
 
     def reshaped(self, shape: Sequence[Dim]) -> Buffer:
         """The same memory indexed by another shape."""
+        self._require_row_major()
         return Buffer(self.pointer, tuple(shape), self.dtype)
 
 
@@ -161,7 +185,7 @@ class KernelBuilder:
         else:
             name = self._writer.name(letter if count == 1 else f"{letter}{position}")
         self._parameters.append(Parameter(kind, position, name, storage_type(value.type.dtype)))
-        return Buffer(name, value.type.shape, value.type.dtype)
+        return Buffer(name, value.type.shape, value.type.dtype, value.type.layout)
 
     def _operand_buffer(self, value: Value) -> Buffer | None:
         if value in self._buffers:
@@ -195,7 +219,9 @@ class KernelBuilder:
     def results(self) -> tuple[Buffer, ...]:
         """Results of the op, before any epilogue (in a fused group they have no memory)."""
         return tuple(
-            self._outputs.get(value, Buffer("", value.type.shape, value.type.dtype))
+            self._outputs.get(
+                value, Buffer("", value.type.shape, value.type.dtype, value.type.layout)
+            )
             for value in self.op.results
         )
 
@@ -521,12 +547,15 @@ class KernelBuilder:
         return "".join(f"    {line}\n" for line in used) + body
 
     def reshape_all(self, space: Sequence[Dim], shapes: Sequence[Sequence[Dim]]) -> None:
-        """Index everything by another space (all-elementwise kernels that merge axes)."""
+        """Index everything by another space (all-elementwise kernels that merge axes).
+
+        Buffers with a layout are then row-major arrays of their storage axes.
+        """
         self.space = tuple(space)
         for value, shape in zip(list(self._buffers), shapes):
-            self._buffers[value] = self._buffers[value].reshaped(shape)
+            self._buffers[value] = replace(self._buffers[value], shape=tuple(shape), layout=None)
         for value, buffer in self._outputs.items():
-            self._outputs[value] = buffer.reshaped(space)
+            self._outputs[value] = replace(buffer, shape=tuple(space), layout=None)
 
     @property
     def inputs(self) -> list[Buffer]:
@@ -604,6 +633,8 @@ class KernelFamily(ABC):
     name: ClassVar[str]
     ops: ClassVar[tuple[str, ...]]
     fusable: ClassVar[bool] = False
+    any_layout: ClassVar[bool] = False
+    """Whether operands and results may have layouts: the kernel does not take them as row-major."""
     checks_data: ClassVar[bool] = False
     """Whether the kernel can fail even where its results are empty, so that it always runs."""
 

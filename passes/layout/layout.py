@@ -1,0 +1,42 @@
+"""The pass ``layout``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.ir import Module
+
+from ..base import Pass, PassContext, register_pass
+from ..regions import blocks_inside_out
+from .assignment import choose_layouts
+from .materialize import lay_out
+from .offers import layout_model
+
+
+@register_pass
+@dataclass(frozen=True)
+class LayoutPass(Pass):
+    """Choose how every tensor is stored, so that ops and conversions together take least time.
+
+    Arguments and results of functions and regions stay row-major.
+
+    Options:
+        target: whose offers to choose from.
+    """
+
+    name = "layout"
+    needs = ("target",)
+    target: str = ""
+
+    def run(self, module: Module, context: PassContext) -> bool:
+        """Lay out each block of each function."""
+        model = layout_model(self.target)
+        rewriter = context.rewriter()
+        for function in list(module.functions.values()):
+            for block in list(blocks_inside_out(function)):
+                chosen = choose_layouts(block, model)
+                if any(layout for offer in chosen.offers.values() for layout in offer.results):
+                    before = rewriter.changes
+                    lay_out(block, chosen.offers, rewriter)
+                    context.count("lay-out", int(rewriter.changes > before))
+        return rewriter.changes > 0
