@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from burnish.ir import Block, Function, Rewriter
 
 from ..base import FunctionPass, PassContext, register_pass
+from ..promises import FAST_MATH, LOSSY, ROUNDING
 from ..regions import blocks_inside_out
 from .constants import ConstantData
 from .needs import Needs
@@ -62,4 +63,12 @@ class PruneChannels(FunctionPass):
         data = ConstantData(self.negligible)
         ranges = Ranges(block, axes, data, self.finite)
         needs = Needs(block, axes, ranges, data)
-        ChannelRemoval(rewriter, axes, ranges, needs, data).run(block, context)
+        removal = ChannelRemoval(rewriter, axes, ranges, needs, data)
+        removal.run(block, context, self._promised)
+
+    @property
+    def _promised(self) -> str:
+        """What a removal promises: sums of fewer terms may be rounded otherwise."""
+        if self.negligible:
+            return LOSSY
+        return FAST_MATH if self.finite else ROUNDING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -35,18 +36,19 @@ class ChannelRemoval:
         self._data = data
         self._new: dict[Value, Value] = {}
 
-    def run(self, block: Block, context: PassContext) -> None:
+    def run(self, block: Block, context: PassContext, promise: str) -> None:
         """Rebuild every op that loses channels, then erase the old ones, last one first."""
+        count = partial(context.count, promise=promise)
         old = [op for op in block if self._needs.is_changed(op)]
         for op in old:
             self._rebuild(op)
-            context.count("negligible-weight", self._neglected(op))
+            count("negligible-weight", self._neglected(op))
         for op in old:
             if op.name in linear.OPS and op.result in self._needs.kept:
                 gone = ~self._needs.kept[op.result]
                 constants = int((self._ranges[op.result].constant & gone).sum())
-                context.count("constant-channel", constants)
-                context.count("unneeded-channel", int(gone.sum()) - constants)
+                count("constant-channel", constants)
+                count("unneeded-channel", int(gone.sum()) - constants)
         for op in reversed(old):
             new = self._new[op.result]
             if new.type == op.result.type:

@@ -101,6 +101,8 @@ def _fewer_passes(passes: Sequence[Pass], fails: Callable[[Sequence[Pass]], bool
         size //= 2
     for index, pass_ in enumerate(kept):
         for option in pass_.options():
+            if option.name in pass_.needs:
+                continue
             plain = replace(kept[index], **{option.name: option.default})
             changed = [*kept[:index], plain, *kept[index + 1 :]]
             if plain != kept[index] and fails(changed):
