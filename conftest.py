@@ -14,6 +14,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -56,6 +58,13 @@ if importlib.util.find_spec("burnish") is None:
     _use_checkout()
 
 pytest_plugins = ["burnish.testing", "pytester"]
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Dir | None:
+    """Look for rule files below passes/ without importing its packages under the folder's name."""
+    if path.is_relative_to(ROOT / "passes"):
+        return pytest.Dir.from_parent(parent, path=path)
+    return None
 
 
 def pytest_report_header() -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from burnish.ir.errors import UsageError, clip
 
 OptionValue = bool | int | float | str
-DimBinding = int | tuple[int, ...]
-"""What a name in ``dims`` is bound to: a size, an inclusive range, or an input's whole shape."""
+DimBinding = int | str | tuple[int | str, ...]
+"""What a name in ``dims`` is bound to: a size, an expression, an inclusive range, or an input's
+whole shape."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -69,7 +70,8 @@ def shorten(text: str, limit: int) -> str:
 
 
 def parse_dims(dims: Iterable[str], shapes: Iterable[str]) -> dict[str, DimBinding]:
-    """``dims`` for :func:`burnish.compile` from ``name=4``, ``name=1..512``, ``input=1,3,8,8``.
+    """``dims`` for :func:`burnish.compile` from ``name=4``, ``name=1..512``, ``name=32*h``,
+    ``input=1,3,8,8``, ``input=1,3,32*h,n``.
 
     Raises:
         UsageError: malformed text, or a name bound twice.
@@ -90,9 +92,12 @@ def _dim(text: str) -> tuple[str, DimBinding]:
         return name, int(value)
     found = _RANGE.fullmatch(value)
     if found is None:
+        if _is_expression(value):
+            return name, value
         raise UsageError(
             f'dimension "{clip(name)}" is bound to "{clip(value)}"',
-            help="bind it to a size or an inclusive range: --dim batch=1 or --dim seq=1..512",
+            help="bind it to a size, an inclusive range or an expression: --dim batch=1, "
+            "--dim seq=1..512, --dim height=32*h",
         )
     low, high = int(found[1]), int(found[2])
     if low > high:
@@ -103,12 +108,24 @@ def _dim(text: str) -> tuple[str, DimBinding]:
 def _shape(text: str) -> tuple[str, DimBinding]:
     name, value = _split(text, "--shape input=1,3,224,224")
     sizes = [part.strip() for part in value.split(",")] if value.strip() else []
-    if not all(_INTEGER.fullmatch(size) for size in sizes):
+    if not all(_INTEGER.fullmatch(size) or _is_expression(size) for size in sizes):
         raise UsageError(
             f'the shape of input "{clip(name)}" is "{clip(value)}"',
-            help="write its sizes with commas: --shape input=1,3,224,224",
+            help="write its sizes, or expressions over names, with commas: "
+            "--shape input=1,3,224,224 or --shape input=1,3,32*h,n",
         )
-    return name, tuple(map(int, sizes))
+    return name, tuple(int(size) if _INTEGER.fullmatch(size) else size for size in sizes)
+
+
+def _is_expression(text: str) -> bool:
+    """Whether ``text`` is a dimension that depends on symbols, such as ``32*h``."""
+    from burnish.ir import DimExpr, parse_dim
+    from burnish.ir.errors import ParseError
+
+    try:
+        return isinstance(parse_dim(text), DimExpr)
+    except ParseError:
+        return False
 
 
 def _split(text: str, example: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from .locations import UNKNOWN, Location, Source
 from .opdef import Cost, OpDef, Trait, lookup, register, registry
 from .rewriter import Listener, Rewriter
 from .sizes import defined_symbol, is_unused
-from .text import parse, to_text
+from .text import parse, parse_dim, to_text
 from .types import Encoding, Layout, Quantized, Sparse, TensorType, broadcast_shapes, tensor
 from .verifier import verify
 
@@ -62,6 +62,7 @@ __all__ = [
     "lookup",
     "ops",
     "parse",
+    "parse_dim",
     "register",
     "register_op",
     "registry",

@@ -13,11 +13,19 @@ from functools import partial
 import numpy as np
 
 from .attributes import Attributes
+from .binding import bind_shapes
 from .constants import Array
 from .core import Block, Function, Module, Op, Value
 from .dims import Dim, DimExpr, Interval, evaluate, plain_symbol, symbols_of
 from .dtypes import DType
-from .errors import Error, InputError, InternalError, clip, memory_errors
+from .errors import (
+    Error,
+    InputError,
+    InternalError,
+    TypeInferenceError,
+    clip,
+    memory_errors,
+)
 from .opdef import OpDef, OperandTypes, RegionFunction
 from .sizes import defined_symbol
 from .types import TensorType
@@ -92,13 +100,13 @@ def bind_inputs(
         said += [f'"{clip(n)}" is unknown' for n in unknown]
         expected = ", ".join(f'"{clip(n)}"' for n in names) or "none"
         raise InputError(f"inputs: {', '.join(said)}", help=f"the inputs are {expected}")
-    binding: dict[str, int] = {}
     arrays = []
     for name, value in zip(names, function.args):
-        array = inputs[name]
-        _check_dtype(name, array, value.type)
-        _bind_shape(name, array, value.type, binding)
-        arrays.append(array)
+        _check_dtype(name, inputs[name], value.type)
+        arrays.append(inputs[name])
+    binding = bind_shapes(
+        {name: (v.type.shape, inputs[name].shape) for name, v in zip(names, function.args)}
+    )
     for symbol, (low, high) in (symbols or {}).items():
         if symbol in binding and not low <= binding[symbol] <= high:
             raise InputError(
@@ -113,26 +121,6 @@ def _check_dtype(name: str, array: Array, type_: TensorType) -> None:
             f'input "{clip(name)}" is {array.dtype}, must be {type_.dtype.numpy}',
             help=f"convert it: array.astype({str(type_.dtype.numpy)!r})",
         )
-
-
-def _bind_shape(name: str, array: Array, type_: TensorType, binding: dict[str, int]) -> None:
-    expected = f"[{', '.join(map(str, type_.shape))}]"
-    wrong = InputError(f'input "{clip(name)}" has shape {list(array.shape)}, must be {expected}')
-    if array.ndim != type_.rank:
-        raise wrong
-    for size, dim in zip(array.shape, type_.shape):
-        if (symbol := plain_symbol(dim)) is not None:
-            if binding.setdefault(symbol, size) != size:
-                raise InputError(
-                    f'input "{clip(name)}": dimension {clip(symbol)} is {size} here '
-                    f"and {binding[symbol]} elsewhere"
-                )
-        elif isinstance(dim, int) and dim != size:
-            raise wrong
-    for size, dim in zip(array.shape, type_.shape):
-        known = isinstance(dim, DimExpr) and symbols_of(dim) <= binding.keys()
-        if known and evaluate(dim, binding) != size:
-            raise wrong
 
 
 def evaluate_op(
@@ -204,6 +192,7 @@ class _Frame:
             sizes: dict[str, Dim] = dict(self._binding)
             attributes = attributes.substitute(sizes)
         try:
+            self._check_sizes(op, attributes)
             with memory_errors():
                 results = self._apply(op, attributes, operands)
         except Error as error:
@@ -214,6 +203,27 @@ class _Frame:
             self._checked(op, np.asarray(array), value.type)
             for array, value in zip(results, op.results)
         ]
+
+    def _check_sizes(self, op: Op, attributes: Attributes) -> None:
+        """Refuse sizes known now that the op is not defined for.
+
+        Raises:
+            InputError: they do not fit together, or not the parameters of a quantization.
+        """
+        if not self._binding or all(v.type.is_static for v in (*op.inputs, *op.results)):
+            return
+        sizes: dict[str, Dim] = dict(self._binding)
+        try:
+            types = [None if t is None else t.substitute(sizes) for t in op.operand_types]
+            results = [t.substitute(sizes) for t in op.result_types]
+            if not op.regions:
+                op.opdef.result_types(attributes, types)
+            problems = [t.problem() for t in (*types, *results) if t is not None]
+        except TypeInferenceError as error:
+            problems = [error.message]
+        for problem in filter(None, problems):
+            shown = ", ".join(f'"{clip(name)}" = {size}' for name, size in self._binding.items())
+            raise InputError(f"the sizes {clip(shown, 200)} do not fit: {problem}")
 
     def _apply(
         self, op: Op, attributes: Attributes, operands: Sequence[Array | None]

@@ -141,6 +141,12 @@ class Quantized:
         extent = shape[self.axis]
         if self.block == 0 and isinstance(extent, int) and extent != len(self.scale):
             return f"{len(self.scale)} scales for axis {self.axis} of size {extent}"
+        if self.block and all(isinstance(dim, int) for dim in shape):
+            others = dims.product((*shape[: self.axis], *shape[self.axis + 1 :]))
+            needed = dims.ceildiv(extent, self.block) * others
+            if needed != len(self.scale):
+                listed = ", ".join(map(str, shape))
+                return f"{len(self.scale)} scales for {needed} blocks of the shape [{listed}]"
         return ""
 
 

@@ -12,6 +12,7 @@ from . import (
     fold_affine,
     fuse,
     layout,
+    loops,
     shape_cleanup,
     user_rules,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "fuse",
     "layout",
     "load_rules",
+    "loops",
     "make_pass",
     "option_name",
     "parse_pipeline",

@@ -9,7 +9,7 @@ CLEANUP = "canonicalize,fold,cse,dce"
 
 STAGES: Mapping[str, str] = {
     "channels": "canonicalize,cse,prune-channels,dce",
-    "simplify": f"{CLEANUP},canonicalize,fold",
+    "simplify": f"{CLEANUP},hoist-invariants,unroll-loops,canonicalize,fold",
     "dequantize": "fold{growth=4.0}",
     "shapes": f"shape-cleanup,fold,{CLEANUP}",
     "affine": f"fold-batch-norm,fold-pad,{CLEANUP}",

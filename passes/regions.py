@@ -80,3 +80,36 @@ def captures(op: Op) -> tuple[int, int]:
         first = 2 + int(op.attributes.carried)
         return first, first
     return len(op.operands), len(op.operands)
+
+
+def with_captured(rewriter: Rewriter, op: Op, known: Mapping[Op, Sequence[Value]]) -> Op:
+    """``op``, an if or a loop, built anew with regions that capture what they computed.
+
+    ``known`` gives, for ops of the regions, the values around ``op`` that their results equal.
+    """
+    captured = list(dict.fromkeys(value for values in known.values() for value in values))
+    regions = [_capturing(region, captured, known) for region in op.regions]
+    first_operand, _ = captures(op)
+    missing = max(0, first_operand - len(op.operands))
+    operands = [*op.operands, *[None] * missing, *captured]
+    names = [value.name for value in op.results]
+    builder = rewriter.before(op)
+    new = builder.create(op.name, operands, op.attributes, regions=regions, names=names)
+    rewriter.replace(op, new.results)
+    return new
+
+
+def _capturing(
+    region: Block, captured: Sequence[Value], known: Mapping[Op, Sequence[Value]]
+) -> Block:
+    """A copy of ``region`` with further arguments, which stand for ``captured``."""
+    given = [*region.args, *captured]
+    block = Block([value.type for value in given], [value.name for value in given])
+    values = dict(zip(given, block.args))
+    builder = Builder(block)
+    for op in region:
+        if op in known:
+            values.update(zip(op.results, (values[value] for value in known[op])))
+        else:
+            builder.insert(clone_op(op, values))
+    return block

@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from burnish.ir import Array, DType
+from burnish.ir import Array, Dim, DType, parse_dim, symbol
+from burnish.ir.binding import bind_shapes
 from burnish.ir.dims import quote_symbol
 from burnish.ir.errors import Error, InputError, ToolchainError, clip, memory_errors
 from burnish.ir.interpreter import named_arrays
@@ -272,12 +273,6 @@ class CRunner:
 
     def _run_dynamic(self, arrays: Sequence[Array]) -> dict[str, Array]:
         sizes = sizes_of(self.manifest, arrays)
-        for i, (entry, array) in enumerate(zip(self.manifest["inputs"], arrays)):
-            if self._shape("input", i, sizes) != array.shape:
-                raise InputError(
-                    f'input "{clip(entry["name"])}" has shape {list(array.shape)}, which does not '
-                    f"fit {entry['shape']}"
-                )
         outputs = []
         for i, (entry, room, exact) in enumerate(
             zip(self.manifest["outputs"], self.manifest["room"], self.manifest["exact"])
@@ -412,21 +407,26 @@ def sizes_of(manifest: Mapping[str, Any], arrays: Sequence[Array]) -> Array:
     Raises:
         InputError: sizes contradict each other, are out of range, or cannot be told from shapes.
     """
-    bound: dict[str, int] = {}
-    for entry, array in zip(manifest["inputs"], arrays):
-        for size, dim in zip(array.shape, entry["shape"]):
-            if isinstance(dim, str) and bound.setdefault(dim, size) != size:
-                raise InputError(
-                    f'input "{clip(entry["name"])}": dimension {clip(dim)} is {size} here '
-                    f"and {bound[dim]} elsewhere"
-                )
+    plain = {quote_symbol(entry["name"]): symbol(entry["name"]) for entry in manifest["sizes"]}
+
+    def dim(declared: int | str) -> Dim:
+        if isinstance(declared, int):
+            return declared
+        return plain[declared] if declared in plain else parse_dim(declared)
+
+    bound = bind_shapes(
+        {
+            entry["name"]: (tuple(map(dim, entry["shape"])), array.shape)
+            for entry, array in zip(manifest["inputs"], arrays)
+        }
+    )
     values = []
     for entry in manifest["sizes"]:
-        name, size = entry["name"], bound.get(quote_symbol(entry["name"]), 0)
+        name, size = entry["name"], bound.get(entry["name"], 0)
         if not entry["input"]:
             values.append(0)
             continue
-        if quote_symbol(name) not in bound:
+        if name not in bound:
             raise InputError(f'no input tells the size of dimension "{clip(name)}"')
         if not entry["low"] <= size <= entry["high"]:
             raise InputError(

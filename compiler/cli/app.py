@@ -11,8 +11,9 @@ import click
 
 from .compile import compile_command
 from .inspect import inspect_command
-from .listing import ops_command, passes_command, targets_command
+from .listing import ops_command, targets_command
 from .opt import opt_command
+from .passes import passes_command
 from .run import run_command
 from .verify import verify_command
 

@@ -57,7 +57,7 @@ def dims_options(command: Command) -> Command:
             "shapes",
             multiple=True,
             metavar="INPUT=SIZES",
-            help="Bind the shape of an input: --shape image=1,3,224,224.",
+            help="Bind the shape of an input: --shape image=1,3,224,224, or 1,3,32*h,32*w.",
         ),
         click.option(
             "--dim",

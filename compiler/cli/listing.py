@@ -1,4 +1,4 @@
-"""``burnish targets``, ``burnish passes``, ``burnish ops``: what there is, from the registries."""
+"""``burnish targets`` and ``burnish ops``: what there is, from the registries."""
 
 from __future__ import annotations
 
@@ -61,47 +61,6 @@ def _target_data(target: Any) -> dict[str, Any]:
         "host": target.host,
         "options": options,
     }
-
-
-@click.command("passes", short_help="List the passes, or explain one.")
-@click.argument("name", required=False)
-@json_option
-def passes_command(name: str | None, as_json: bool) -> None:
-    """List the passes with their options, or explain the pass NAME.
-
-    Example: burnish passes canonicalize
-    """
-    from rich.table import Table
-    from rich.text import Text
-
-    from burnish.ir.errors import PassError
-    from burnish.passes import passes
-
-    everything = passes()
-    if name is not None and name not in everything:
-        raise PassError(f"there is no pass {name}", help="`burnish passes` lists all")
-    chosen = everything if name is None else {name: everything[name]}
-    if as_json:
-        print_json([_pass_data(cls) for cls in chosen.values()])
-    elif name is not None:
-        data = _pass_data(everything[name])
-        click.echo(f"{name}\n\n{data['doc']}")
-        for option, default in data["options"].items():
-            click.echo(f"  {option} = {default}")
-    else:
-        table = Table(title="Passes", title_justify="left")
-        for column in ("name", "what it does", "options"):
-            table.add_column(column, overflow="fold")
-        for cls in chosen.values():
-            data = _pass_data(cls)
-            options = ", ".join(f"{key}={value}" for key, value in data["options"].items())
-            table.add_row(Text(data["name"]), Text(_first_line(data["doc"])), Text(options))
-        show(table)
-
-
-def _pass_data(cls: Any) -> dict[str, Any]:
-    options = {option.name.replace("_", "-"): option.default for option in cls.options()}
-    return {"name": cls.name, "doc": cls.doc(), "options": options}
 
 
 def _first_line(doc: str) -> str:

@@ -11,6 +11,8 @@ The stored file lies at ``tests/golden/<test module>/<test name><suffix>`` (the 
 the ini option ``golden_dir``).  ``pytest --update-golden`` writes the files and shows what
 changed; it is refused where ``CI`` is set, because nobody would read the change there.
 
+Rule files are tests, too: see :mod:`burnish.rule_tests`.
+
 The assertions are :func:`assert_equivalent`, :func:`assert_pipeline_preserves`,
 :func:`assert_compiled` and :func:`assert_numbers`.
 """
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from ..rule_tests import add_options, pytest_collect_file
 from .golden import Golden, file_stem, golden_folder, replace_file, unified_diff
 from .modules import assert_compiled, assert_equivalent, assert_pipeline_preserves
 from .numbers import assert_numbers
@@ -36,6 +39,7 @@ __all__ = [
     "file_stem",
     "golden",
     "golden_folder",
+    "pytest_collect_file",
     "replace_file",
     "unified_diff",
 ]
@@ -54,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "golden_dir", "folder of the golden files, from the root folder", default="tests/golden"
     )
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:

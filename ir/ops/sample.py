@@ -10,6 +10,7 @@ import numpy as np
 from .. import scalar
 from ..attributes import BOOL, Attributes, choice
 from ..constants import Array
+from ..dims import Dim, maximum
 from ..dtypes import DType
 from ..errors import TypeInferenceError
 from ..opdef import FLOATS, Cost, OpDef, OperandTypes, attribute, operand, register, traffic
@@ -35,38 +36,43 @@ FIRST_TAP = {"nearest": 0, "linear": 0, "cubic": -1}
 """The first of these elements, relative to the one at or before the position."""
 
 
-def settling(a: Attributes, size: int) -> list[tuple[str, str]]:
+def limits(a: Attributes) -> dict[str, str]:
+    """What :func:`settling` takes as known of an axis: scalar expressions over its ``size``."""
+    known = {"last": "size - 1", "limit": f"size + {MARGIN - 1}"}
+    if a.align_corners:
+        return {"low": "0", "high": "size - 1", "span": "size - 1", **known}
+    return {"low": "-0.5", "high": "size - 0.5", "span": "size", **known}
+
+
+def settling(a: Attributes, *, may_be_single: bool = True) -> list[tuple[str, str]]:
     """Assignments that bring position ``p`` along an axis to where it is read.
 
-    Scalar expressions, one after another, over ``p`` and the names assigned before.
+    Scalar expressions, one after another, over ``p``, the names assigned before and
+    :func:`limits`.  ``may_be_single`` says that the axis might have one element.
     """
-    low, high = (0.0, size - 1.0) if a.align_corners else (-0.5, size - 0.5)
     steps = [("p", "round_even(p)")] if a.mode == "nearest" else []
-    inside = f"p >= {low} and p <= {high}"
+    inside = "p >= low and p <= high"
     if a.padding == "border":
-        steps.append(("p", f"p if {inside} else min(max(p, 0), {size - 1})"))
-    if a.padding == "reflection" and low == high:
-        steps.append(("p", "0"))
-    elif a.padding == "reflection":
-        span = high - low
+        steps.append(("p", f"p if {inside} else min(max(p, 0), last)"))
+    if a.padding == "reflection":
+        single = "0 if span == 0 else " if a.align_corners and may_be_single else ""
         steps += [
-            ("beyond", f"{low} - p if p < {low} else p - {high}"),
-            ("turns", f"floor(beyond / {span})"),
-            ("rest", f"beyond - turns * {span}"),
+            ("beyond", "low - p if p < low else p - high"),
+            ("turns", "floor(beyond / span)"),
+            ("rest", "beyond - turns * span"),
             ("odd", "turns - 2 * floor(turns * 0.5)"),
-            ("up", f"{low} + rest if odd == 0 else {high} - rest"),
-            ("down", f"{high} - rest if odd == 0 else {low} + rest"),
-            ("p", f"p if {inside} else up if p < {low} else down"),
+            ("up", "low + rest if odd == 0 else high - rest"),
+            ("down", "high - rest if odd == 0 else low + rest"),
+            ("p", f"p if {inside} else {single}up if p < low else down"),
         ]
     # What is left outside, infinite or NaN must convert to an integer.
-    limit = size - 1 + MARGIN
-    confined = f"p if p > {-MARGIN} and p < {limit} else {limit} if p >= {limit} else {-MARGIN}"
+    confined = f"p if p > {-MARGIN} and p < limit else limit if p >= limit else {-MARGIN}"
     return [*steps, ("p", confined)]
 
 
-def period(a: Attributes, size: int) -> int:
+def period(a: Attributes, size: Dim) -> Dim:
     """After how many positions reflected ones repeat."""
-    return max(1, 2 * (size - 1)) if a.align_corners else 2 * size
+    return maximum(1, 2 * (size - 1)) if a.align_corners else 2 * size
 
 
 @register
@@ -126,7 +132,9 @@ def _taps(
     """The elements that positions along an axis read, -1 where outside, and their weights."""
     work = DType.from_numpy(positions.dtype)
     values: dict[str, Array | float | int | bool] = {"p": positions}
-    for name, expression in settling(a, size):
+    for name, expression in limits(a).items():
+        values[name] = scalar.evaluate(scalar.parse(expression), {"size": size}, work)
+    for name, expression in settling(a):
         values[name] = np.broadcast_to(
             scalar.evaluate(scalar.parse(expression), values, work), positions.shape
         )
@@ -151,6 +159,7 @@ def _element(a: Attributes, position: Array, size: int) -> Array:
     if a.padding == "border":
         return np.clip(position, 0, size - 1)
     turn = period(a, size)
+    assert isinstance(turn, int)
     position = position % turn
     mirrored = turn - position if a.align_corners else turn - 1 - position
     return np.where(position < size, position, mirrored)

@@ -83,6 +83,8 @@ class DiscreteFourierTransform(OpDef):
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
         wide = widen(x)
+        if wide.shape[-2] == 0:  # of no points at all NumPy makes no zeros
+            wide = np.zeros((*wide.shape[:-2], 1, wide.shape[-1]), wide.dtype)
         work = np.complex64 if wide.dtype.itemsize == 4 else np.complex128
         signal = np.zeros(wide.shape[:-1], work)
         signal.real = wide[..., 0]

@@ -36,7 +36,28 @@ Node = Tree[Token]
 @cache
 def _lark() -> Lark:
     grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False)
+    return Lark(
+        grammar,
+        parser="lalr",
+        start=["start", "dim"],
+        propagate_positions=True,
+        maybe_placeholders=False,
+    )
+
+
+def parse_dim(text: str) -> Dim:
+    """The dimension that ``text`` describes: ``32*h``, ``floordiv(n, 2) + 1``.
+
+    Raises:
+        ParseError: it is none.
+    """
+    if not text.strip():
+        raise ParseError("there is no dimension", line=1, column=1)
+    try:
+        tree = _lark().parse(text, start="dim")
+    except UnexpectedInput as error:
+        _syntax_error(error, text)
+    return _dim(tree)
 
 
 def parse(text: str, constants: Mapping[str, Array] | None = None) -> Module:
@@ -50,7 +71,7 @@ def parse(text: str, constants: Mapping[str, Array] | None = None) -> Module:
         ParseError: syntax, unknown op or value, or a declared type that is not the inferred one.
     """
     try:
-        tree = _lark().parse(text)
+        tree = _lark().parse(text, start="start")
     except UnexpectedInput as error:
         _syntax_error(error, text)
     return _ModuleReader(constants or {}).module(_only(tree))

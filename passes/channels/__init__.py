@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from burnish.ir import Block, Function, Rewriter
 
 from ..base import FunctionPass, PassContext, register_pass
@@ -45,6 +47,7 @@ class PruneChannels(FunctionPass):
     """
 
     name = "prune-channels"
+    promise = ROUNDING
     finite: bool = True
     negligible: float = 0.0
 
@@ -52,23 +55,27 @@ class PruneChannels(FunctionPass):
         """Prune every block for itself."""
         rewriter = context.rewriter()
         for block in list(blocks_inside_out(function)):
-            if block.parent_op is None or block.parent_op.name != "core.group":
+            in_group = block.parent_op is not None and block.parent_op.name == "core.group"
+            if not in_group and context.may_rewrite:
                 self._prune(block, rewriter, context)
         return rewriter.changes > 0
 
     def _prune(self, block: Block, rewriter: Rewriter, context: PassContext) -> None:
         axes = ChannelAxes(block)
-        if not axes.axis:
-            return
         data = ConstantData(self.negligible)
         ranges = Ranges(block, axes, data, self.finite)
         needs = Needs(block, axes, ranges, data)
-        removal = ChannelRemoval(rewriter, axes, ranges, needs, data)
-        removal.run(block, context, self._promised)
-
-    @property
-    def _promised(self) -> str:
-        """What a removal promises: sums of fewer terms may be rounded otherwise."""
+        if not any(map(needs.is_changed, block)):
+            return
+        promise = ROUNDING
+        if self.finite:  # was that taken for granted, or is it known?
+            proven = Needs(block, axes, Ranges(block, axes, data, finite=False), data)
+            same = all(
+                np.array_equal(proven.kept[value], needs.kept[value]) for value in needs.kept
+            )
+            promise = ROUNDING if same else FAST_MATH
         if self.negligible:
-            return LOSSY
-        return FAST_MATH if self.finite else ROUNDING
+            promise = LOSSY
+        removed = ChannelRemoval(rewriter, axes, ranges, needs, data).run(block)
+        for kind, count in removed.items():
+            context.count(kind, count, promise=promise)

@@ -15,14 +15,12 @@ def stored_constant(value: Value) -> Op | None:
 
     None also where positions cannot be taken out of the data: of blocks and tiles.
     """
-    op = value.op
-    if op is not None and op.name == "quant.dequantize":
-        op = op.inputs[0].op
-    if op is None or op.result.constant is None:
+    if value.op is not None and value.op.name == "quant.dequantize":
+        value = value.op.inputs[0]
+    if value.constant is None:
         return None
-    type_ = op.result.type
-    in_blocks = type_.quantized is not None and type_.quantized.block > 0
-    return None if in_blocks or type_.layout is not None else op
+    in_blocks = value.type.quantized is not None and value.type.quantized.block > 0
+    return None if in_blocks or value.type.layout is not None else value.op
 
 
 def is_constant(value: Value) -> bool:

@@ -65,7 +65,8 @@ class Linear:
 
     def bias_data(self, data: ConstantData) -> Array | None:
         """The addend per channel [out] in f64; None where it is not such a constant."""
-        channels = self.op.result.type.static_shape[self.axis]
+        channels = self.op.result.type.shape[self.axis]
+        assert isinstance(channels, int)  # other axes may be dynamic
         if self.bias is None:
             return np.zeros(channels)
         array = data(self.bias).astype(np.float64)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 
 from burnish.ir import Array, AttributeValue, Block, Builder, Op, Rewriter, Value
 
-from ..base import PassContext
 from . import linear
 from .constants import ConstantData, sliced, take
 from .linear import Linear
@@ -36,24 +35,29 @@ class ChannelRemoval:
         self._data = data
         self._new: dict[Value, Value] = {}
 
-    def run(self, block: Block, context: PassContext, promise: str) -> None:
-        """Rebuild every op that loses channels, then erase the old ones, last one first."""
-        count = partial(context.count, promise=promise)
+    def run(self, block: Block) -> Counter[str]:
+        """Rebuild every op that loses channels; returns how many of which kind went."""
         old = [op for op in block if self._needs.is_changed(op)]
         for op in old:
             self._rebuild(op)
-            count("negligible-weight", self._neglected(op))
-        for op in old:
-            if op.name in linear.OPS and op.result in self._needs.kept:
-                gone = ~self._needs.kept[op.result]
-                constants = int((self._ranges[op.result].constant & gone).sum())
-                count("constant-channel", constants)
-                count("unneeded-channel", int(gone.sum()) - constants)
-        for op in reversed(old):
+        removed = self._count(old)
+        for op in reversed(old):  # users first
             new = self._new[op.result]
             if new.type == op.result.type:
                 self._rewriter.replace_all_uses(op.result, new)
             self._rewriter.erase(op)
+        return removed
+
+    def _count(self, ops: Sequence[Op]) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for op in ops:
+            found["negligible-weight"] += self._neglected(op)
+            if op.name in linear.OPS and op.result in self._needs.kept:
+                gone = ~self._needs.kept[op.result]
+                constants = int((self._ranges[op.result].constant & gone).sum())
+                found["constant-channel"] += constants
+                found["unneeded-channel"] += int(gone.sum()) - constants
+        return found
 
     def _rebuild(self, op: Op) -> None:
         builder = self._rewriter.before(op)

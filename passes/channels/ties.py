@@ -138,8 +138,8 @@ def _grouped(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
     if axis != 1 or found is None or found.groups == 1:
         return
     inputs, outputs = (
-        np.repeat(np.arange(found.groups), value.type.static_shape[1] // found.groups)
-        if isinstance(value.type.shape[1], int)
+        np.repeat(np.arange(found.groups), count // found.groups)
+        if isinstance(count := value.type.shape[1], int)
         else None
         for value in (found.x, op.result)
     )

@@ -62,7 +62,7 @@ def elementwise_of_transposes(m: Match) -> Outcome:
     operands = [_untransposed(m, value, permutation) for value in m.op.inputs]
     m.absorb(*transposes)
     # Only now new ops are made: those that rearrange constants.
-    for index, value in enumerate(operands):
+    for index, value in enumerate(m.op.inputs):
         if value.constant is not None and value.constant.size > 1:
             operands[index] = _rearranged(m, value, permutation)
     moved = m.rebuild(m.op, operands)

@@ -76,6 +76,14 @@ def _zero_sign(run: int) -> float | None:
     return {0: 1.0, 1: -1.0}.get(run)
 
 
+def _few_bits(array: Array) -> Array:
+    """Mask of the elements that are small multiples of a half; of other types, all are."""
+    if not DType.from_numpy(array.dtype).is_float:
+        return np.ones(array.shape, bool)
+    wide = array.astype(np.float64)
+    return np.asarray((np.abs(wide) <= SMALL) & (np.rint(2 * wide) == 2 * wide))
+
+
 class _Perturbation:
     """Evaluates ops with roundings, orders of summation and signs of zeros of its own."""
 
@@ -89,7 +97,9 @@ class _Perturbation:
     ) -> list[Array]:
         """Results of ``op``, as another correct implementation might give them."""
         if accumulates(op):
-            operands = [None if array is None else self._rounded(array) for array in operands]
+            # Sums of small multiples of a half are exact; a norm of them is not.
+            keeps = all(_few_bits(np.asarray(array)).all() for array in evaluation(operands))
+            operands = [x if x is None else self._rounded(x, keeps=keeps) for x in operands]
         results = evaluation(operands)
         if self._rounds and isinstance(op.opdef, ElementwiseOp):
             results = [self._rounded(array) for array in results]
@@ -97,10 +107,10 @@ class _Perturbation:
             results = [self._signed(array) for array in results]
         return results
 
-    def _rounded(self, array: Array) -> Array:
+    def _rounded(self, array: Array, *, keeps: bool = True) -> Array:
         """``array`` times numbers near 1.
 
-        Small multiples of a half stay: sums of them are exact, and they are exponents and counts.
+        With ``keeps`` small multiples of a half stay: they are exponents and counts.
         """
         dtype = DType.from_numpy(array.dtype)
         if not dtype.is_float or not array.size:
@@ -108,8 +118,8 @@ class _Perturbation:
         epsilon = float(float_info(array.dtype).eps)
         wide = array.astype(np.float64)
         factor = 1 + epsilon * self._generator.uniform(-STEPS, STEPS, array.shape)
-        exact = (np.abs(wide) <= SMALL) & (np.rint(2 * wide) == 2 * wide)
-        return np.where(exact, wide, wide * factor).astype(array.dtype)
+        kept = _few_bits(array) if keeps else np.zeros(array.shape, bool)
+        return np.where(kept, wide, wide * factor).astype(array.dtype)
 
     def _signed(self, array: Array) -> Array:
         """``array`` with other signs of its zeros."""

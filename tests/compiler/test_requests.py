@@ -50,14 +50,19 @@ def test_names_are_shortened_in_the_middle() -> None:
 
 
 def test_dims() -> None:
-    bound = parse_dims(["batch=1", "seq=1..512", "a=b=3"], ["x=1,3, 8", "scalar="])
-    assert bound == {"batch": 1, "seq": (1, 512), "a=b": 3, "x": (1, 3, 8), "scalar": ()}
+    bound = parse_dims(
+        ["batch=1", "seq=1..512", "a=b=3", "n=2*m + 1"], ["x=1,3, 8", "scalar=", "y=32*h,w"]
+    )
+    assert bound == {
+        "batch": 1, "seq": (1, 512), "a=b": 3, "n": "2*m + 1",
+        "x": (1, 3, 8), "scalar": (), "y": ("32*h", "w"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("dims", "shapes"),
-    [(["batch"], []), (["=1"], []), (["n=x"], []), (["n=-1"], []), (["n=5..1"], []),
-     (["n=1.."], []), ([], ["x=1,n"]),
+    [(["batch"], []), (["=1"], []), (["n=-1"], []), (["n=5..1"], []),
+     (["n=1.."], []), (["n=32*"], []), (["n=4*2"], []), ([], ["x=1,?"]),
      ([], ["x=1,-2"]), (["x=1"], ["x=1,2"]), (["n=1", "n=2"], [])],
 )  # fmt: skip
 def test_wrong_dims(dims: list[str], shapes: list[str]) -> None:

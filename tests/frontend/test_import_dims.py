@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from burnish.frontend.onnx import import_onnx
 from burnish.ir import interpret, symbol, tensor, verify
-from burnish.ir.errors import DimensionError, UnsupportedError
+from burnish.ir.errors import DimensionError, InputError, TypeInferenceError, UnsupportedError
 
 MakeModel = Callable[..., onnx.ModelProto]
 F32, I64 = np.float32, np.int64
@@ -65,6 +65,69 @@ def test_names_in_a_shape_unify_axes(relu: onnx.ModelProto) -> None:
     assert module.symbols == {"s": (1, 4)}
 
 
+def test_sizes_may_be_expressions(relu: onnx.ModelProto) -> None:
+    dims = {"x": (None, 3, "32*h", "2*h + 1"), "batch": "b + h", "z_1": "4*2", "h": (1, 9), "b": 5}
+    module = import_onnx(relu, dims)
+    h = symbol("h")
+    assert [arg.type for arg in module.main.args] == [
+        tensor("f32", h + 5, 3, 32 * h, 2 * h + 1),
+        tensor("f32", h + 5, 8),
+    ]
+    assert module.symbols == {"h": (1, 9)}
+
+
+def test_expressions_may_be_bound_to_expressions(relu: onnx.ModelProto) -> None:
+    dims = {"batch": "2*n", "n": "3*m", "m": (1, 2), "x_2": "batch", "w": "min(n, 4)", "z_1": 1}
+    (x, _) = import_onnx(relu, dims).main.args
+    assert str(x.type) == "tensor<f32[6*m, 3, 6*m, min(3*m, 4)]>"
+
+
+def test_names_of_the_model_are_no_expressions(make_model: MakeModel) -> None:
+    model = make_model(
+        [helper.make_node("Relu", ["x"], ["y"])], {"x": (F32, ["past + 1", "n"])}, {"y": F32}
+    )
+    module = import_onnx(model, {"past + 1": (1, 4), "n": "past + 1"})
+    assert module.symbols == {"past + 1": (1, 4)}
+    assert module.main.args[0].type.shape == (symbol("past + 1"), symbol("past + 1"))
+
+
+@pytest.fixture
+def halves(make_model: MakeModel) -> onnx.ModelProto:
+    """x + resize(pool(pool(x))): sums of pyramids need sizes that divide by 4."""
+    pool = {"kernel_shape": [2], "strides": [2]}
+    return make_model(
+        [
+            helper.make_node("MaxPool", ["x"], ["p"], **pool),
+            helper.make_node("MaxPool", ["p"], ["q"], **pool),
+            helper.make_node("Resize", ["q", "", "scales"], ["r"], mode="nearest"),
+            helper.make_node("Add", ["x", "r"], ["y"]),
+        ],
+        {"x": (F32, [1, 2, "n"])},
+        {"y": F32},
+        {"scales": np.array([1, 1, 4], np.float32)},
+    )
+
+
+def test_sizes_that_must_divide_are_suggested(halves: onnx.ModelProto) -> None:
+    with pytest.raises(TypeInferenceError) as caught:
+        import_onnx(halves, {"n": (4, 64)})
+    assert 'multiples ("n" of 4), say so: --dim n=4*k --dim k=LOW..HIGH' in caught.value.help
+    module = import_onnx(halves, {"n": "4*k", "k": (1, 16)})
+    x = np.arange(16, dtype=np.float32).reshape(1, 2, 8)
+    (y,) = interpret(module, {"x": x}).values()
+    np.testing.assert_array_equal(y, x + x[:, :, 3::4].repeat(4, axis=2))
+    with pytest.raises(InputError, match=r"must be \[1, 2, 4\*k\]"):
+        interpret(module, {"x": x[:, :, :7]})
+
+
+def test_unbound_symbols_of_expressions_are_named(relu: onnx.ModelProto) -> None:
+    with pytest.raises(DimensionError) as caught:
+        import_onnx(relu, {"x": (1, 3, "32*h", "32*h"), "z_1": 4})
+    text = str(caught.value)
+    assert '1 dimension has no size: "h" (axis 2 of input "x", axis 3 of input "x")' in text
+    assert "--dim h=1" in text
+
+
 def test_unbound_dimensions_are_all_named_with_the_way_to_bind_them(
     relu: onnx.ModelProto,
 ) -> None:
@@ -95,7 +158,11 @@ def test_unbound_dimensions_may_stay_for_inspection(relu: onnx.ModelProto) -> No
         ({"batch": -1}, "cannot be -1"),
         ({"batch": (4, 2)}, "cannot range from 4 to 2"),
         ({"batch": 2, "x": (3, 3, 7, 5)}, "is bound to both 3 and 2"),
-        ({"batch": "many"}, "is bound to 'many'"),
+        ({"batch": "many"}, 'no size.*"many"'),
+        ({"batch": 1.5}, "is bound to 1.5"),
+        ({"batch": "4*2 - 9"}, "cannot be -1"),
+        ({"batch": "2*w", "w": "batch + 1", "x_2": 1, "z_1": 1}, "is bound to itself"),
+        ({"batch": "2*b", "b": (0, 1 << 40)}, "cannot range"),
         ({"batch": True}, "is bound to True"),
         ({"batch": 1 << 41}, "cannot be"),
         ({"x": ("a", 3, "b", 5), "a": 1, "b": 1, "z": ("b", "a"), "batch": 2}, "bound to both"),

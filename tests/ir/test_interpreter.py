@@ -59,3 +59,49 @@ def test_groups_mean_their_body():
     b = np.array([1, 0, -1], np.float32)
     y = ir.interpret(module, {"x": x, "b": b})["y"]
     np.testing.assert_array_equal(y, np.maximum(x + b, 0))
+
+
+def one_op(name: str, type_: ir.TensorType, **attributes: object) -> ir.Module:
+    module = ir.Module("m", symbols={"N": (0, 9)})
+    function, builder = ir.build_function(module, "main", {"x": type_}, ["y"])
+    builder.ret(builder(name, function.args[0], **attributes))
+    return module
+
+
+N = ir.symbol("N")
+ILL_SIZED = {
+    "scales": (
+        one_op("quant.dequantize", ir.tensor("i8", N).with_encoding(
+            ir.Quantized((1.0, 2.0, 3.0), (0, 0, 0), axis=0))),
+        "3 scales for axis 0 of size 2",
+    ),
+    "blocks": (
+        one_op("quant.dequantize", ir.tensor("i8", N).with_encoding(
+            ir.Quantized((1.0, 2.0), (0, 0), axis=0, block=2))),
+        "2 scales for 1 blocks",
+    ),
+    "reshape": (
+        one_op("tensor.reshape", ir.tensor("i8", N), shape=(N // 3, 3)),
+        "tensor.reshape",
+    ),
+    "negative": (
+        one_op("tensor.slice", ir.tensor("i8", N), starts=[0], sizes=[N - 3], steps=[1]),
+        "negative dimension -1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ILL_SIZED)
+def test_sizes_that_an_op_is_not_defined_for_are_one_clear_error(case):
+    module, message = ILL_SIZED[case]
+    with pytest.raises(InputError) as caught:
+        ir.interpret(module, {"x": np.zeros(2, np.int8)})
+    assert message in str(caught.value)
+    assert 'the sizes "N" = 2 do not fit' in str(caught.value)
+
+
+def test_a_transform_of_no_samples_is_one_of_zeros():
+    attributes = {"length": 4, "inverse": True, "onesided": True}
+    module = one_op("signal.dft", ir.tensor("f32", 3, N, 2), **attributes)
+    y = ir.interpret(module, {"x": np.zeros((3, 0, 2), np.float32)})["y"]
+    np.testing.assert_array_equal(y, np.zeros((3, 4, 1), np.float32))

@@ -35,6 +35,7 @@ def test_types_compare_by_value():
         (ir.Quantized((1.0, 2.0), (0,)), "2 scales but 1 zero points"),
         (ir.Quantized((1.0, 2.0), (0, 0)), "without an axis"),
         (ir.Quantized((1.0,), (0,), 7), "axis 7"),
+        (ir.Quantized((1.0,), (0,), 0, block=2), "1 scales for 2 blocks of the shape [4]"),
         (ir.Sparse("blocky"), "unknown sparsity"),
         (ir.Sparse("channel", (9,)), "one axis"),
     ],

@@ -23,6 +23,7 @@ from burnish.ir import (
     Value,
     build_function,
     interpret,
+    parse,
     tensor,
 )
 from burnish.ir.cost import block_cost
@@ -327,6 +328,23 @@ def test_a_quantized_network_loses_what_it_does_not_use() -> None:
         inputs = integers(module, seed)
         expected = interpret(original, inputs)["y"]
         np.testing.assert_array_equal(interpret(module, inputs)["y"], expected)
+
+
+def test_ops_of_several_results_keep_what_they_read() -> None:
+    module = parse(
+        """module "m" { func @main(%x: tensor<f32[4, 2]>) -> ("y": tensor<f32[4, 1]>) {
+          %w = core.constant() {value = dense<f32[2, 3], [1.0, 0.0, 2.0, 1.0, 0.0, 2.0]>}
+          %0 = nn.matmul(%x, %w)
+          %1, %2 = tensor.top_k(%0) {k = 2, axis = 1, largest = true, sorted = true}
+          %v = core.constant() {value = dense<f32[2, 1], [1.0, 0.0]>}
+          %3 = nn.matmul(%1, %v)
+          core.return(%3)
+        } }"""
+    )
+    inputs = integers(module, 0)
+    before = interpret(module, inputs)["y"]
+    run_pipeline(module, "prune-channels,dce", verify="each")
+    np.testing.assert_array_equal(interpret(module, inputs)["y"], before)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
 
 from burnish.ir.dims import product
@@ -23,12 +22,12 @@ from .windows import WindowAxis, axis_names, maximum, minimum, window_axes
 
 
 class _Shapes:
-    """Sizes of a convolution; those of the filters are known."""
+    """Sizes of a convolution."""
 
     def __init__(self, unit: Unit) -> None:
         op = unit.main
         a = op.attributes
-        x, w = op.inputs[0].type.shape, op.inputs[1].type.static_shape
+        x, w = op.inputs[0].type.shape, op.inputs[1].type.shape
         y = op.results[0].type.shape
         self.batch, self.channels, self.extents = x[0], x[1], x[2:]
         self.groups: int = a.groups
@@ -37,11 +36,12 @@ class _Shapes:
         """Output and input channels per group."""
         self.kernel, self.counts = w[2:], y[2:]
         self.axes = window_axes(a, self.extents, self.kernel, self.counts)
-        self.taps = math.prod(self.kernel)
+        self.taps = product(self.kernel)
         self.windows = product(self.counts)
         self.depth = self.inputs * self.taps
         self.dtype = op.results[0].type.dtype
-        self.tile = choose_tile(self.filters, unit.most_elements(self.counts))
+        self.most_filters = unit.high(self.filters)
+        self.tile = choose_tile(self.most_filters, unit.most_elements(self.counts))
 
     @property
     def is_plain(self) -> bool:
@@ -53,7 +53,7 @@ class _Shapes:
     @property
     def by_rows(self) -> bool:
         """Whether groups are too small for products of tiles."""
-        return self.inputs == 1 and self.groups > 1 and self.filters < 4
+        return self.inputs == 1 and self.groups > 1 and self.most_filters < 4
 
 
 @register

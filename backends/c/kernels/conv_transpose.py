@@ -28,7 +28,7 @@ class ConvTranspose(KernelFamily):
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
         a, work = k.attributes, x.dtype.compute
         batch, _, *extents = k.op.inputs[0].type.shape
-        channels, filters, *kernel = k.op.inputs[1].type.static_shape
+        channels, filters, *kernel = k.op.inputs[1].type.shape
         counts = k.op.results[0].type.shape[2:]
         stride, length = a.strides[-1], counts[-1]
         *outer_names, name = axis_names("o", len(counts))
@@ -63,7 +63,7 @@ def _outer_taps(
     k: KernelBuilder,
     nest: ExitStack,
     outer: tuple[Expr, ...],
-    kernel: list[int],
+    kernel: list[Dim],
     extents: list[Dim],
 ) -> tuple[list[Expr], list[Index]]:
     """Loops over the taps, but for the last axis, that reach the row; and the rows they meet."""

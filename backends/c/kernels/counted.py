@@ -6,7 +6,7 @@ from burnish.ir import Dim, DType
 
 from ..code import Expr, Index, conditional, index
 from .base import ERROR_SHAPE, Buffer, KernelBuilder, KernelFamily, register
-from .strided import split_at, static
+from .strided import split_at
 
 
 def settle_size(k: KernelBuilder, found: Expr) -> Dim:
@@ -80,7 +80,7 @@ class Unique(KernelFamily):
             self._store(k, x, distinct, size)
 
     def _store(self, k: KernelBuilder, x: Buffer, distinct: Buffer, size: Dim) -> None:
-        before, count, after = static(x.shape)
+        before, count, after = x.shape
         values, indices, inverse, counts = k.results
         values = values.reshaped((before, size, after))
         with k.loop("n", size) as n:
@@ -118,8 +118,8 @@ def _look_up(
     with k.block(f"while (!{is_known} && {low} < {high})"):
         middle = k.let_index("middle", low + Expr(f"({high} - {low}) / 2"))
         order = Expr(k.variable("order", DType.I32, 0).text)
-        before, count, after = static(x.shape)
-        if x.elements != 0 and count > 1:
+        before, count, after = x.shape
+        if x.elements != 0 and count != 1:
             other = k.let_index("other", Expr(f"(ptrdiff_t){distinct.at((middle,))}"))
             with k.loops("b a", (before, after)) as (b, a), k.when(order.equals(0)):
                 mine, theirs = k.load(x, (b, i, a)), k.load(x, (b, other, a))

@@ -7,7 +7,6 @@ from burnish.ir import DType
 from ..code import Expr
 from .base import ERROR_SHAPE, ERROR_SIZE, Buffer, KernelBuilder, KernelFamily, register
 from .counted import settle_size
-from .strided import static
 
 _F32 = DType.F32
 
@@ -21,9 +20,9 @@ class NonMaxSuppression(KernelFamily):
     checks_data = True
 
     def emit(self, k: KernelBuilder) -> None:
-        batches, classes, count = static(k.operand("scores").shape)
+        batches, classes, count = k.operand("scores").shape
         found = k.index_variable("found", 0)
-        if count:
+        if count != 0:
             order = k.scratch("order", DType.I64, (count,))
             with k.loops("batch number", (batches, classes)) as (batch, number):
                 self._class(k, order, found, batch, number)
@@ -65,7 +64,7 @@ class NonMaxSuppression(KernelFamily):
 def _candidates(k: KernelBuilder, order: Buffer, batch: Expr, number: Expr) -> Expr:
     """Fill ``order`` with the boxes above the threshold by descending score; how many they are."""
     scores, threshold = k.operand("scores"), k.optional("score_threshold")
-    (count,) = static(order.shape)
+    (count,) = order.shape
     low = Expr("-INFINITY") if threshold is None else k.load(threshold, ())
     sift = k.helper("sift_descending_f32")
     line = k.view("line", scores, scores.offset((batch, number, 0)), (count,))

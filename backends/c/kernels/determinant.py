@@ -17,7 +17,7 @@ class Determinant(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
         work = x.dtype.compute
-        *batch, size, _ = k.op.inputs[0].type.static_shape
+        *batch, size, _ = k.op.inputs[0].type.shape
         m = k.scratch("m", work, (size, size))
         with k.loops("n", batch) as n:
             with k.loops("i j", (size, size)) as (i, j):

@@ -52,8 +52,9 @@ def _require_inside(k: KernelBuilder, extent: Dim, start: Dim, size: Dim, step: 
         return
     ends = (start, start + (size - 1) * step)
     lowest, highest = ends if step > 0 else reversed(ends)
-    k.require(0, lowest)
-    k.require(highest, extent - 1)
+    with k.when(k.less(0, size)):
+        k.require(0, lowest)
+        k.require(highest, extent - 1)
 
 
 @register

@@ -137,7 +137,7 @@ class AveragePool(_Pool):
         for number, (name, axis) in enumerate(zip(axis_names("count_", len(axes)), axes)):
             if not (isinstance(axis.size, int) and isinstance(axis.count, int)):
                 if axis.is_inside:
-                    constant *= axis.kernel
+                    constant *= a.kernel[number]
                     counts.append(None)
                 else:
                     counts.append(_counted(k, number, axis, work))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from burnish.ir import DType
+from burnish.ir import Dim, DType
 from burnish.ir.ops.regions import (
     ALIGN_BIN,
     ALIGN_PLACE,
@@ -28,7 +29,7 @@ class _Axis:
     """Rows or columns: where a box starts, how wide its bins are, how many samples each has."""
 
     name: str
-    size: int
+    size: Dim
     start: Expr
     width: Expr
     grid: Expr
@@ -54,8 +55,9 @@ class RegionAlign(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         a, x, boxes = k.attributes, k.operand("x"), k.operand("boxes")
         work = x.dtype.compute
-        entries, channels, *sizes = k.op.inputs[0].type.static_shape
-        count = k.op.inputs[1].type.static_shape[0]
+        entries, channels, *sizes = k.op.inputs[0].type.shape
+        count = k.op.inputs[1].type.shape[0]
+        _require_elements(k, sizes)
         total = k.scratch("total", work, (channels,))
         with k.loop("r", count) as r:
             entry = k.load_index(k.operand("batch"), [r], entries, "entry")
@@ -79,8 +81,14 @@ class RegionAlign(KernelFamily):
                     k.store([r, c, p, q], value)
 
 
+def _require_elements(k: KernelBuilder, sizes: Sequence[Dim]) -> None:
+    """Fail where there is nothing to pool: an axis of size 0."""
+    for size in sizes:
+        k.require(1, size)
+
+
 def _aligned(
-    k: KernelBuilder, name: str, corners: tuple[Expr, Expr], bins: int, size: int
+    k: KernelBuilder, name: str, corners: tuple[Expr, Expr], bins: int, size: Dim
 ) -> _Axis:
     a = k.attributes
     work = k.operand("x").dtype.compute
@@ -108,11 +116,15 @@ def _sample(k: KernelBuilder, axis: _Axis, bin_: Expr, number: Expr) -> list[tup
     }
     place = k.value(ALIGN_PLACE, work, start=axis.start, bin=axis.width, **counts)
     place = k.let(f"at_{axis.name}", work, place)
-    limits = {"at": place, "size": k.literal(axis.size, work)}
+    limits = {"at": place, "size": k.size_value(axis.size, work)}
     inside = k.value("1 if at >= -1 and at <= size else 0", work, **limits)
     inside = k.let(f"inside_{axis.name}", work, inside)
     held = k.value(
-        f"min(max(at, 0), {axis.size - 1}) if inside != 0 else 0", work, at=place, inside=inside
+        "min(max(at, 0), last) if inside != 0 else 0",
+        work,
+        at=place,
+        inside=inside,
+        last=k.size_value(axis.size - 1, work),
     )
     held = k.let(f"held_{axis.name}", work, held)
     first = k.let_index(f"first_{axis.name}", cast("ptrdiff_t", held))
@@ -161,8 +173,9 @@ class RegionMaxPool(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         a, x, boxes = k.attributes, k.operand("x"), k.operand("boxes")
         work = x.dtype.compute
-        entries, channels, *sizes = k.op.inputs[0].type.static_shape
-        count = k.op.inputs[1].type.static_shape[0]
+        entries, channels, *sizes = k.op.inputs[0].type.shape
+        count = k.op.inputs[1].type.shape[0]
+        _require_elements(k, sizes)
         with k.loop("r", count) as r:
             number = k.convert(k.load(boxes, [r, 0]), boxes.dtype.compute, DType.I64)
             entry = Expr(f"{k.helper('position')}({number}, {entries})")
@@ -187,7 +200,7 @@ class RegionMaxPool(KernelFamily):
 
 
 def _rounded(
-    k: KernelBuilder, name: str, corners: tuple[Expr, Expr], bins: int, size: int
+    k: KernelBuilder, name: str, corners: tuple[Expr, Expr], bins: int, size: Dim
 ) -> _Axis:
     work = k.operand("x").dtype.compute
     scale = k.literal(k.attributes.scale, work)
@@ -203,7 +216,7 @@ def _span(k: KernelBuilder, axis: _Axis, bin_: Expr) -> tuple[Expr, Expr]:
     """The first element of a bin and the one after its last."""
     work = k.operand("x").dtype.compute
     number = k.convert(cast("int64_t", bin_), DType.I64, work)
-    size = k.literal(axis.size, work)
+    size = k.size_value(axis.size, work)
     edges = []
     for name, expression in (("low", POOL_LOW), ("high", POOL_HIGH)):
         edge = k.value(expression, work, p=number, bin=axis.width, start=axis.start)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from burnish.ir import DType
-from burnish.ir.ops.sample import FIRST_TAP, MARGIN, WEIGHTS, period, settling
+from burnish.ir import Dim, DType, scalar
+from burnish.ir.dims import ceildiv
+from burnish.ir.ops.sample import FIRST_TAP, MARGIN, WEIGHTS, limits, period, settling
 
 from ..code import Expr, cast, conditional, index
 from .base import Buffer, KernelBuilder, KernelFamily, register
@@ -21,10 +22,12 @@ class Sample(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         x, positions = k.operand("x"), k.operand("positions")
-        batch, channels, *sizes = k.op.inputs[0].type.static_shape
-        counts = k.op.inputs[1].type.static_shape[1:-1]
+        batch, channels, *sizes = k.op.inputs[0].type.shape
+        counts = k.op.inputs[1].type.shape[1:-1]
         work = x.dtype.compute
         taps = len(WEIGHTS[k.attributes.mode])
+        for size in sizes:
+            k.require(1, size)
         elements = k.scratch("element", DType.I32, (len(sizes), taps))
         weights = k.scratch("weight", work, (len(sizes), taps)) if taps > 1 else None
         with k.loop("n", batch) as n, k.loops("o", counts) as at:
@@ -39,7 +42,7 @@ class Sample(KernelFamily):
 def _taps(
     k: KernelBuilder,
     axis: int,
-    size: int,
+    size: Dim,
     position: Expr,
     elements: Buffer,
     weights: Buffer | None,
@@ -47,8 +50,8 @@ def _taps(
     """Write which elements along ``axis`` are read (-1: none), and their weights."""
     a = k.attributes
     dtype = k.operand("positions").dtype
-    known = {"p": k.variable("p", dtype, position)}
-    for name, expression in settling(a, size):
+    known = {"p": k.variable("p", dtype, position), **_limits(k, size)}
+    for name, expression in settling(a, may_be_single=k.low(size) < 2):
         value = k.value(expression, dtype, **known)
         if name == "p":
             k.assign(known["p"], value)
@@ -67,7 +70,24 @@ def _taps(
         k.write(elements, [axis, tap], cast("int32_t", _element(k, place, size)))
 
 
-def _element(k: KernelBuilder, place: Expr, size: int) -> Expr:
+def _limits(k: KernelBuilder, size: Dim) -> dict[str, Expr]:
+    """Where an axis of ``size`` elements ends: numbers where that is known."""
+    dtype = k.operand("positions").dtype
+    if not isinstance(size, int):
+        elements = k.size_value(size, dtype)
+        return {
+            name: k.let(name, dtype, k.value(expression, dtype, size=elements))
+            for name, expression in limits(k.attributes).items()
+        }
+    return {
+        name: k.literal(
+            scalar.evaluate(scalar.parse(expression), {"size": size}, dtype.compute).item(), dtype
+        )
+        for name, expression in limits(k.attributes).items()
+    }
+
+
+def _element(k: KernelBuilder, place: Expr, size: Dim) -> Expr:
     a = k.attributes
     if a.padding == "zeros":
         return conditional((place < 0) | (place >= size), index(-1), place)
@@ -75,7 +95,7 @@ def _element(k: KernelBuilder, place: Expr, size: int) -> Expr:
         return maximum(minimum(place, size - 1), 0)
     turn = period(a, size)
     # C's remainder has the sign of the dividend, so that is made positive first.
-    lead = -(-2 * MARGIN // turn) * turn
+    lead = ceildiv(2 * MARGIN, turn) * turn
     position = k.let_index("position", (place + lead) % turn)
     mirrored = (turn if a.align_corners else turn - 1) - position
     return conditional(position < size, position, mirrored)

@@ -14,6 +14,7 @@ from ..elements import literal
 from .base import Buffer, KernelBuilder, KernelFamily, register
 from .strided import View, copy, static
 from .unit import Unit
+from .windows import minimum
 
 MAX_POINTS = 1 << 16
 """Longer transforms are refused: the table of the roots of unity grows with the length."""
@@ -31,8 +32,9 @@ class Frames(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         x = k.operand("x")
-        batch, count, length, after = static((*k.result.shape[:3], product(x.shape[2:])))
-        strides = (static(x.shape)[1] * after, k.attributes.step * after, 1)
+        batch, count, length, after = (*k.result.shape[:3], product(x.shape[2:]))
+        k.require(length, x.shape[1])
+        strides = (x.shape[1] * after, k.attributes.step * after, 1)
         target = View.of(k.result, (batch, count, length * after))
         copy(k, target, View(x, 0, target.shape, strides))
 
@@ -60,6 +62,7 @@ class FastFourierTransform(KernelFamily):
         lines = product(x.shape[:-2])
         x = x.reshaped((lines, *x.shape[-2:]))
         y = k.result.reshaped((lines, *k.result.shape[-2:]))
+        (parts,) = static(y.shape[2:])
         with k.loop("line", lines) as line:
             _load(k, x, line, spaces[0])
             for radix, blocks, stride in stages(n):
@@ -70,7 +73,7 @@ class FastFourierTransform(KernelFamily):
                 k.write(spaces[0].parts[1], [n // 2], k.literal(0.0, work))
             scale = 1.0 / n if k.attributes.inverse else 1.0
             with k.loop("i", y.shape[-2]) as i:
-                for part, buffer in enumerate(spaces[0].parts[: static(y.shape)[-1]]):
+                for part, buffer in enumerate(spaces[0].parts[:parts]):
                     value = k.load(buffer, [i])
                     if scale != 1.0:
                         value = k.value("x * s", work, x=value, s=k.literal(scale, work))
@@ -101,17 +104,17 @@ def _roots_of_unity(k: KernelBuilder, n: int, work: DType) -> list[Buffer]:
 def _load(k: KernelBuilder, x: Buffer, line: Expr, to: _Complex) -> None:
     """The signal of one line: cut or padded to the length; completed where it is one-sided."""
     n, work = k.attributes.length, x.dtype.compute
-    given = min(n, static(x.shape)[1])
+    (parts,) = static(x.shape[2:])
     mirrored = k.attributes.onesided and k.attributes.inverse
-    if mirrored:
-        given = min(given, n // 2 + 1)
+    most = n // 2 + 1 if mirrored else n
+    given = k.let_index("given", minimum(most, x.shape[1]))
     zero = k.literal(0.0, work)
     for part, buffer in enumerate(to.parts):
         with k.loop("i", given) as i:
-            present = part < static(x.shape)[2]
+            present = part < parts
             k.write(buffer, [i], k.load(x, [line, i, part]) if present else zero)
-        with k.loop("i", n - given) as i:
-            k.write(buffer, [i + given], zero)
+        with k.loop("i", n, start=given) as i:
+            k.write(buffer, [i], zero)
     if mirrored:
         k.comment("The other half is conjugate to the first.")
         with k.loop("i", n, start=n // 2 + 1) as i:

@@ -8,7 +8,6 @@ from burnish.ir.ops.ml import EQUALITY, NAN_TAKES_FIRST
 from ..code import Expr
 from ..elements import literal, storage_type
 from .base import Buffer, KernelBuilder, KernelFamily, register
-from .strided import static
 
 
 @register
@@ -23,7 +22,7 @@ class TreeEnsemble(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         a, x = k.attributes, k.operand("x")
-        rows, targets = static(k.result.shape)
+        rows, targets = k.result.shape
         work = k.result.dtype
         starts, columns = (_integers(k, name, getattr(a, name)) for name in ("starts", "columns"))
         weights = _numbers(k, "weights", a.weights)

@@ -40,7 +40,7 @@ class WindowAxis:
 
     size: Dim
     count: Dim
-    kernel: int
+    kernel: Dim
     stride: int
     dilation: int
     before: int
@@ -68,7 +68,7 @@ class WindowAxis:
         """The range of taps of ``window`` that meet an element."""
         if self.is_inside:
             return index(0), index(self.kernel)
-        if window.value is not None and isinstance(self.size, int):
+        if window.value is not None and isinstance(self.size, int) and isinstance(self.kernel, int):
             at = window.value * self.stride - self.before
             first, last = -(at // self.dilation), -((at - self.size) // self.dilation)
             return index(max(0, first)), index(min(self.kernel, last))
@@ -99,7 +99,7 @@ def _round_up(value: Expr, divisor: int) -> Expr:
 
 
 def window_axes(
-    a: Attributes, extents: Sequence[Dim], kernel: Sequence[int], counts: Sequence[Dim]
+    a: Attributes, extents: Sequence[Dim], kernel: Sequence[Dim], counts: Sequence[Dim]
 ) -> list[WindowAxis]:
     """The spatial axes of an op with strides, dilations, pads and perhaps an overhang."""
     overhang = a.get("overhang", (0,) * len(extents))

@@ -1,25 +1,26 @@
 """Binding the dynamic dimensions of a model's inputs.
 
-``dims`` maps a symbol's name to a size or to an inclusive range ``(low, high)``, or an input's
-name to its whole shape, whose entries are sizes, names, or None for "as declared".  A dimension
-that the model leaves unnamed is called ``<input>_<axis>``.
+``dims`` maps a symbol's name to a size, to an inclusive range ``(low, high)``, or to an
+expression over other symbols such as ``"32*h"``; or an input's name to its whole shape, whose
+entries are sizes, names, expressions, or None for "as declared".  A dimension that the model
+leaves unnamed is called ``<input>_<axis>``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from burnish.ir import Dim, TensorType, symbol
-from burnish.ir.dims import MAX_DIM, Interval
-from burnish.ir.errors import DimensionError, ModelError, UnsupportedError, clip
+from burnish.ir import Dim, DimExpr, TensorType, parse_dim, symbol
+from burnish.ir.dims import MAX_DIM, Interval, plain_symbol, substitute, symbols_of
+from burnish.ir.errors import DimensionError, ModelError, ParseError, UnsupportedError, clip
 
 from .graph import DimHint, ValueInfo
 
 Size: TypeAlias = int | tuple[int, int]
-Binding: TypeAlias = Size | Sequence[int | str | None]
-"""What ``dims`` may give for a name: a size, a range, or a whole shape."""
+Binding: TypeAlias = Size | str | Sequence[int | str | None]
+"""What ``dims`` may give for a name: a size, a range, an expression, or a whole shape."""
 
 _UNNAMED = frozenset({"", "?", "-1", "None"})
 """What exporters write for "nothing known"; two such axes have nothing to do with each other."""
@@ -72,12 +73,12 @@ def bind_inputs(
 
 class _Binder:
     def __init__(self, inputs: Sequence[ValueInfo], dims: Mapping[str, Binding]) -> None:
-        self._values: dict[str, Size | str] = {}
+        self._values: dict[str, Size | DimExpr] = {}
         self._axes: dict[str, list[_Axis]] = {}
         self._inputs = {value.name: value for value in inputs}
         self._shapes: dict[str, list[int | str]] = {}
         self._unranked: list[str] = []
-        declared = {
+        declared = self._declared = {
             dim for v in inputs for dim in v.type.shape or () if isinstance(dim, str)
         } - _UNNAMED
         whole: dict[str, Sequence[int | str | None]] = {}
@@ -88,7 +89,8 @@ class _Binder:
                 whole[name] = shape
         for value in inputs:
             self._declare(value, whole.get(value.name))
-        for name, binding in dims.items():
+        # Expressions first: they introduce symbols that others may bind.
+        for name, binding in sorted(dims.items(), key=lambda item: not isinstance(item[1], str)):
             if name not in whole:
                 self._bind_symbol(name, binding)
 
@@ -133,10 +135,11 @@ class _Binder:
         named = hint is not None and hint not in _UNNAMED
         label = hint if hint is not None and named else f"{name}_{axis}"
         self._axes.setdefault(label, []).append(_Axis(name, axis, named))
-        if entry is not None and entry != label:
-            self._give(label, _size(label, entry) if isinstance(entry, int) else entry)
-            if isinstance(entry, str):
-                self._axes.setdefault(entry, []).append(_Axis(name, axis, True))
+        if isinstance(entry, str):
+            if entry != label:
+                self._give_expression(label, entry)
+        elif entry is not None:
+            self._give(label, _size(label, entry))
         return label
 
     def _bind_symbol(self, name: str, binding: Binding) -> None:
@@ -147,30 +150,51 @@ class _Binder:
                 f'the model has no dimension and no input called "{clip(str(name))}"',
                 help=f"it has the dimensions {symbols or '(none)'} and the inputs {inputs}",
             )
-        self._give(name, _size(name, binding))
+        if isinstance(binding, str):
+            self._give_expression(name, binding)
+        else:
+            self._give(name, _size(name, binding))
 
-    def _give(self, name: str, value: Size | str) -> None:
+    def _give_expression(self, name: str, text: str) -> None:
+        """Bind ``name`` to an expression, whose symbols thereby stand for sizes of its axes."""
+        value = self._parsed(text)
+        for other in sorted(symbols_of(value)):
+            axes = [replace(axis, named=True) for axis in self._axes[name]]
+            self._axes.setdefault(other, []).extend(axes)
+        self._give(name, value if isinstance(value, DimExpr) else _size(name, value))
+
+    def _parsed(self, text: str) -> Dim:
+        """A name as it stands in the model, else an expression, else a name of any characters."""
+        if text in self._declared:
+            return symbol(text)
+        try:
+            return parse_dim(text)
+        except ParseError:
+            return symbol(text)
+
+    def _give(self, name: str, value: Size | DimExpr) -> None:
         if self._values.setdefault(name, value) != value:
             raise DimensionError(
                 f'dimension "{clip(name)}" is bound to both {_shown(self._values[name])} '
                 f"and {_shown(value)}"
             )
 
-    def _resolve(self, name: str) -> Size | str:
-        """What a symbol stands for: a size, a range, or the name of the free symbol it equals."""
+    def _resolve(self, name: str) -> tuple[str, Size | DimExpr | None]:
+        """The symbol that a name is another name of, and what that is bound to, if at all."""
         seen = {name}
-        value: Size | str = name
-        while isinstance(value, str) and value in self._values:
-            value = self._values[value]
-            if isinstance(value, str):
-                if value in seen:
-                    return value
-                seen.add(value)
-        return value
+        while isinstance(value := self._values.get(name), DimExpr):
+            other = plain_symbol(value)
+            if other is None:
+                return name, value
+            if other in seen:
+                return other, None
+            seen.add(other)
+            name = other
+        return name, value
 
     def signature(self, allow_unbound: bool) -> Signature:
         """Put everything together."""
-        unbound = [name for name in self._axes if isinstance(self._resolve(name), str)]
+        unbound = [name for name in self._axes if self._resolve(name)[1] is None]
         if (unbound and not allow_unbound) or self._unranked:
             raise self._unbound_error(unbound)
         symbols: dict[str, Interval] = {}
@@ -185,18 +209,31 @@ class _Binder:
             types[name] = TensorType(tuple(shape), dtype)
         return Signature(types, symbols, {**ranges, **symbols})
 
-    def _dim(self, name: str, symbols: dict[str, Interval], ranges: dict[str, Interval]) -> Dim:
-        value = self._resolve(name)
+    def _dim(
+        self,
+        name: str,
+        symbols: dict[str, Interval],
+        ranges: dict[str, Interval],
+        inside: tuple[str, ...] = (),
+    ) -> Dim:
+        """What ``name``, met inside the expressions of others, stands for; notes its range."""
+        label, value = self._resolve(name)
         if isinstance(value, int):
             return value
-        if isinstance(value, str):
-            ranges[value] = (0, MAX_DIM)
-            return symbol(value)
-        # A range given to the symbol at the end of a chain of names belongs to that symbol.
-        label = name
-        while isinstance(following := self._values.get(label), str):
-            label = following
-        symbols[label] = value
+        if isinstance(value, DimExpr):
+            if label in inside:
+                raise DimensionError(f'dimension "{clip(label)}" is bound to itself: {value}')
+            return substitute(
+                value,
+                {
+                    other: self._dim(other, symbols, ranges, (*inside, label))
+                    for other in symbols_of(value)
+                },
+            )
+        if value is None:
+            ranges[label] = (0, MAX_DIM)
+        else:
+            symbols[label] = value
         return symbol(label)
 
     def _unbound_error(self, unbound: Sequence[str]) -> DimensionError:
@@ -229,7 +266,7 @@ class _Binder:
         """An example of the whole shape: declared sizes, 1 for the batch, 224 for the rest."""
         sizes: list[str] = []
         for axis, entry in enumerate(self._shapes[name]):
-            value = entry if isinstance(entry, int) else self._resolve(entry)
+            value = entry if isinstance(entry, int) else self._resolve(entry)[1]
             sizes.append(str(value) if isinstance(value, int) else "1" if axis == 0 else "224")
         arguments[f"--shape {_quoted(f'{name}={chr(44).join(sizes)}')}"] = None
         comma = "," if len(sizes) == 1 else ""

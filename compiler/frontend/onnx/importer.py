@@ -50,7 +50,7 @@ from .inputs import spread_inputs
 from .items import Item, KnownOptional, KnownSequence, flatten, named, rebuild
 from .load import ModelSource, load_model
 from .schemas import check_arity, has_schema_function, schema_function_body
-from .shapes import Content, Ranges
+from .shapes import Content, Ranges, suggest_multiples
 from .tensors import ELEMENT_CODES, ELEMENT_TYPES
 
 _MAX_SHOWN_ROWS = 40
@@ -434,6 +434,7 @@ class GraphImporter:
     def _convert_node(self, node: Node) -> None:
         location = Location.node(node.name, node.op_type)
         self.emit.location = location
+        operands: list[Item | None] = []
         try:
             operands = [self._needed(name) if name else None for name in node.inputs]
             values: Sequence[Item | None]
@@ -449,6 +450,9 @@ class GraphImporter:
             self._session.refuse(node, error.message, undecided=undecided)
             values = [None] * len(node.outputs)
         except Error as error:
+            if isinstance(error, TypeInferenceError) and not error.help:
+                types = [value.type for value in operands if isinstance(value, Value)]
+                error.help = suggest_multiples(types)
             raise error.located(str(location)) from None
         except OverflowError as error:
             # Integers of a model have up to 64 bits, arithmetic on them may need more.

@@ -8,7 +8,8 @@ arithmetic: what cannot be said exactly is None (unknown), never a guess.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from burnish.ir import Attributes, Dim, DimExpr, TensorType
 from burnish.ir import dims as dimension
 from burnish.ir.dims import Interval
+from burnish.ir.errors import clip
 
 Content = npt.NDArray[np.object_]
 Element: TypeAlias = Dim | bool
@@ -63,6 +65,35 @@ class Ranges:
         """The larger dimension, without a ``max`` where the ranges decide."""
         a_is_larger, b_is_larger = self.at_least(a, b), self.at_least(b, a)
         return a if a_is_larger else b if b_is_larger else dimension.maximum(a, b)
+
+
+def suggest_multiples(types: Iterable[TensorType]) -> str:
+    """How to say that sizes divide, where types hold quotients of symbols; empty without any."""
+    factors: dict[str, int] = {}
+    pending = [dim for type_ in types for dim in type_.shape]
+    while pending:
+        dim = pending.pop()
+        for atom in () if isinstance(dim, int) else (a for atoms, _ in dim.terms for a in atoms):
+            if isinstance(atom, dimension.Symbol):
+                continue
+            pending += atom.args
+            divisor = atom.args[1]
+            if atom.function == "floordiv" and isinstance(divisor, int):
+                for name in dimension.symbols_of(atom.args[0]):
+                    factors[name] = math.lcm(factors.get(name, 1), divisor)
+    if not factors:
+        return ""
+    said = " and ".join(f'"{clip(name)}" of {factor}' for name, factor in sorted(factors.items()))
+    flags = " ".join(
+        f"--dim {clip(name)}={factor}*{letter} --dim {letter}=LOW..HIGH"
+        for (name, factor), letter in zip(sorted(factors.items()), _fresh_letters(factors))
+    )
+    return f"if sizes are always multiples ({said}), say so: {flags}"
+
+
+def _fresh_letters(taken: Container[str]) -> Iterator[str]:
+    names = (f"{letter}{number}" for number in ("", *range(1, 99)) for letter in "klmnpqrs")
+    return (name for name in names if name not in taken)
 
 
 _FLOAT_LIMIT = 2.0**53
