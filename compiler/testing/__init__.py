@@ -48,7 +48,7 @@ _WRITTEN = pytest.StashKey[list[tuple[Path, str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-golden`` and the ini option ``golden_dir``."""
+    """Add ``--update-golden``, the ini option ``golden_dir``, and the options for rules."""
     group = parser.getgroup("golden files")
     group.addoption(
         "--update-golden",
