@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from .base import register_pass
 from .pattern import PatternPass
-from .rewrites import algebra, control, conversions, requirements, shapes
+from .rewrites import control, conversions, requirements, shapes
 from .rewrites.sets import CANONICAL
 
-__all__ = ["Canonicalize", "algebra", "control", "conversions", "requirements", "shapes"]
+__all__ = ["Canonicalize", "control", "conversions", "requirements", "shapes"]
 
 
 @register_pass

@@ -15,6 +15,7 @@ from burnish.ir.interpreter import evaluate_op
 from .base import FunctionPass, PassContext, register_pass
 from .regions import blocks_inside_out, is_pure
 
+_DEQUANTIZE = "quant.dequantize"
 _ENDLESS = 1 << 63
 
 
@@ -29,7 +30,7 @@ class Fold(FunctionPass):
     dimensions, and ops whose evaluation is an error (an index out of range) stay as they are.
 
     Options:
-        limit: bytes that the results of one op may always have.
+        limit: bytes that the results of one op may always have, but for ``quant.dequantize``.
         growth: how many times larger than its operands a result may be.
         work: operations (and elements of padding) that evaluating one op may take.
     """
@@ -60,7 +61,9 @@ class Fold(FunctionPass):
     def _fold(self, op: Op, rewriter: Rewriter, context: PassContext) -> None:
         result_bytes = sum(math.prod(t.static_shape) * t.dtype.bytes for t in op.result_types)
         operand_bytes = sum(v.constant.nbytes for v in set(op.inputs) if v.constant is not None)
-        if result_bytes > max(self.limit, self.growth * operand_bytes):
+        # Quantized weights stay so unless growth says that they may become large.
+        limit = 0 if op.name == _DEQUANTIZE else self.limit
+        if result_bytes > max(limit, self.growth * operand_bytes):
             context.refusals["fold", "the result is too large"] += 1
             return
         if _work(op) > self.work:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from .base import register_pass
 from .pattern import PatternPass
-from .rewrites import affine, pads
+from .rewrites import affine
 from .rewrites.sets import AFFINE, PADS
 
-__all__ = ["FoldBatchNorm", "FoldPad", "affine", "pads"]
+__all__ = ["FoldBatchNorm", "FoldPad", "affine"]
 
 
 @register_pass

@@ -2,5 +2,6 @@
 
 from . import targets
 from .compile import compile_module, runner, runner_from_files
+from .measurement import code_size
 
-__all__ = ["compile_module", "runner", "runner_from_files", "targets"]
+__all__ = ["code_size", "compile_module", "runner", "runner_from_files", "targets"]

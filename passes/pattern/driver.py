@@ -40,9 +40,27 @@ def apply_patterns(function: Function, patterns: PatternSet, context: PassContex
 class _Step:
     """A rewrite and the one before it at the same place."""
 
-    pattern: str
+    pattern: Pattern
     previous: _Step | None
     length: int
+
+
+def _cycle(last: _Step) -> list[Pattern]:
+    """The patterns that follow each other again and again up to ``last``, each once.
+
+    They are in the order in which they are applied, if that repeats.
+    """
+    steps: list[Pattern] = []
+    at: _Step | None = last
+    while at is not None and len(steps) < MIN_BUDGET:
+        steps.append(at.pattern)
+        at = at.previous
+    steps.reverse()
+    for period in range(1, len(steps) // 2 + 1):
+        tail = steps[-2 * period :]
+        if all(a is b for a, b in zip(tail, tail[period:])):
+            return list(dict.fromkeys(tail[:period]))
+    return list(dict.fromkeys(steps[-32:]))
 
 
 class _Driver:
@@ -51,6 +69,7 @@ class _Driver:
     def __init__(self, patterns: PatternSet, context: PassContext) -> None:
         self._patterns = patterns
         self._context = context
+        self._depth = max((pattern.depth for pattern in patterns), default=1)
         self._rewriter: Rewriter = context.rewriter(self)
         self._queue: deque[Op] = deque()
         self._queued: set[Op] = set()
@@ -95,7 +114,7 @@ class _Driver:
     def _attempt(self, pattern: Pattern, op: Op) -> bool:
         self._context.attempts += 1
         previous = self._history.get(op)
-        step = _Step(pattern.name, previous, previous.length + 1 if previous else 1)
+        step = _Step(pattern, previous, previous.length + 1 if previous else 1)
         if step.length > self._longest or self._applied >= self._most:
             self._endless(step, op)
         self._current = step
@@ -137,18 +156,15 @@ class _Driver:
                 raise Refusal("the replacement has another type", (old, new))
 
     def _endless(self, step: _Step, op: Op) -> None:
-        names: dict[str, None] = {}
-        at: _Step | None = step
-        for _ in range(32):
-            if at is None:
-                break
-            names[at.pattern] = None
-            at = at.previous
-        listed = " and ".join(names)
+        cycle = _cycle(step)
+        names = [pattern.name for pattern in cycle]
+        problem = "undo each other" if len(cycle) > 1 else "applies to its own result"
         raise PassError(
-            f"patterns of {self._patterns.name} do not terminate: {listed} "
-            f"{'undo each other' if len(names) > 1 else 'applies to its own result'}",
-            at=f"{op.name} at {op.location}",
+            f"patterns of {self._patterns.name} do not terminate: {' and '.join(names)} {problem}",
+            at=[
+                *(f"{pattern.name} ({pattern.where})" for pattern in cycle),
+                f"{op.name} at {op.location}",
+            ],
             help="make one of them refuse what the other produces",
         )
 
@@ -169,9 +185,7 @@ class _Driver:
     def modified(self, op: Op) -> None:
         """New operands or attributes: look at the op and at those that look through it."""
         self._enqueue(op)
-        for result in op.results:
-            for user in result.users:
-                self._enqueue(user)
+        self._enqueue_users(op)
 
     def erased(self, op: Op) -> None:
         """Operands lose a user: their producers may be dead, their last user may match now."""
@@ -185,3 +199,15 @@ class _Driver:
                 for user in value.users:
                     if user is not op:
                         self._enqueue(user)
+                        self._enqueue_users(user, levels=1)
+
+    def _enqueue_users(self, op: Op, levels: int = 0) -> None:
+        """Look at the ops that patterns look through ``op`` from; ``levels`` are done already."""
+        seen: dict[Op, None] = {op: None}
+        reached = [op]
+        for _ in range(levels, self._depth):
+            users = [user for at in reached for value in at.results for user in value.users]
+            reached = [user for user in dict.fromkeys(users) if user not in seen]
+            for user in reached:
+                seen[user] = None
+                self._enqueue(user)

@@ -49,6 +49,7 @@ class Pattern:
         promise: one of :data:`burnish.passes.promises.PROMISES`.
         where: file and line of its definition.
         needs: sets of names of ops; of each, one must make an operand of the root.
+        depth: how many ops deep it looks, counted from the root's operands.
         row: which row of a rule's table this is, as text; "" if there is none.
     """
 
@@ -60,6 +61,7 @@ class Pattern:
     doc: str
     where: str
     needs: tuple[frozenset[str], ...] = ()
+    depth: int = 1
     row: str = ""
 
     def starts_at(self, opdef: OpDef) -> bool:

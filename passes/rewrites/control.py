@@ -5,8 +5,8 @@ from __future__ import annotations
 from burnish.ir import Value
 
 from ..pattern import Match, Outcome
+from ..pattern.constants import filled_with
 from ..regions import captures, inline_region, rebuild_region
-from .algebra import filled_with
 from .sets import CANONICAL
 
 

@@ -120,6 +120,7 @@ def compile_rule(rule: Rule, text: str) -> Pattern:
         doc=rule.doc,
         where=f"{path.name}:{rule.at.line}",
         needs=_needs(rule.pattern),
+        depth=max(1, _depth(rule.pattern)),
         row=", ".join(str(cell) for _, cell in rule.columns),
     )
 
@@ -127,6 +128,14 @@ def compile_rule(rule: Rule, text: str) -> Pattern:
 def _roots(pattern: OpPattern) -> tuple[Root, ...]:
     trait = trait_named(pattern.trait) if pattern.trait else None
     return pattern.ops if trait is None else (trait,)
+
+
+def _depth(node: PatternNode) -> int:
+    """How many ops lie below one, on the longest way."""
+    below = node.operands if isinstance(node, OpPattern) else ()
+    return max(
+        (1 + _depth(operand) for operand in below if isinstance(operand, OpPattern)), default=0
+    )
 
 
 def _needs(root: OpPattern) -> tuple[frozenset[str], ...]:

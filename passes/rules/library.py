@@ -211,6 +211,35 @@ def broadcast_all(values: Values) -> List:
 
 
 @rule_function
+def units_repeated(shape: List, repeats: List) -> bool:
+    """Whether only axes of size 1 are repeated."""
+    return all(dim == 1 or times == 1 for dim, times in zip(shape, repeats))
+
+
+@rule_function
+def steps_are_one(steps: List, sizes: List) -> bool:
+    """Whether a slice takes neighbours in order: its steps are 1 where it takes more than one."""
+    return all(step == 1 or size == 1 for step, size in zip(steps, sizes))
+
+
+@rule_function
+def windows_meet_input(kernel: List, pads: List, dilations: List, overhang: List) -> bool:
+    """Whether no window of a pool lies in the padding alone."""
+    spatial = len(kernel)
+    return all(
+        dilations[i] == 1 and pads[i] < kernel[i] and pads[i + spatial] + overhang[i] < kernel[i]
+        for i in range(spatial)
+    )
+
+
+@rule_function
+def not_empty(values: Values, axis: Number) -> Values:
+    """The values whose size along ``axis`` is not 0; the first one if there is none."""
+    full = tuple(value for value in values if value.type.shape[axis] != 0)
+    return full or values[:1]
+
+
+@rule_function
 def is_static(shape: List) -> bool:
     """Whether no dimension is symbolic."""
     return not any(isinstance(dim, DimExpr) for dim in shape)
@@ -258,9 +287,9 @@ def absent(value: Value | None) -> bool:
 
 
 @rule_function
-def filled(value: Value | None, number: Number) -> bool:
+def filled(value: Value | None, number: object) -> bool:
     """Whether a value is a constant, every element of which is ``number`` (-0.0 is not 0.0)."""
-    return filled_with(value, number)
+    return isinstance(number, (int, float)) and filled_with(value, number)
 
 
 @rule_function

@@ -13,6 +13,7 @@ from burnish.ir.errors import UsageError, clip
 from ..pattern.table import Pattern, PatternSet
 from .compile import compile_file
 from .errors import rule_error
+from .overlap import check_overlaps
 from .parser import parse_rules
 from .syntax import Position, RuleFile
 
@@ -49,7 +50,7 @@ def pattern_set(file: RuleFile, name: str) -> PatternSet:
     """The rules of a file as a set of patterns.
 
     Raises:
-        RuleError: a rule is wrong, or two have one name.
+        RuleError: a rule is wrong, two have one name, or one of two that overlap must be chosen.
     """
     patterns = PatternSet(name)
     places: dict[str, Position] = {}
@@ -59,6 +60,7 @@ def pattern_set(file: RuleFile, name: str) -> PatternSet:
             message = f"rule {rule.name} is defined twice, first in line {first.line}"
             raise rule_error(message, rule.at, file.text, "give each rule a name of its own")
         patterns.add(pattern)
+    check_overlaps((rule, file.text) for rule in file.rules)
     return patterns
 
 

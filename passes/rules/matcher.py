@@ -207,9 +207,12 @@ class PatternCompiler:
         left, right = self._scope.slot(), self._scope.slot()
         middle = self._scope.slot(len(between))
         has_right = takes_list(lists[-1]) and len(lists) > 1
+        sought = between[0]
+        maker = frozenset(self._opdefs(sought) if isinstance(sought, OpPattern) else ())
+        places = (left, middle, right)
         self._add(
             lambda next, at: steps.searched_operands(
-                op_slot, fixed, before, (left, middle, right), len(between), has_right, at, next
+                op_slot, fixed, before, places, len(between), maker, has_right, at, next
             )
         )
         self._list(lists[0], left, op_slot)

@@ -265,6 +265,7 @@ def searched_operands(
     before: Sequence[Pattern],
     places: tuple[int, int, int],
     between: int,
+    maker: frozenset[OpDef],
     has_right: bool,
     at: int,
     next: Step,
@@ -272,6 +273,7 @@ def searched_operands(
     """Operands ``before``; then a list, ``between`` operands, and perhaps a list again.
 
     ``places`` are the slots of the left list, the operands between, and the right list.
+    Unless ``maker`` is empty, one of its ops makes the first operand between.
     """
     count, end = len(before), first + len(before)
     left, middle, right = places
@@ -285,6 +287,8 @@ def searched_operands(
         s[first:end] = operands[:count]
         reason: Reason = fewer
         for start in range(count if has_right else last, last + 1):
+            if maker and not _is_made_by(operands[start], maker):
+                continue
             s[left] = operands[count:start]
             s[middle : middle + between] = operands[start : start + between]
             if has_right:
@@ -296,6 +300,11 @@ def searched_operands(
         return reason
 
     return step
+
+
+def _is_made_by(value: Value | None, opdefs: frozenset[OpDef]) -> bool:
+    op = None if value is None else value.op
+    return op is not None and op.opdef in opdefs
 
 
 def either_order(op_slot: int, first: int, next: Step) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from burnish.ir import Module, interpret, parse
 from burnish.ir.errors import PassError, UsageError
 from burnish.passes import PassContext, load_rules, run_pipeline
 from burnish.passes.pattern import PatternSet, apply_patterns
-from burnish.passes.rules import RuleError, parse_rules
+from burnish.passes.rules import Rule, RuleError, parse_rules, read_rules, rule_files
 from burnish.passes.rules.load import pattern_set
+from burnish.passes.rules.overlap import check_overlaps
 
 
 def rules(text: str) -> PatternSet:
@@ -256,6 +258,35 @@ def test_tables_are_rows_of_one_rule() -> None:
     assert {p.where for p in patterns} == {"<rules>:1"}
 
 
+def test_a_change_deep_below_the_root_is_seen() -> None:
+    """The middle of the tree is made only after its root has been looked at."""
+    patterns = rules(
+        """rule late { "Late." match math.cos(once math.tan(x)) rewrite math.sin(x) }
+           rule deep { "Deep." match math.exp(math.abs(math.neg(math.sin(x)))) rewrite x }"""
+    )
+    target = module(
+        """%0 = math.tan(%x) %1 = math.cos(%0) %2 = math.neg(%1) %3 = math.abs(%2)
+           %4 = math.exp(%3) %dead = math.log(%0) core.return(%4)"""
+    )
+    context = PassContext()
+    apply_patterns(target.main, patterns, context)
+    assert context.rewrites == {"late": 1, "deep": 1}
+
+
+def test_rules_that_undo_each_other_are_named_with_their_lines() -> None:
+    patterns = rules(
+        """rule one { "One." match math.sin(x) rewrite math.cos(x) }
+           rule two { "Two." match math.cos(x) rewrite math.tan(x) }
+           rule three { "Three." match math.tan(x) rewrite math.sin(x) }
+           rule no { "No." match math.exp(x) rewrite math.sin(x) }"""
+    )
+    with pytest.raises(PassError, match="do not terminate") as caught:
+        applied(patterns, module("%0 = math.exp(%x) %1 = math.sin(%0) core.return(%1)"))
+    places = caught.value.at[:3]
+    assert sorted(places) == ["one (<rules>:1)", "three (<rules>:3)", "two (<rules>:2)"]
+    assert "no" not in caught.value.message.split()
+
+
 # Symbolic dimensions ---------------------------------------------------------------------
 
 
@@ -398,3 +429,52 @@ def test_names_are_given_once() -> None:
     one = 'rule twin { "One." match math.neg(x) rewrite x }'
     with pytest.raises(RuleError, match="twin is defined twice, first in line 1"):
         rules(f"{one}\n{one}")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("math.add(x, math.neg(y))", "math.add(math.neg(a), b)", True),
+        ("math.add(x, math.neg(y))", "math.add(a, b)", True),
+        ("math.sub(x, math.neg(y))", "math.sub(math.neg(a), b)", False),
+        ("math.mul(x, 0) where x.rank == 1", "math.mul(a, 0) where a.rank == 1", True),
+        ("math.sub(x, y) where y.rank == 1", "math.sub(a, b) where a.rank == 1", False),
+        ("math.sub(x, 0) where x.rank == 1", "math.sub(a, const b)", True),
+        ("math.sub(x, x)", "math.sub(a, b)", True),
+        ("math.sub(x, y) where x.rank == 1", "math.sub(a, a)", False),
+        ("math.clamp(x){low = 0}", "math.clamp(a){low = 1}", False),
+        ("math.clamp(x){low = 0}", "math.clamp(a){low = c}", True),
+        ("math.exp(once math.log(x))", "math.exp(math.log(a))", True),
+    ],
+)
+def test_rules_that_overlap_are_told_apart(one: str, other: str, overlap: bool) -> None:
+    def text(benefit: int) -> str:
+        return (
+            f'rule one benefit {benefit} {{ "One." match {unused(one)} rewrite x }}\n'
+            f'rule other {{ "Other." match {unused(other)} rewrite a }}'
+        )
+
+    rules(text(2))
+    if overlap:
+        with pytest.raises(RuleError, match="matches too, and both have benefit 1"):
+            rules(text(1))
+    else:
+        rules(text(1))
+
+
+def unused(pattern: str) -> str:
+    """``pattern`` with names that are used nowhere marked as such."""
+    for name in ("y", "b", "c"):
+        if f"{name}.rank" not in pattern:
+            pattern = re.sub(rf"\b{name}\b(?=[)}}])", f"_{name}", pattern)
+    return pattern
+
+
+def test_rules_of_burnish_do_not_overlap() -> None:
+    sets: dict[str, list[tuple[Rule, str]]] = {}
+    for path, name in rule_files().items():
+        file = read_rules(path)
+        sets.setdefault(name, []).extend((rule, file.text) for rule in file.rules)
+    assert "canonicalize" in sets
+    for found in sets.values():
+        check_overlaps(found)
