@@ -189,9 +189,6 @@ class _Driver:
 
     def erased(self, op: Op) -> None:
         """Operands lose a user: their producers may be dead, their last user may match now."""
-        for inner in op.walk():
-            self._queued.discard(inner)
-            self._history.pop(inner, None)
         for value in op.inputs:
             if value.op is not None:
                 self._enqueue(value.op)
@@ -199,14 +196,14 @@ class _Driver:
                 for user in value.users:
                     if user is not op:
                         self._enqueue(user)
-                        self._enqueue_users(user, levels=1, gone=op)
+                        self._enqueue_users(user, levels=1)
+        for inner in op.walk():  # last: the op itself may use what its producers' users make
+            self._queued.discard(inner)
+            self._history.pop(inner, None)
 
-    def _enqueue_users(self, op: Op, levels: int = 0, gone: Op | None = None) -> None:
-        """Look at the ops that patterns look through ``op`` from, but at ``gone``.
-
-        ``levels`` are done already.
-        """
-        seen: dict[Op | None, None] = {op: None, gone: None}
+    def _enqueue_users(self, op: Op, levels: int = 0) -> None:
+        """Look at the ops that patterns look through ``op`` from; ``levels`` are done already."""
+        seen: dict[Op, None] = {op: None}
         reached = [op]
         for _ in range(levels, self._depth):
             users = [user for at in reached for value in at.results for user in value.users]
