@@ -1,6 +1,6 @@
 """Backends: what runs, emitted from the IR."""
 
-from .base import Artifact, Runner
+from .base import Artifact, Backend, Runner, backend_of
 from .target import (
     Option,
     Target,
@@ -13,16 +13,19 @@ from .target import (
 )
 
 # Importing a backend registers its targets.
-from . import c  # isort: skip
+from . import c, onnx  # isort: skip
 
 __all__ = [
     "Artifact",
+    "Backend",
     "Option",
     "Runner",
     "Target",
+    "backend_of",
     "c",
     "complete_options",
     "find_target",
+    "onnx",
     "options_of",
     "register_backend",
     "register_target",

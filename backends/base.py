@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from burnish.ir import Array, Function, TensorType
+from burnish.ir import Array, Function, Module, TensorType
+
+from .target import Target
 
 
 class Runner(Protocol):
@@ -39,6 +43,31 @@ class Artifact:
         for name, content in self.files.items():
             data = content if isinstance(content, bytes) else content.encode("utf-8")
             (path / name).write_bytes(data)
+
+
+class Backend(Protocol):
+    """What the package of a backend offers."""
+
+    def compile_module(
+        self,
+        module: Module,
+        target: str | Target,
+        options: Mapping[str, object] | None,
+        name: str | None,
+    ) -> Artifact:
+        """Emit the entry function of ``module``, called ``name``."""
+
+    def runner(self, artifact: Artifact, **how: bool) -> Runner:
+        """A way to call what was emitted on this machine."""
+
+    def code_size(self, artifact: Artifact, target: Target) -> int | None:
+        """Bytes of machine code, weights left out; None when that cannot be known here."""
+
+
+def backend_of(target: Target) -> Backend:
+    """The backend that emits for ``target``."""
+    backend: Backend = importlib.import_module(f"burnish.backends.{target.backend}")
+    return backend
 
 
 def signature(function: Function) -> dict[str, Any]:

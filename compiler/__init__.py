@@ -16,6 +16,7 @@ _PUBLIC = {
     "Module": ".ir",
     "Target": ".backends",
     "compile": ".driver",
+    "export_onnx": ".backends.onnx",
     "import_onnx": ".frontend.onnx",
     "interpret": ".ir",
     "load": ".driver",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from burnish.backends import Artifact, Runner, Target, find_target
+from burnish.backends import Artifact, Runner, Target, backend_of, find_target
 from burnish.ir import Array, Error, Module, parse
 from burnish.ir.errors import TargetError, clip
 from burnish.ir.interpreter import named_arrays
@@ -53,10 +52,12 @@ class CompiledModel:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name for inputs by name, computed on this machine.
 
-        The first call builds the sources with the system's C compiler (a build is kept).
+        The first call makes the model ready: for C it builds the sources with the system's
+        compiler (a build is kept), ONNX it hands to a runtime.
 
         Raises:
             InputError: names, element types or shapes do not fit, or an index is out of range.
+            ModelError: no runtime that is installed takes the model.
             TargetError: the target is another machine.
             ToolchainError: there is no C compiler, or it failed.
         """
@@ -69,10 +70,8 @@ class CompiledModel:
 
         None when the target's compiler is not installed.
         """
-        from .measurement import code_size
-
         if self.report.sizes.code is None:
-            code = code_size(self.artifact, self.target)
+            code = backend_of(self.target).code_size(self.artifact, self.target)
             sizes = dataclasses.replace(self.report.sizes, code=code)
             self.report = dataclasses.replace(self.report, sizes=sizes)
         return self.report.sizes.code
@@ -150,6 +149,4 @@ def runner(artifact: Artifact, target: Target, **how: bool) -> Runner:
             f"a model compiled for {target.name} does not run on this machine",
             help="compile it for c to run it here",
         )
-    backend = importlib.import_module(f"burnish.backends.{target.backend}")
-    made: Runner = backend.runner(artifact, **how)
-    return made
+    return backend_of(target).runner(artifact, **how)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from burnish.backends import Artifact, Target, complete_options, find_target
+from burnish.backends import Artifact, Target, backend_of, complete_options, find_target
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
 from burnish.ir.collector import paused_collector
@@ -200,10 +199,7 @@ def _optimize(
 
 
 def _emit(module: Module, target: Target, options: Mapping[str, object], name: str) -> Artifact:
-    backend = importlib.import_module(f"burnish.backends.{target.backend}")
-    artifact = backend.compile_module(module, target, options, name)
-    assert isinstance(artifact, Artifact)
-    return artifact
+    return backend_of(target).compile_module(module, target, options, name)
 
 
 def _fitting(compiled: CompiledModel, limits: Mapping[str, int]) -> CompiledModel:
@@ -220,6 +216,11 @@ def _fitting(compiled: CompiledModel, limits: Mapping[str, int]) -> CompiledMode
         "ram": "RAM for activations, inputs and outputs",
         "flash": "flash for code and weights",
     }
+    if "ram" in limits and memory is None:
+        raise TargetError(
+            f"how much RAM a model takes is not known for target {compiled.target.name}",
+            help="compile without a limit on RAM",
+        )
     lacking = [
         f"it needs {show_size(needs[what])} of {words[what]}, "
         f"{show_size(needs[what] - limit)} more than the {show_size(limit)} there are"

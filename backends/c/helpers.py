@@ -391,7 +391,7 @@ for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
 
 def _define_order(dtype: DType) -> None:
     """A total order of elements with their positions, and a heap of positions in that order."""
-    c_type, value = storage_type(dtype), storage_type(dtype.compute)
+    c_type, value = storage_type(dtype), value_type(dtype)
     element = f"@_{dtype}_to_f32(x[{{}}])" if is_narrow_float(dtype) else "x[{}]"
     for order, operator in (("descending", "<"), ("ascending", ">")):
         compare = f"if (p != q) {{\n    return p {operator} q;\n}}\nreturn i > j;"

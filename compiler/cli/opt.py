@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from burnish.passes.trust import Reproducer
 
 
-@click.command("opt", short_help="Run passes on a model and print the IR; find wrong passes.")
+@click.command("opt", short_help="Run passes on a model; write IR or ONNX; find wrong passes.")
 @click.argument("model")
 @click.option(
     "-p",
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help="The pipeline, such as 'canonicalize,fuse'; '' for none; default: the standard one.",
 )
-@click.option("-o", "--out", metavar="FILE", help="Write the IR there instead of printing it.")
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    help="Write the result there instead of printing it: ONNX when it ends in .onnx, else IR.",
+)
+@click.option("--opset", type=int, metavar="N", help="Version of the operators of an ONNX result.")
 @click.option(
     "--embed/--no-embed",
     default=None,
@@ -92,6 +98,7 @@ def opt_command(
     model: str,
     passes: str | None,
     out: str | None,
+    opset: int | None,
     embed: bool | None,
     load: tuple[str, ...],
     print_after: str | None,
@@ -115,7 +122,12 @@ def opt_command(
     When a pass crashes, makes something invalid, or (--verify semantic) changes what the model
     computes, a reproducer is written, which --replay repeats and --reduce makes small.
 
+    With --out FILE.onnx the result is an optimized ONNX model, and the standard pipeline is the
+    one for ONNX.
+
     Example: burnish opt model.onnx -p canonicalize,dce --time-passes -o model.burnish
+
+    Example: burnish opt model.onnx -o optimized.onnx
     """
     from burnish.passes import parse_pipeline, run_pipeline, standard_pipeline
 
@@ -128,7 +140,11 @@ def opt_command(
         context.exit(_replay(model))
     if reduce and out is None:
         raise click.UsageError("--reduce needs -o, the file for the small reproducer")
-    text = standard_pipeline("c") if passes is None else passes.strip()
+    to_onnx = out is not None and out.endswith(".onnx") and not reduce
+    if opset is not None and not to_onnx:
+        raise click.UsageError("--opset is for ONNX results: give --out FILE.onnx")
+    backend = "onnx" if to_onnx else "c"
+    text = standard_pipeline(backend) if passes is None else passes.strip()
     pipeline = parse_pipeline(text) if text else []
     if reduce and out is not None:
         _reduce(_failing(model, pipeline, target, seed, load, (dims, shapes, dims_from)), out)
@@ -149,7 +165,10 @@ def opt_command(
         click.echo(str(report), err=True)
     if stats:
         click.echo(report.statistics(), err=True)
-    _write(module, out, out is not None if embed is None else embed)
+    if out is not None and to_onnx:
+        _write_onnx(module, out, opset)
+    else:
+        _write(module, out, out is not None if embed is None else embed)
 
 
 def _read(
@@ -175,6 +194,17 @@ def _write(module: Module, out: str | None, embed: bool) -> None:
         from ..outputs import write_file
 
         write_file(out, (text if text.endswith("\n") else f"{text}\n").encode())
+
+
+def _write_onnx(module: Module, out: str, opset: int | None) -> None:
+    """The model as ``out``; weights beyond what one file holds lie beside it."""
+    from burnish.backends.onnx import export_onnx, model_files
+
+    from ..outputs import write_file
+
+    files = model_files(export_onnx(module, opset=opset), name=Path(out).name)
+    for name in sorted(files, reverse=True):  # the model itself last
+        write_file(Path(out).with_name(name), files[name])
 
 
 def _printing(names: str | None, changes: bool, folder: str | None) -> list[Instrument]:

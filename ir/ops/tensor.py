@@ -234,11 +234,11 @@ class Pad(OpDef):
             return y
         for axis, (old, new) in enumerate(zip(x.shape, shape)):
             if old != new:
-                x = np.take(x, _source(a.mode, np.arange(new) - a.before[axis], old), axis)
+                x = np.take(x, pad_source(a.mode, np.arange(new) - a.before[axis], old), axis)
         return x
 
 
-def _source(mode: str, position: Array, extent: int) -> Array:
+def pad_source(mode: str, position: Array, extent: int) -> Array:
     """The element of an axis that stands at each ``position``, inside or outside of it."""
     if mode == "edge":
         return np.clip(position, 0, extent - 1)

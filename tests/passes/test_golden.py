@@ -670,6 +670,19 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%8, %3)
         }""",
     ),
+    "fold-moves-integers": (
+        "fold,dce",
+        """func @main(%x: tensor<f32[2, 3]>) -> ("y": tensor<f32[2, 2]>) {
+          %q = core.constant() {
+            value = dense<i8[2, 3], [1, 2, 3, 4, 5, 6]>,
+            encoding = [quant([0.5, 0.25], 0, axis = 0)]
+          }
+          %w = quant.dequantize(%q)
+          %t = tensor.transpose(%w) {permutation = [1, 0]}
+          %y = nn.matmul(%x, %t)
+          core.return(%y)
+        }""",
+    ),
     "unroll-loop": (
         "unroll-loops,canonicalize,fold,dce",
         """func @main(%x: tensor<f32[3]>, %k: tensor<f32[3]>)

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from burnish.backends import Artifact, Target
-from burnish.backends.c.host import compile_files, find_compiler
 from burnish.ir.errors import ToolchainError
+
+from ..base import Artifact
+from ..target import Target
+from .host import compile_files, find_compiler
 
 
 def code_size(artifact: Artifact, target: Target) -> int | None:

@@ -1,0 +1,59 @@
+"""Random modules, exported: a runtime computes what the interpreter does."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from burnish import compile as compile_model
+from burnish import export_onnx, import_onnx
+from burnish.ir import interpret
+
+# With --import-mode=importlib test folders are no packages.
+_SPEC = importlib.util.spec_from_file_location(
+    "random_graphs", Path(__file__).parent.parent / "passes" / "random_graphs.py"
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+graphs = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(graphs)
+
+CONTINUOUS = [step for step in graphs.EVERYTHING if step != "compare"]
+JUMPS = ["floor", "round", "sign", "div"]
+"""Functions that turn a rounding error into a large one."""
+
+
+def check(random: Random, seed: int, ops: int) -> None:
+    module = graphs.random_module(random, ops, CONTINUOUS, JUMPS)
+    inputs = graphs.random_inputs(module, seed)
+    with np.errstate(all="ignore"):
+        expected = interpret(module, inputs)
+        again = interpret(import_onnx(export_onnx(module)), inputs)
+    for found in (compile_model(module, "onnx").run(inputs), again):
+        for name, array in expected.items():
+            if array.dtype.kind != "f":
+                np.testing.assert_array_equal(found[name], array, err_msg=name)
+                continue
+            scale = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+            np.testing.assert_allclose(
+                found[name], array, rtol=2e-3, atol=2e-4 * scale + 1e-6, err_msg=name
+            )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
+def test_random_modules_survive(random: Random, seed: int) -> None:
+    check(random, seed, 14)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
+def test_many_random_modules_survive(random: Random, seed: int) -> None:
+    check(random, seed, 25)
