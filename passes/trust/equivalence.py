@@ -14,7 +14,7 @@ from burnish.ir.cost import block_cost
 from burnish.ir.dtypes import Kind
 from burnish.ir.errors import clip
 
-from ..promises import EXACT, FAST_MATH, ROUNDING
+from ..promises import EXACT, FAST_MATH, LOSSY, ROUNDING
 from .draws import FINITE, KINDS, Draw, draws, float_info
 from .latitude import leaves_zeros_open, spread
 from .widened import is_closer, widened_results
@@ -29,6 +29,7 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     EXACT: tuple(KINDS),
     ROUNDING: tuple(kind for kind in KINDS if kind != "extreme"),
     FAST_MATH: FINITE,
+    LOSSY: (),
 }
 """Kinds of draws that show whether a promise is kept.
 

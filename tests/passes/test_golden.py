@@ -64,7 +64,8 @@ CASES: dict[str, tuple[str, str]] = {
     "comparisons": (
         "canonicalize",
         """func @main(%i: tensor<i32[4]>, %j: tensor<i32[4]>,
-            %x: tensor<f32[4]>, %y: tensor<f32[4]>) -> ("a": tensor<bool[4]>, "b": tensor<bool[4]>) {
+            %x: tensor<f32[4]>, %y: tensor<f32[4]>)
+            -> ("a": tensor<bool[4]>, "b": tensor<bool[4]>) {
           %0 = math.less(%i, %j)
           %1 = math.logical_not(%0)
           %2 = math.less(%x, %y)
