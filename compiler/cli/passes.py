@@ -40,6 +40,12 @@ class Attack:
 @click.option(
     "--seed", default="0", show_default=True, metavar="N", help="Seed of those, or 'fresh'."
 )
+@click.option(
+    "--load",
+    multiple=True,
+    metavar="FILE.py",
+    help="Run a Python file first that defines passes, ops or rule functions of your own.",
+)
 @click.option("--rules", is_flag=True, help="With new: begin a rule file instead of a pass.")
 @json_option
 def passes_command(
@@ -47,6 +53,7 @@ def passes_command(
     check: str | None,
     instances: int,
     seed: str,
+    load: tuple[str, ...],
     rules: bool,
     as_json: bool,
 ) -> int:
@@ -58,6 +65,10 @@ def passes_command(
 
     Example: burnish passes canonicalize
     """
+    from ..plugins import load_file
+
+    for file in load:
+        load_file(file)
     if check is not None:
         if words or rules:
             raise click.UsageError("--check takes a file, and no name")
