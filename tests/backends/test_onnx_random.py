@@ -35,7 +35,7 @@ def check(random: Random, seed: int, ops: int) -> None:
     with np.errstate(all="ignore"):
         expected = interpret(module, inputs)
         again = interpret(import_onnx(export_onnx(module)), inputs)
-    for found in (compile_model(module, "onnx").run(inputs), again):
+    for found in (compile_model(module, "onnx", passes="").run(inputs), again):
         for name, array in expected.items():
             if array.dtype.kind != "f":
                 np.testing.assert_array_equal(found[name], array, err_msg=name)
@@ -46,7 +46,7 @@ def check(random: Random, seed: int, ops: int) -> None:
             )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
 def test_random_modules_survive(random: Random, seed: int) -> None:
     check(random, seed, 14)
