@@ -43,5 +43,20 @@ def test_nothing_is_computed_wrongly_but_by_the_runtime() -> None:
     assert wrong == RUNTIME_DIFFERS
 
 
-RUNTIME_DIFFERS: set[str] = set()
-"""Cases that onnxruntime and onnx.reference do not compute as the suite expects."""
+RUNTIME_DIFFERS = {
+    "test_attention_4d_causal_fp16",
+    "test_dft",
+    "test_dft_axis",
+    "test_dft_axis_opset19",
+    "test_dft_inverse",
+    "test_dft_inverse_opset19",
+    "test_dft_irfft",
+    "test_dft_irfft_opset19",
+    "test_dft_opset19",
+    "test_dft_rfft",
+    "test_dft_rfft_opset19",
+    "test_range_bfloat16_type_positive_delta_expanded",
+    "test_stft",
+    "test_stft_with_window",
+}
+"""Rounding of onnxruntime's transforms and halves; onnx.reference stacks scalars of a loop in rows."""
