@@ -12,6 +12,7 @@ from burnish.ir import Error, Module
 from burnish.ir.errors import ParseError, UsageError, clip
 from burnish.passes import Pass, run_pipeline
 from burnish.passes.trust import (
+    BUDGET,
     CRASH,
     Draw,
     Execution,
@@ -176,9 +177,9 @@ def reduced(reproducer: Reproducer, progress: ProgressCallback = silent) -> Repr
     Raises:
         UsageError: the failure does not show.
     """
-    options = {"budget": TARGET_BUDGET} if reproducer.target else {}
+    budget = TARGET_BUDGET if reproducer.target else BUDGET
     try:
-        return shrink(reproducer, finder_for(reproducer), progress=progress, **options)
+        return shrink(reproducer, finder_for(reproducer), budget=budget, progress=progress)
     except ValueError:
         raise UsageError(
             "there is nothing to reduce: the failure does not show",

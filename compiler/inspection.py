@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from burnish.backends.c import check_module
 from burnish.ir import Module
 from burnish.ir.cost import block_cost, parameter_count, peak_activation_bytes
 from burnish.ir.dims import symbols_of
-from burnish.ir.errors import DimensionError, clip
+from burnish.ir.errors import DimensionError, UnsupportedError, clip
+from burnish.passes import run_pipeline, standard_pipeline
 
 from .frontend.onnx.bindings import Binding, bind_inputs
 from .frontend.onnx.graph import DeclaredType, Graph
@@ -41,7 +43,8 @@ class Inspection:
             ``peak_bytes``, which is the most memory that live values take at once.
         unbound: what is said of dimensions without a size; empty when all have one.
         bind: how to give them one.
-        unsupported: what cannot be compiled.
+        unsupported: operators that cannot be imported.
+        refused: what the C backend cannot compile of the imported model; empty when it can all.
     """
 
     model: str
@@ -58,11 +61,12 @@ class Inspection:
     unbound: str
     bind: str
     unsupported: tuple[Finding, ...]
+    refused: str
 
     @property
     def compiles(self) -> bool:
         """Whether nothing is known that would keep the model from being compiled."""
-        return not self.unbound and not self.unsupported
+        return not (self.unbound or self.unsupported or self.refused)
 
 
 def inspect_model(model: ModelSource, dims: Mapping[str, Binding] | None = None) -> Inspection:
@@ -101,6 +105,7 @@ def inspect_model(model: ModelSource, dims: Mapping[str, Binding] | None = None)
         # Weights may also come from Constant nodes, and shapes are no parameters then.
         elements = parameter_count(module.main)
         size = sum(constant.nbytes for constant in module.constants())
+    macs, peak = (None, None) if module is None else (_macs(module), _peak_bytes(module))
     return Inspection(
         model=loaded.name if loaded.path is None else str(loaded.path),
         producer=loaded.producer,
@@ -111,12 +116,31 @@ def inspect_model(model: ModelSource, dims: Mapping[str, Binding] | None = None)
         operators=dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
         parameters=elements,
         parameter_bytes=size,
-        macs=None if module is None else count(block_cost(module.main.body).macs),
-        peak_bytes=None if module is None else _peak_bytes(module),
+        macs=macs,
+        peak_bytes=peak,
         unbound=unbound,
         bind=bind,
         unsupported=findings,
+        refused="" if module is None or unbound else _refused(module),
     )
+
+
+def _macs(module: Module) -> Count:
+    return count(block_cost(module.main.body).macs)
+
+
+def _refused(module: Module) -> str:
+    """What the C backend cannot compile of ``module``, if need be after its pipeline."""
+    try:
+        check_module(module)
+    except UnsupportedError:
+        # Passes may remove what was refused: constants are folded, dead code goes.
+        run_pipeline(module, standard_pipeline("c"))
+        try:
+            check_module(module)
+        except UnsupportedError as error:
+            return error.message
+    return ""
 
 
 def _peak_bytes(module: Module) -> Count:
@@ -143,11 +167,12 @@ def inspect_module(module: Module, path: Path) -> Inspection:
         operators=dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
         parameters=parameter_count(module.main),
         parameter_bytes=sum(constant.nbytes for constant in module.constants()),
-        macs=count(block_cost(module.main.body).macs),
+        macs=_macs(module),
         peak_bytes=_peak_bytes(module),
         unbound="",
         bind="",
         unsupported=(),
+        refused=_refused(module),
     )
 
 

@@ -84,6 +84,11 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
     Raises:
         OutputError: the file cannot be written.
     """
+    write_file(path, arrays_bytes(arrays))
+
+
+def arrays_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """The bytes of an ``.npz``: for any names, and always the same for the same arrays."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -92,7 +97,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> N
             member = zipfile.ZipInfo(f"{name.replace('/', SLASH)}.npy", _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, buffer.getvalue())
-    write_file(path, content.getvalue())
+    return content.getvalue()
 
 
 def file_beside(model: str | os.PathLike[str]) -> Path | None:

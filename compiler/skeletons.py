@@ -48,15 +48,14 @@ PASS_TEST = '''\
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import burnish
-from burnish.passes import parse_pipeline, passes, run_pipeline
+from burnish.passes import parse_pipeline, run_pipeline
 from burnish.passes.trust import compare_modules
+from burnish.plugins import load_file
 
-FILE = Path(__file__).with_name("{module}.py")
+load_file(Path(__file__).with_name("{module}.py"))  # registers the pass
 
 BEFORE = """
 module "test" {{
@@ -78,19 +77,7 @@ module "test" {{
 """
 
 
-def load() -> None:
-    """Run the file of the pass, which registers it, once."""
-    if "{name}" not in passes():
-        spec = importlib.util.spec_from_file_location("{module}", FILE)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["{module}"] = module
-        spec.loader.exec_module(module)
-
-
 def test_the_pass_rewrites() -> None:
-    load()
     module = burnish.parse(BEFORE)
     report = run_pipeline(module, "{name}", verify="each")
     assert module == burnish.parse(AFTER), str(module)
@@ -98,14 +85,12 @@ def test_the_pass_rewrites() -> None:
 
 
 def test_the_pass_keeps_results() -> None:
-    load()
     before, after = burnish.parse(BEFORE), burnish.parse(BEFORE)
     run_pipeline(after, "{name}")
     assert compare_modules(before, after) is None
 
 
 def test_its_options_are_text() -> None:
-    load()
     (only,) = parse_pipeline("{name}{{limit=3}}")
     assert str(only) == "{name}{{limit=3}}"
 '''

@@ -199,10 +199,17 @@ class _Frame:
             raise error.located(str(op.location) if op.location else op.name) from None
         if defined is not None:
             self._define(op, defined, results)
+        # A loop that never ran has no scans to tell their shapes.
+        results = [*results, *map(self._nothing, op.result_types[len(results) :])]
         return [
             self._checked(op, np.asarray(array), value.type)
             for array, value in zip(results, op.results)
         ]
+
+    def _nothing(self, type_: TensorType) -> Array:
+        """An array of a type of which the first axis is empty."""
+        shape = [dim if isinstance(dim, int) else self._size(dim) or 0 for dim in type_.shape]
+        return np.zeros([0, *shape[1:]], type_.dtype.numpy)
 
     def _check_sizes(self, op: Op, attributes: Attributes) -> None:
         """Refuse sizes known now that the op is not defined for.

@@ -15,8 +15,14 @@ from burnish.ir.interpreter import evaluate_op
 from .base import FunctionPass, PassContext, register_pass
 from .regions import blocks_inside_out, is_pure
 
-_DEQUANTIZE = "quant.dequantize"
+DEQUANTIZE = "quant.dequantize"
 _ENDLESS = 1 << 63
+
+MOVEMENT = frozenset(
+    {"tensor.reshape", "tensor.transpose", "tensor.slice", "tensor.broadcast", "tensor.tile"}
+    | {"tensor.gather"}
+)
+"""Ops whose result has elements of the first operand."""
 
 
 @register_pass
@@ -28,6 +34,8 @@ class Fold(FunctionPass):
     ``growth`` times the bytes of the operands if that is more.  So a small ``tensor.broadcast``
     to a huge shape stays, and a transposed weight is folded.  Impure ops, ops with symbolic
     dimensions, and ops whose evaluation is an error (an index out of range) stay as they are.
+
+    What only moves the numbers of a dequantized constant moves the stored integers instead.
 
     Options:
         limit: bytes that the results of one op may always have, but for ``quant.dequantize``.
@@ -45,8 +53,12 @@ class Fold(FunctionPass):
         rewriter = context.rewriter()
         for block in blocks_inside_out(function):
             for op in block:
-                if context.may_rewrite and self._is_foldable(op):
+                if not context.may_rewrite:
+                    break
+                if self._is_foldable(op):
                     self._fold(op, rewriter, context)
+                elif op.name in MOVEMENT:
+                    self._move_integers(op, rewriter, context)
         return rewriter.changes > 0
 
     def _is_foldable(self, op: Op) -> bool:
@@ -54,15 +66,34 @@ class Fold(FunctionPass):
             not op.is_terminator
             and Trait.CONSTANT not in op.opdef.traits
             and all(value.constant is not None for value in op.inputs)
+            and all(type_.layout is None for type_ in op.result_types)  # constants have none
             and _is_static(op)
             and is_pure(op)
         )
+
+    def _move_integers(self, op: Op, rewriter: Rewriter, context: PassContext) -> None:
+        """Move the stored numbers of a dequantized constant, then dequantize."""
+        source, *others = op.inputs
+        stored = _stored(source)
+        if stored is None or any(v.constant is None for v in others) or not _is_static(op):
+            return
+        builder = rewriter.before(op)
+        try:
+            moved = builder.create(op.name, [stored, *others], op.attributes)
+        except Error:
+            # Parameters vary along an axis that does not survive.
+            context.refusals[self.name, "the parameters of a quantized constant would move"] += 1
+            return
+        moved_dequantized = builder.create(DEQUANTIZE, moved.results)
+        context.count(f"move-integers {op.name}", root=op)
+        rewriter.replace(op, moved_dequantized.results)
+        self._fold(moved, rewriter, context)
 
     def _fold(self, op: Op, rewriter: Rewriter, context: PassContext) -> None:
         result_bytes = sum(math.prod(t.static_shape) * t.dtype.bytes for t in op.result_types)
         operand_bytes = sum(v.constant.nbytes for v in set(op.inputs) if v.constant is not None)
         # Quantized weights stay so unless growth says that they may become large.
-        limit = 0 if op.name == _DEQUANTIZE else self.limit
+        limit = 0 if op.name == DEQUANTIZE else self.limit
         if result_bytes > max(limit, self.growth * operand_bytes):
             context.refusals["fold", "the result is too large"] += 1
             return
@@ -84,6 +115,14 @@ class Fold(FunctionPass):
         ]
         rewriter.replace(op, constants)
         context.count(f"fold {op.name}", root=op)
+
+
+def _stored(value: Value) -> Value | None:
+    """The quantized constant that ``value`` is made of; None if it is something else."""
+    op = value.op
+    if op is None or op.name != DEQUANTIZE or not value.has_one_use:
+        return None
+    return op.inputs[0] if op.inputs[0].constant is not None else None
 
 
 def _data(value: Value) -> Array:

@@ -13,7 +13,10 @@ ROUNDING = "rounding"
 FAST_MATH = "fast-math"
 """The same up to rounding where everything is finite: no NaN, no infinity, no overflow."""
 
-PROMISES = (EXACT, ROUNDING, FAST_MATH)
+LOSSY = "lossy"
+"""Other results, on purpose: by how much is for the user to judge, and nothing is compared."""
+
+PROMISES = (EXACT, ROUNDING, FAST_MATH, LOSSY)
 """From the strongest to the weakest."""
 
 

@@ -18,6 +18,13 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the fuzzer (tests/fuzz)."""
+    group = parser.getgroup("fuzz")
+    group.addoption("--fuzz-minutes", type=float, default=3.0, help="how long the fuzzer runs")
+    group.addoption("--fuzz-seed", type=int, help="the seed of an earlier run, to repeat it")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The root folder of the repository."""

@@ -2,7 +2,8 @@
 
 A fenced block after ``<!-- test: run -->`` is executed, with the repository's ``examples`` beside
 it: ``sh`` blocks by bash, ``python`` blocks by Python.  Blocks of one page run in order, in one
-folder.
+folder.  A block after ``<!-- test: prints -->`` is what the block before it prints, or lines of it
+with others left out between them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^<!-- test: run -->\n+```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^<!-- test: (?:run|prints) -->\n+```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 MARK = re.compile(r"^<!-- test: .*-->$", re.MULTILINE)
 
 
@@ -31,25 +34,30 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the examples, and a ``burnish`` that is the one under test."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "bin").mkdir()
-    command = tmp_path / "bin" / "burnish"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m burnish "$@"\n')
-    command.chmod(0o755)
+    # An installed burnish gives pytest its plugin; from a checkout it must be named.
+    programs = {"burnish": "-m burnish", "pytest": "-m pytest -p burnish.testing"}
+    for name, arguments in programs.items():
+        command = tmp_path / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+        command.chmod(0o755)
     return tmp_path
 
 
 def run(folder: Path, *command: str) -> str:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_ADDOPTS")}
     done = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | {"PATH": path},
+        env=environment | {"PATH": path},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}"
     return done.stdout
 
 
@@ -60,12 +68,17 @@ def test_every_mark_has_a_block(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda page: page.name)
 def test_marked_blocks_run(page: Path, folder: Path) -> None:
+    printed = ""
     for language, text in blocks(page):
         if language == "python":
-            run(folder, sys.executable, "-c", text)
+            printed = run(folder, sys.executable, "-c", text)
+        elif language == "sh":
+            printed = run(folder, "bash", "-euo", "pipefail", "-c", text)
         else:
-            assert language == "sh"
-            run(folder, "bash", "-euo", "pipefail", "-c", text)
+            assert language == "text"
+            lines = iter(printed.splitlines())
+            missing = [line for line in text.splitlines() if line not in lines]
+            assert not missing, printed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

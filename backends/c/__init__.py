@@ -1,7 +1,14 @@
 """The C backend: select kernels, plan memory, emit C99, and build it for this machine."""
 
 from . import targets
-from .compile import compile_module, runner, runner_from_files
+from .compile import check_module, compile_module, runner, runner_from_files
 from .measurement import code_size
 
-__all__ = ["code_size", "compile_module", "runner", "runner_from_files", "targets"]
+__all__ = [
+    "check_module",
+    "code_size",
+    "compile_module",
+    "runner",
+    "runner_from_files",
+    "targets",
+]

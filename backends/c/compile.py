@@ -71,6 +71,16 @@ def compile_module(
     return Artifact(files, manifest, {"select": selection, "plan": planned})
 
 
+def check_module(module: Module) -> None:
+    """Refuse what :func:`compile_module` refuses whatever the target, without emitting anything.
+
+    Raises:
+        UnsupportedError: ops, types or unbound dimensions the backend cannot compile, all named.
+    """
+    function, sizes = with_sizes(module)
+    select(function, "model", sizes)
+
+
 def _check_sizes(sizes: Mapping[str, int], target: Target) -> None:
     """Refuse memory that the target's pointers cannot span.
 

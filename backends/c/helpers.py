@@ -387,11 +387,19 @@ for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
         f"return r <= ({_c_type})low ? low : r >= ({_c_type})high ? high : (int32_t)r;",
         "The nearest integer, ties to even, within a range; 0 for NaN.",
     )
+_define(
+    "fence",
+    "void",
+    "void",
+    '#if defined(__GNUC__)\n__asm__ volatile("" ::: "memory");\n#endif',
+    "Keeps stores where they are: GCC 12.2 moves those to working memory out of a loop that it\n"
+    " * vectorizes, and takes the last sums and differences from wrong lanes.",
+)
 
 
 def _define_order(dtype: DType) -> None:
     """A total order of elements with their positions, and a heap of positions in that order."""
-    c_type, value = storage_type(dtype), storage_type(dtype.compute)
+    c_type, value = storage_type(dtype), value_type(dtype)
     element = f"@_{dtype}_to_f32(x[{{}}])" if is_narrow_float(dtype) else "x[{}]"
     for order, operator in (("descending", "<"), ("ascending", ">")):
         compare = f"if (p != q) {{\n    return p {operator} q;\n}}\nreturn i > j;"

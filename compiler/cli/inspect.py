@@ -32,8 +32,8 @@ def inspect_command(
     """Show ops, parameters, MACs, peak activation memory, inputs and outputs of MODEL.
 
     Also says, before any work is done, whether it will compile: which operators are not
-    supported, and which dimensions have no size and how to bind them.  The exit status is 1
-    when operators are not supported.
+    supported, what the C backend refuses, and which dimensions have no size and how to bind
+    them.  The exit status is 1 when something is not supported.
 
     Example: burnish inspect model.onnx --dim batch=1
     """
@@ -48,7 +48,7 @@ def inspect_command(
         print_json(dataclasses.asdict(found) | {"compiles": found.compiles})
     else:
         _show(found)
-    context.exit(1 if found.unsupported else 0)
+    context.exit(1 if found.unsupported or found.refused else 0)
 
 
 def _bindings(
@@ -111,6 +111,8 @@ def _show_verdict(found: Inspection) -> None:
             nodes = ", ".join(f'"{clip(node, 40)}"' for node in finding.nodes[:5])
             more = f" and {finding.count - 5} more" if finding.count > 5 else ""
             click.echo(f"  {clip(finding.op)} ({finding.count}x): {finding.reason}: {nodes}{more}")
+    if found.refused:
+        click.echo(f"It will not compile: {found.refused}")
     if found.unbound:
         click.echo(f"It needs sizes: {found.unbound}\n  {found.bind}")
     if found.compiles:

@@ -40,6 +40,12 @@ class Attack:
 @click.option(
     "--seed", default="0", show_default=True, metavar="N", help="Seed of those, or 'fresh'."
 )
+@click.option(
+    "--load",
+    multiple=True,
+    metavar="FILE.py",
+    help="Run a Python file first that defines passes, ops or rule functions of your own.",
+)
 @click.option("--rules", is_flag=True, help="With new: begin a rule file instead of a pass.")
 @json_option
 def passes_command(
@@ -47,6 +53,7 @@ def passes_command(
     check: str | None,
     instances: int,
     seed: str,
+    load: tuple[str, ...],
     rules: bool,
     as_json: bool,
 ) -> int:
@@ -58,6 +65,10 @@ def passes_command(
 
     Example: burnish passes canonicalize
     """
+    from ..plugins import load_file
+
+    for file in load:
+        load_file(file)
     if check is not None:
         if words or rules:
             raise click.UsageError("--check takes a file, and no name")
@@ -102,6 +113,11 @@ def list_passes(name: str | None, *, as_json: bool) -> None:
         click.echo(f"{name}\n\n{data['doc']}")
         for option, default in data["options"].items():
             click.echo(f"  {option} = {default}")
+        if data["rules"]:
+            columns = ("rule", "what it does", "promise", "where")
+            rows = [tuple(rule[key] for key in ("name", "doc", "promise", "where"))
+                    for rule in data["rules"]]  # fmt: skip
+            _table(f"Rules of {name}", columns, rows)
     else:
         rows = []
         for cls in chosen.values():
@@ -113,7 +129,16 @@ def list_passes(name: str | None, *, as_json: bool) -> None:
 
 def _pass_data(cls: Any) -> dict[str, Any]:
     options = {option.name.replace("_", "-"): option.default for option in cls.options()}
-    return {"name": cls.name, "doc": cls.doc(), "options": options}
+    return {"name": cls.name, "doc": cls.doc(), "options": options, "rules": _rules_of(cls)}
+
+
+def _rules_of(cls: Any) -> list[dict[str, str]]:
+    """The patterns that a pass applies, the rows of one table once."""
+    patterns = {pattern.name: pattern for pattern in getattr(cls, "patterns", ())}
+    return [
+        {"name": p.name, "doc": p.doc, "promise": p.promise, "where": p.where}
+        for p in patterns.values()
+    ]
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -137,7 +137,7 @@ class Loop(OpDef):
                 f"a loop with scan results ran {iteration} times, but was declared to run "
                 f"{a.iterations} times"
             )
-        return [*state, *(np.stack(scan) for scan in zip(*scans))]
+        return [*state, *(np.stack(scan) for scan in zip(*scans))]  # none of no iteration
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         """Traffic only; the arithmetic is that of the ops in the body, per iteration."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..opdef import FLOATS, Cost, OpDef, OperandTypes, attribute, operand, regis
 from ..types import TensorType
 from .checks import along, moved, narrow, widen
 from .math import NUMERIC
-from .windows import check_windows, pad_spatial, static, taps, window_counts
+from .windows import check_windows, meeting, pad_spatial, static, taps, window_counts
 
 _LISTS = ("kernel", "strides", "pads", "dilations", "overhang")
 
@@ -36,6 +37,11 @@ class _Pool(OpDef):
 
 def _counts(a: Attributes, extents: Sequence[Dim]) -> list[Dim]:
     return window_counts(extents, a.kernel, a.strides, a.pads, a.dilations, a.overhang)
+
+
+def _rules(a: Attributes, sizes: Sequence[int], counts: Sequence[int]) -> tuple[Any, ...]:
+    """What :func:`taps` wants to know; padding never changes a result."""
+    return a.kernel, a.strides, a.dilations, counts, meeting(a, sizes, counts)
 
 
 @register
@@ -60,7 +66,8 @@ class MaxPool(_Pool):
         lowest = -math.inf if dtype.is_float else dtype.integer_range[0]
         padded = pad_spatial(wide, a.pads, a.overhang, lowest)
         y = np.full((*x.shape[:2], *counts), lowest, wide.dtype)
-        for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
+        rules = _rules(a, x.shape[2:], counts)
+        for _, seen in taps(padded, *rules):
             np.maximum(y, seen, out=y)
         return narrow(y, x.dtype)
 
@@ -89,7 +96,7 @@ class ArgMaxPool(_Pool):
         numbered = pad_spatial(places, a.pads, a.overhang, -1)
         best = np.zeros((*x.shape[:2], *counts), padded.dtype)
         y = np.full(best.shape, -1, np.int64)
-        rules = (a.kernel, a.strides, a.dilations, counts)
+        rules = _rules(a, sizes, counts)
         for (_, seen), (_, place) in zip(taps(padded, *rules), taps(numbered, *rules)):
             better = (seen > best) | (np.isnan(seen) & ~np.isnan(best))
             better = (place >= 0) & (better | (y < 0))
@@ -118,8 +125,9 @@ class AveragePool(_Pool):
         counts = static(_counts(a, x.shape[2:]))
         padded = pad_spatial(widen(x), a.pads, a.overhang, 0)
         y = np.zeros((*x.shape[:2], *counts), padded.dtype)
+        rules = _rules(a, x.shape[2:], counts)
         with np.errstate(all="ignore"):
-            for _, seen in taps(padded, a.kernel, a.strides, a.dilations, counts):
+            for _, seen in taps(padded, *rules):
                 y += seen
             for axis, (extent, count) in enumerate(zip(x.shape[2:], counts)):
                 divisor = average_divisor(a, axis, extent, count)

@@ -83,13 +83,31 @@ def taps(
     strides: Sequence[int],
     dilations: Sequence[int],
     counts: Sequence[int],
+    positions: Sequence[range] | None = None,
 ) -> Iterator[tuple[tuple[int, ...], Array]]:
     """For each position in the kernel, the padded elements that all windows see there.
 
-    Yields ``(position, view of shape [N, C, *counts])`` in row-major order of positions.
+    Yields ``(position, view of shape [N, C, *counts])`` in row-major order of positions; with
+    ``positions``, of those per spatial axis only.
     """
-    for position in itertools.product(*map(range, kernel)):
+    for position in itertools.product(*(positions or map(range, kernel))):
         yield position, x[trailing(_strided(position, strides, dilations, counts))]
+
+
+def meeting(a: Attributes, sizes: Sequence[int], counts: Sequence[int]) -> list[range]:
+    """Per spatial axis the positions in the kernel at which some window meets more than padding.
+
+    Position p of window o lies at o * stride + p * dilation - pad: those are left out that lie
+    before the axis in the last window, or behind it in the first.  Kernels can be as large as
+    padding, which only these need not walk through.
+    """
+    found = []
+    for axis, (size, count) in enumerate(zip(sizes, counts)):
+        pad, step = a.pads[axis], a.dilations[axis]
+        last = max(count - 1, 0) * a.strides[axis]
+        first = max(0, -((last - pad) // step))
+        found.append(range(first, min(a.kernel[axis], -(-(size + pad) // step))))
+    return found
 
 
 def trailing(index: Iterable[int | slice]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from burnish.ir import DType, TensorType
@@ -44,6 +45,9 @@ OF_CONSTANTS: Mapping[str, tuple[int, ...]] = {
     "invertible_exactly": (2, 4, 1),
 }
 """Functions that ask about constants, and numbers for which they are likely to hold."""
+
+MADE_BY: Mapping[str, tuple[str, ...]] = {"not_negative": ("math.relu", "math.abs")}
+"""Functions that ask what makes a value, and ops for which they are likely to hold."""
 
 _FLIPPED = {"==": "==", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _HOLDS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -82,20 +86,29 @@ class Hints:
         self._hints = [hint for part in conjuncts for hint in _hints(part)]
         self._numbers: dict[str, list[float]] = {}
         self._constants: set[str] = set()
+        self._makers: dict[str, tuple[str, ...]] = {}
         for part in conjuncts:
             for name in _names(part):
                 self._numbers.setdefault(name, []).extend(_literals(part))
             for call in _calls(part):
-                self._constants.update(_names(call))
+                if call.function in OF_CONSTANTS:
+                    self._constants.update(_names(call))
+                for name in _names(call):
+                    self._makers[name] = MADE_BY.get(call.function, ())
 
     def is_constant(self, name: str) -> bool:
         """Whether a condition asks about the data of the operand ``name``."""
         return name in self._constants
 
+    def makers(self, name: str) -> tuple[str, ...]:
+        """Ops that the operand ``name`` is best made by; none if that does not matter."""
+        return self._makers.get(name, ())
+
     def numbers(self, name: str) -> list[float]:
         """Numbers that conditions mention together with the constant ``name``."""
-        found = dict.fromkeys(self._numbers.get(name, ()))
-        return [number for number in found if abs(number) > 1e-4 or number == 0]
+        found = [n for n in dict.fromkeys(self._numbers.get(name, ())) if abs(n) > 1e-4 or n == 0]
+        between = [(low + high) / 2 for low, high in pairwise(sorted(found))]
+        return found + [number for number in between if number]
 
     def value(
         self, roots: Mapping[str, tuple[Step, ...]], value: object, evaluate: Evaluate
@@ -188,8 +201,8 @@ def _names(expression: Expression) -> Iterator[str]:
 
 
 def _calls(expression: Expression) -> Iterator[Call]:
-    """Calls of functions that ask about constants."""
-    if isinstance(expression, Call) and expression.function in OF_CONSTANTS:
+    """All calls of functions."""
+    if isinstance(expression, Call):
         yield expression
     for part in _parts(expression):
         yield from _calls(part)
@@ -251,7 +264,9 @@ def _satisfying(value: object, hint: Hint, evaluate: Evaluate) -> object:
         return value
     if hint.relation == "in":
         return wanted[0] if isinstance(wanted, (tuple, list)) and wanted else value
-    if isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
+    if isinstance(wanted, float):  # a little less or more, so that two bounds can both hold
+        return wanted + {"<": -3e-7, ">": 3e-7}.get(hint.relation, 0.0) * abs(wanted)
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
         return wanted + {"<": -1, ">": 1}.get(hint.relation, 0)
     return wanted if hint.relation == "==" else value
 

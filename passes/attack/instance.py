@@ -23,6 +23,9 @@ from .operands import CONST, VALUE, Drawing, Slot, UnfitError
 from .operations import complete
 from .plan import Plan, PlannedOp, PlannedValue
 
+MAKERS = ("math.neg", "math.relu", "math.exp", "math.logical_not", "math.bit_not")
+"""Ops that make values which the pattern says nothing about."""
+
 MOST_REST = 3
 """How many operands a list in a pattern stands for, at most."""
 
@@ -228,19 +231,18 @@ class Instance:
         return [_Part(Slot(), operand) for _ in range(count)]
 
     def _inner(self, drawing: Drawing, parts: Sequence[_Part]) -> None:
-        """Draw the operands that are ops in the pattern."""
-        for index, part in enumerate(parts):
-            if not isinstance(part.pattern, syntax.OpPattern):
-                continue
+        """Draw the operands that are ops in the pattern, those that others name first."""
+        for index, pattern in _in_order(parts):
+            part = parts[index]
             known = next((p.slot.type for p in parts if p.slot.type is not None), None)
             near = drawing.wish.shape
             if known is not None and Trait.ELEMENTWISE in drawing.definition.traits:
                 near = known.shape
             dtype = self._operand_dtype(drawing, index)
-            op = self._op(part.pattern, Wish(dtype, near), f"{drawing.site}.{index}")
-            if part.pattern.result >= len(op.results):
+            op = self._op(pattern, Wish(dtype, near), f"{drawing.site}.{index}")
+            if pattern.result >= len(op.results):
                 raise UnfitError(f"{op.definition.name} has fewer results")
-            part.value = op.results[part.pattern.result]
+            part.value = op.results[pattern.result]
             part.slot.type = part.value.type
 
     def _operand_dtype(self, drawing: Drawing, index: int) -> DType | None:
@@ -272,6 +274,9 @@ class Instance:
             twins = [v for v in self._leaves if v.type == type_]
             if twins and self._choices.chance(f"{site}.shared", 0.08):
                 return self._choices.pick(f"{site}.twin", twins)
+            made = self._made(leaf, type_, site)
+            if made is not None:
+                return made
             share = 0.8 if self._hints.is_constant(leaf.name) else 0.06
             if not type_.is_static or not self._choices.chance(f"{site}.constant", share):
                 value = PlannedValue(type_, leaf.name)
@@ -285,6 +290,25 @@ class Instance:
         value = PlannedValue(type_, leaf.name, data)
         self._leaves.append(value)
         return value
+
+    def _made(self, leaf: syntax.Variable, type_: TensorType, site: str) -> PlannedValue | None:
+        """A value that an op makes which is not in the pattern; None mostly."""
+        makers = self._hints.makers(leaf.name)
+        if not self._choices.chance(f"{site}.made", 0.7 if makers else 0.04):
+            return None
+        name = self._choices.pick(f"{site}.maker", makers or MAKERS)
+        operand = PlannedValue(type_, leaf.name)
+        definition = lookup(name)
+        try:
+            (result,) = definition.result_types(definition.complete({}), [type_])
+        except Error:
+            return None
+        if result != type_:
+            return None
+        op = PlannedOp(definition, [operand], definition.complete({}), leaf.name)
+        op.results = [PlannedValue(result, leaf.name, None, op)]
+        self._leaves.append(operand)
+        return op.results[0]
 
     def _likely(self, leaf: syntax.Variable, type_: TensorType) -> list[float]:
         """Numbers that the conditions mention."""
@@ -311,8 +335,44 @@ class _Part:
     value: PlannedValue | None = None
 
 
+def _in_order(parts: Sequence[_Part]) -> list[tuple[int, syntax.OpPattern]]:
+    """Operands that are ops, those that name a value before those that use the name."""
+    left = [(i, p.pattern) for i, p in enumerate(parts) if isinstance(p.pattern, syntax.OpPattern)]
+    ordered = []
+    while left:
+        binding = {index: _binds(pattern) for index, pattern in left}
+        ready = [
+            (index, pattern)
+            for index, pattern in left
+            if not any(_uses(pattern) & binds for i, binds in binding.items() if i != index)
+        ]
+        chosen = (ready or left)[0]
+        ordered.append(chosen)
+        left.remove(chosen)
+    return ordered
+
+
+def _binds(pattern: syntax.Pattern) -> set[str]:
+    """Names that ops in ``pattern`` have."""
+    if not isinstance(pattern, syntax.OpPattern):
+        return set()
+    inner = set().union(*map(_binds, pattern.operands)) if pattern.operands else set()
+    return inner | {pattern.bind} if pattern.bind else inner
+
+
+def _uses(pattern: syntax.Pattern) -> set[str]:
+    """Names that stand for operands in ``pattern``."""
+    if isinstance(pattern, syntax.Variable):
+        return {pattern.name}
+    if not isinstance(pattern, syntax.OpPattern) or not pattern.operands:
+        return set()
+    return set().union(*map(_uses, pattern.operands))
+
+
 def _bound(operand: syntax.Variable, value: object) -> _Part:
     """An operand that has been drawn before, under the same name."""
+    if isinstance(value, PlannedOp):
+        value = value.results[0]
     if not isinstance(value, PlannedValue):
         return _Part(Slot(absent=True), operand)
     return _Part(Slot(operand.kind, value.type), operand, value)

@@ -14,7 +14,7 @@ import numpy as np
 from burnish.ir import Block, Function, Rewriter
 
 from ..base import FunctionPass, PassContext, register_pass
-from ..promises import FAST_MATH, ROUNDING
+from ..promises import FAST_MATH, LOSSY, ROUNDING
 from ..regions import blocks_inside_out
 from .constants import ConstantData
 from .needs import Needs
@@ -74,6 +74,8 @@ class PruneChannels(FunctionPass):
                 np.array_equal(proven.kept[value], needs.kept[value]) for value in needs.kept
             )
             promise = ROUNDING if same else FAST_MATH
+        if self.negligible:
+            promise = LOSSY
         removed = ChannelRemoval(rewriter, axes, ranges, needs, data).run(block)
         for kind, count in removed.items():
             context.count(kind, count, promise=promise)

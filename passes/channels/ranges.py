@@ -120,7 +120,7 @@ class Ranges:
     def _linear(self, op: Linear) -> Interval:
         """Σ w·x + b per output channel, each tap that may meet padding counted as maybe 0."""
         weights = op.weights(self.data)
-        groups, outputs, inputs, _ = weights.shape
+        groups, outputs, inputs, taps_each = weights.shape
         x = self[op.x]
         is_ours = self._axes.axis.get(op.x) == op.x_axis
         x = (x if is_ours else x.hull()).spread(groups * inputs)
@@ -136,7 +136,7 @@ class Ranges:
             unknown = ~x.finite.reshape(groups, inputs).all(-1, keepdims=True)
             magnitude = np.where(unknown, np.inf, magnitude)
         sums = Interval(low.reshape(-1), high.reshape(-1))
-        total = self._with_bias(op, sums, magnitude.reshape(-1), weights[0, 0].size)
+        total = self._with_bias(op, sums, magnitude.reshape(-1), inputs * taps_each)
         return total if self._axes.axis.get(op.op.result) == op.axis else total.hull()
 
     def _with_bias(self, op: Linear, sums: Interval, magnitude: Array, terms: int) -> Interval:

@@ -189,9 +189,6 @@ class _Driver:
 
     def erased(self, op: Op) -> None:
         """Operands lose a user: their producers may be dead, their last user may match now."""
-        for inner in op.walk():
-            self._queued.discard(inner)
-            self._history.pop(inner, None)
         for value in op.inputs:
             if value.op is not None:
                 self._enqueue(value.op)
@@ -200,6 +197,9 @@ class _Driver:
                     if user is not op:
                         self._enqueue(user)
                         self._enqueue_users(user, levels=1)
+        for inner in op.walk():  # last: the op itself may use what its producers' users make
+            self._queued.discard(inner)
+            self._history.pop(inner, None)
 
     def _enqueue_users(self, op: Op, levels: int = 0) -> None:
         """Look at the ops that patterns look through ``op`` from; ``levels`` are done already."""

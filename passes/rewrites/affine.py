@@ -111,6 +111,7 @@ class Linear:
         would be kept beside the new ones.
         """
         m, dtype = self._match, self.op.result.type.dtype.numpy
+        m.require(self.op.result.type.dtype.bits >= 16, "new weights would lose too many digits")
         with np.errstate(over="ignore"):
             new_bias = bias.astype(dtype)
         m.require(bool(np.isfinite(new_bias).all()), "a new bias is not finite")
@@ -150,6 +151,8 @@ def batch_norm_into_weights(m: Match) -> Outcome:
 def batch_norm_to_scale(m: Match) -> Outcome:
     """A batch norm elsewhere is a multiplication and an addition, which fuse."""
     x = m.operand(0)
+    # The norm rounds once: two roundings of narrow floats lose more, or overflow in between.
+    m.require(x.type.dtype.compute is x.type.dtype, "the floats are narrow")
     scale, shift = _normalization(m, m.op)
     dtype = x.type.dtype.numpy
     shape = (-1, *[1] * (x.type.rank - 2))

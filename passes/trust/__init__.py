@@ -4,12 +4,13 @@ from .draws import Draw, draws
 from .equivalence import CounterExample, Difference, Execution, compare, compare_modules, draws_for
 from .failure import CRASH, INVALID, MISMATCH, Failure, attempt, find_failure, located
 from .keeping import Keep, KeepReproducer
-from .reduce import Predicate, measure, reduce
+from .reduce import BUDGET, Predicate, measure, reduce
 from .reproducer import Reproducer, is_reproducer, parse_reproducer
 from .semantic import SemanticCheck, SemanticMismatchError
-from .shrink import Finder, PassFailure, shrink
+from .shrink import Finder, PassFailure, shrink, simpler_draw
 
 __all__ = [
+    "BUDGET",
     "CRASH",
     "INVALID",
     "MISMATCH",
@@ -38,4 +39,5 @@ __all__ = [
     "parse_reproducer",
     "reduce",
     "shrink",
+    "simpler_draw",
 ]

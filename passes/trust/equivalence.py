@@ -14,9 +14,10 @@ from burnish.ir.cost import block_cost
 from burnish.ir.dtypes import Kind
 from burnish.ir.errors import clip
 
-from ..promises import EXACT, FAST_MATH, ROUNDING
+from ..promises import EXACT, FAST_MATH, LOSSY, ROUNDING
 from .draws import FINITE, KINDS, Draw, draws, float_info
 from .latitude import leaves_zeros_open, spread
+from .widened import is_closer, widened_results
 
 Runner = Callable[[Draw], dict[str, Array]]
 """Whatever executes a module: a compiled one, say."""
@@ -28,6 +29,7 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     EXACT: tuple(KINDS),
     ROUNDING: tuple(kind for kind in KINDS if kind != "extreme"),
     FAST_MATH: FINITE,
+    LOSSY: (),
 }
 """Kinds of draws that show whether a promise is kept.
 
@@ -90,6 +92,7 @@ class Execution:
         self.problem = ""
         self._results: dict[int, dict[str, Array] | None] = {}
         self._spreads: dict[tuple[int, str], list[dict[str, Array]]] = {}
+        self._widened: dict[int, dict[str, Array] | None] = {}
 
     def on(self, module: Module) -> Execution:
         """The execution of another module on the same draws."""
@@ -113,6 +116,13 @@ class Execution:
             draw = self.draws[index]
             self._spreads[key] = spread(self.module, draw.function, draw.inputs, promise)
         return self._spreads[key]
+
+    def widened(self, index: int) -> dict[str, Array] | None:
+        """Results of draw ``index`` in f64; see :mod:`.widened`."""
+        if index not in self._widened:
+            draw = self.draws[index]
+            self._widened[index] = widened_results(self.module, draw.function, draw.inputs)
+        return self._widened[index]
 
     @cached_property
     def open_zeros(self) -> bool:
@@ -202,6 +212,10 @@ def _compare_draw(
         if wrong.any() and (promise != EXACT or before.spread(index, promise)):
             others = [run[name] for run in before.spread(index, promise)]
             wrong &= ~within(array, found, others, promise)
+        if wrong.any() and promise != EXACT and DType.from_numpy(array.dtype).is_float:
+            wide = before.widened(index)
+            if wide is not None:
+                wrong &= ~is_closer(wide[name], array, found)
         if wrong.any():
             return first_difference(name, array, found, wrong)
     return None

@@ -48,7 +48,9 @@ class Failure:
     @property
     def signature(self) -> tuple[str, ...]:
         """What a smaller failure has in common with this one, when it is the same."""
-        return (self.kind, self.pass_.partition("{")[0], self.rewrite.name if self.rewrite else "")
+        rewrite = self.rewrite.name if self.rewrite else ""
+        exception = self.message.partition(":")[0] if self.kind == CRASH else ""
+        return (self.kind, self.pass_.partition("{")[0], rewrite, exception)
 
     def __str__(self) -> str:
         lines = [self.message]

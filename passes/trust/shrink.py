@@ -50,6 +50,7 @@ def shrink(
     reproducer: Reproducer,
     find: Finder | None = None,
     *,
+    passes: Sequence[Pass] | None = None,
     budget: int = BUDGET,
     progress: Progress | None = None,
 ) -> Reproducer:
@@ -57,14 +58,15 @@ def shrink(
 
     Args:
         find: looks for the failure; by default, of the passes alone.
+        passes: those of the reproducer, where they are not registered.
         budget: modules to try at most.
 
     Raises:
         ValueError: the failure does not show.
     """
-    passes = reproducer.pipeline()
+    start = reproducer.pipeline() if passes is None else list(passes)
     finder = find or PassFailure(reproducer.failure, reproducer.seed)
-    first = finder(reproducer.module.copy(), passes)
+    first = finder(reproducer.module.copy(), start)
     if first is None:
         raise ValueError("the failure does not show")
 
@@ -72,16 +74,16 @@ def shrink(
         found = finder(module, chosen)
         return found is not None and found.signature == first.signature
 
-    passes = _fewer_passes(passes, lambda chosen: fails(reproducer.module.copy(), chosen))
+    fewer = _fewer_passes(start, lambda chosen: fails(reproducer.module.copy(), chosen))
     module = reduce(
-        reproducer.module, lambda module: fails(module, passes), budget=budget, progress=progress
+        reproducer.module, lambda module: fails(module, fewer), budget=budget, progress=progress
     )
-    passes = _fewer_passes(passes, lambda chosen: fails(module.copy(), chosen))
-    failure = finder(module.copy(), passes)
+    fewer = _fewer_passes(fewer, lambda chosen: fails(module.copy(), chosen))
+    failure = finder(module.copy(), fewer)
     assert failure is not None
-    if failure.draw is not None and len(passes) == 1:
-        failure = _simpler_inputs(module, passes[0], failure)
-    return replace(reproducer, module=module, passes=pipeline_text(passes), failure=failure)
+    if failure.kind == MISMATCH and failure.draw is not None and len(fewer) == 1:
+        failure = _with_simple_inputs(module, fewer[0], failure)
+    return replace(reproducer, module=module, passes=pipeline_text(fewer), failure=failure)
 
 
 def _fewer_passes(passes: Sequence[Pass], fails: Callable[[Sequence[Pass]], bool]) -> list[Pass]:
@@ -99,6 +101,8 @@ def _fewer_passes(passes: Sequence[Pass], fails: Callable[[Sequence[Pass]], bool
         size //= 2
     for index, pass_ in enumerate(kept):
         for option in pass_.options():
+            if option.name in pass_.needs:
+                continue
             plain = replace(kept[index], **{option.name: option.default})
             changed = [*kept[:index], plain, *kept[index + 1 :]]
             if plain != kept[index] and fails(changed):
@@ -106,19 +110,28 @@ def _fewer_passes(passes: Sequence[Pass], fails: Callable[[Sequence[Pass]], bool
     return kept
 
 
-def _simpler_inputs(module: Module, pass_: Pass, failure: Failure) -> Failure:
-    """The mismatch shown by inputs that are as simple as can be."""
+def _with_simple_inputs(module: Module, pass_: Pass, failure: Failure) -> Failure:
+    """The mismatch, shown by inputs that are as simple as can be."""
+
+    def seen(draw: Draw) -> Failure | None:
+        found = attempt(Execution(module, [draw]), pass_).failure
+        return found if found is not None and found.kind == failure.kind else None
+
     assert failure.draw is not None
-    for name in failure.draw.inputs:
-        for array in _simpler(failure.draw.inputs[name]):
-            assert failure.draw is not None
-            inputs = {**failure.draw.inputs, name: array}
-            draw = Draw(failure.draw.function, inputs, failure.draw.kind, "simple inputs")
-            found = attempt(Execution(module, [draw]), pass_).failure
-            if found is not None and found.kind == failure.kind:
-                failure = replace(failure, draw=draw, message=found.message)
+    draw = simpler_draw(failure.draw, lambda draw: seen(draw) is not None)
+    found = seen(draw)
+    return failure if found is None else replace(failure, draw=draw, message=found.message)
+
+
+def simpler_draw(draw: Draw, fails: Callable[[Draw], bool]) -> Draw:
+    """``draw`` with inputs that are as simple as can be while ``fails`` holds."""
+    for name in draw.inputs:
+        for array in _simpler(draw.inputs[name]):
+            simple = replace(draw, inputs={**draw.inputs, name: array}, what="simple inputs")
+            if fails(simple):
+                draw = simple
                 break
-    return failure
+    return draw
 
 
 def _simpler(array: Array) -> Iterator[Array]:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from burnish.backends.c import compile_module, runner
-from burnish.ir import Block, Builder, Module, Value, build_function, interpret, tensor
+from burnish.ir import (
+    Block,
+    Builder,
+    Module,
+    Value,
+    build_function,
+    interpret,
+    symbol,
+    tensor,
+)
 from burnish.ir.errors import InputError
 
 F = tensor("f32", 3)
@@ -138,6 +147,48 @@ def test_a_loop_that_runs_another_number_of_times_is_an_error(count: int) -> Non
     run = runner(compile_module(fibonacci(), "c:generic"), sanitize=True)
     with pytest.raises(InputError, match="loop"):
         run.run({"n": np.array(count, np.int64), **values})
+
+
+def running_sums(*, finds_elements: bool) -> Module:
+    """v[n] plus one s[t] after another; scans of the sums, and of how many are positive."""
+    module = Module("sums", symbols={"n": (0, 9), "t": (0, 6), "found": (0, 9)})
+    n, t, found = symbol("n"), symbol("t"), symbol("found")
+    types = {"x": tensor("f32", n), "s": tensor("f32", t)}
+    function, b = build_function(module, "main", types, ["y", "sums", "counts"])
+
+    def body(b: Builder, i: Value, going: Value, v: Value, s: Value) -> list[Value]:
+        total = b("math.add", v, b("tensor.gather", s, b("tensor.reshape", i, shape=(1,)), axis=0))
+        if not finds_elements:
+            return [going, total, total, b("tensor.dimension", value=2 * n + t)]
+        places = b("tensor.non_zero", b("math.relu", total), size=found)
+        flat = b("tensor.reshape", places, shape=(found,))
+        taken = b("tensor.gather", total, flat, axis=0)
+        total_taken = b("tensor.reduce", taken, kind="sum", axes=(0,), keep_dims=False)
+        return [going, total, total, total_taken]
+
+    block = region([COUNT, FLAG, *types.values()], body)
+    op = b.create(
+        "control.loop",
+        [b("tensor.dimension", value=t), None, *function.args],
+        {"carried": 1, "iterations": t},
+        regions=[block],
+    )
+    b.ret(*op.results)
+    return module
+
+
+@pytest.mark.parametrize("finds_elements", [False, True])
+def test_loops_over_dynamic_sizes(finds_elements: bool) -> None:
+    """Also sizes that each iteration finds anew, and loops that never run."""
+    module = running_sums(finds_elements=finds_elements)
+    built = runner(compile_module(module), sanitize=True)
+    for n, t in ((0, 0), (0, 2), (1, 6), (9, 0), (9, 6)):
+        x = np.linspace(-3, 3, n).astype(np.float32)
+        inputs = {"x": x, "s": np.arange(t, dtype=np.float32) - 1}
+        actual, expected = built.run(inputs), interpret(module, inputs)
+        for name, array in expected.items():
+            assert actual[name].shape == array.shape
+            np.testing.assert_allclose(actual[name], array, rtol=1e-6, err_msg=name)
 
 
 def test_loops_end_by_condition_and_swap_values() -> None:

@@ -179,6 +179,23 @@ def test_a_slice_beyond_its_axis_is_refused_at_run_time() -> None:
         built.run({"x": x[:4]})
 
 
+@pytest.mark.parametrize("op", ["gather_elements(%x, %i)", "scatter_elements(%x, %i, %u)"])
+def test_indices_larger_than_what_they_index_are_refused_at_run_time(op: str) -> None:
+    module = burnish.parse(f"""module "m" {{
+      symbols {{N = 1..4}}
+      func @main(%x: tensor<f32[5, N]>) -> ("y": tensor<f32[{"5, N" if "u" in op else "2, 3"}]>) {{
+        %i = core.constant() {{value = splat<i64[2, 3], 4>}}
+        %u = core.constant() {{value = splat<f32[2, 3], 1.0>}}
+        %0 = tensor.{op}
+        core.return(%0)
+      }}
+    }}""")
+    run = runner(compile_module(module)).run
+    assert run({"x": np.ones((5, 3), np.float32)})["y"].shape
+    with pytest.raises(InputError, match="a dimension lies outside its range"):
+        run({"x": np.ones((5, 2), np.float32)})
+
+
 def test_an_empty_slice_may_start_anywhere() -> None:
     module = Module("m", symbols={"n": (0, 9)})
     n = symbol("n")

@@ -59,4 +59,4 @@ RUNTIME_DIFFERS = {
     "test_stft",
     "test_stft_with_window",
 }
-"""Rounding of onnxruntime's transforms and halves; onnx.reference stacks scalars of a loop in rows."""
+"""onnxruntime rounds transforms and halves otherwise; onnx.reference stacks scalars as rows."""

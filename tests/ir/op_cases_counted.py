@@ -67,6 +67,7 @@ def _distinct() -> list[OpCase]:
         case("long-first-come", (data((100,), "i32") % 7), in_order=False),
         case("bools", data((9,), "bool")),
         case("one", np.array([4], np.uint8)),
+        case("nibbles", np.array([-4, 7, -8, 0, 7, -1]).astype(ir.DType.I4.numpy)),
         case("empty", np.zeros((0,), np.float32)),
         case("slices-of-nothing", np.zeros((3, 0), np.float32)),
     ]

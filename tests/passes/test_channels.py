@@ -330,6 +330,18 @@ def test_a_quantized_network_loses_what_it_does_not_use() -> None:
         np.testing.assert_array_equal(interpret(module, inputs)["y"], expected)
 
 
+def test_a_product_of_no_columns_is_no_channel() -> None:
+    module = parse("""module "m" {
+      func @main(%x: tensor<u16[1, 1]>) -> ("y": tensor<u16[1, 0]>) {
+        %w = core.constant() {value = dense<u16[1, 0], []>}
+        %y = nn.matmul(%x, %w)
+        core.return(%y)
+      }
+    }""")
+    run_pipeline(module, "prune-channels", verify="each")
+    assert interpret(module, {"x": np.ones((1, 1), np.uint16)})["y"].shape == (1, 0)
+
+
 def test_ops_of_several_results_keep_what_they_read() -> None:
     module = parse(
         """module "m" { func @main(%x: tensor<f32[4, 2]>) -> ("y": tensor<f32[4, 1]>) {

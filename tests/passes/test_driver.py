@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -186,3 +187,23 @@ def test_work_is_linear() -> None:
         return attempts
 
     assert work(4000) <= 4 * work(1000)
+
+
+def test_an_erased_op_is_not_visited_again() -> None:
+    """The root uses a value both itself and through another user of it, as softmax does."""
+    patterns = PatternSet("test")
+
+    @patterns.pattern("quotient-to-tan", "math.div")
+    def quotient_to_tan(m: Match) -> Outcome:
+        """e / sum(e), to anything."""
+        m.producer(m.producer(m.operand(1), "tensor.reduce").operands[0], "math.exp")
+        return m.build("math.tan", m.producer(m.operand(0), "math.exp").operands[0])
+
+    deep = PatternSet("deep", [replace(pattern, depth=3) for pattern in patterns])
+    module = Module()
+    function, b = build_function(module, "main", {"x": tensor("f32", 1)}, ["y"])
+    power = b("math.exp", function.args[0])
+    total = b("tensor.reduce", power, kind="sum", axes=[0], keep_dims=True)
+    b.ret(b("math.div", power, total))
+    assert apply_patterns(module.main, deep, PassContext())
+    assert names(module) == ["math.tan", "core.return"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import time
 from pathlib import Path
 from random import Random
 
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from burnish.ir import Array, Module, interpret, verify
 from burnish.passes import passes, run_pipeline, standard_pipeline
+from burnish.passes.layout import layout_models
+from burnish.testing import assert_pipeline_preserves
 
 # With --import-mode=importlib test folders are no packages.
 _SPEC = importlib.util.spec_from_file_location(
@@ -98,16 +102,56 @@ def test_passes_keep_results_within_rounding(pipeline: str, random: Random, seed
     assert_close(before, run(module, inputs))
 
 
+# Random pipelines over modules with everything, jumps included -------------------------------
+
+FUZZED = {
+    **{name: name for name, cls in passes().items() if not cls.needs},
+    **{f"layout of {name}": f'layout{{target="{name}"}}' for name in layout_models()},
+}
+"""All passes, with the options that they cannot do without."""
+
+
+def random_pipeline(random: Random) -> str:
+    """Up to eight passes."""
+    names = sorted(FUZZED)
+    return ",".join(FUZZED[random.choice(names)] for _ in range(random.randint(1, 8)))
+
+
+def check(seed: int, pipeline: str = "") -> None:
+    """A module and a pipeline that depend on the seed alone; a failure is made small."""
+    random = Random(seed)
+    module = graphs.random_module(random, 20)
+    assert_pipeline_preserves(module, pipeline or random_pipeline(random), seed=seed)
+
+
+@pytest.mark.parametrize("name", sorted(FUZZED))
+def test_each_pass_keeps_the_meaning(name: str) -> None:
+    for seed in range(6):
+        check(seed, FUZZED[name])
+
+
+def test_random_pipelines_keep_the_meaning() -> None:
+    for seed in range(12):
+        check(seed)
+
+
+FUZZ_SECONDS, FUZZ_SEED = "BURNISH_FUZZ_SECONDS", "BURNISH_FUZZ_SEED"
+
+
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    random=st.randoms(use_true_random=False),
-    seed=st.integers(0, 1000),
-    pipeline=st.lists(st.sampled_from(ALONE), min_size=1, max_size=8),
-)
-def test_random_pipelines_keep_results(random: Random, seed: int, pipeline: list[str]) -> None:
-    module = graphs.random_module(random, 25, CONTINUOUS, JUMPS)
-    inputs = graphs.random_inputs(module, seed)
-    before = run(module, inputs)
-    run_pipeline(module, ",".join(pipeline), verify="each")
-    assert_close(before, run(module, inputs))
+def test_random_pipelines_keep_the_meaning_for_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other modules in every run; the seed is printed, and ``BURNISH_FUZZ_SEED`` sets it."""
+    first = int(os.environ.get(FUZZ_SEED) or time.time_ns() // 1000 % 10**9)
+    end = time.monotonic() + float(os.environ.get(FUZZ_SECONDS) or 60)
+    seed = first
+    with capsys.disabled():
+        print(f" {FUZZ_SEED}={first} ", end="", flush=True)
+    while time.monotonic() < end:
+        try:
+            check(seed)
+        except Exception as error:
+            raise AssertionError(f"{FUZZ_SEED}={seed} {FUZZ_SECONDS}=0.1 repeats this") from error
+        seed += 1
+    with capsys.disabled():
+        print(f"{seed - first} modules ", end="", flush=True)
+    assert seed > first

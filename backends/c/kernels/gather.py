@@ -37,6 +37,7 @@ class GatherElements(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         walk = AxisWalk(k.operand("x"), k.operand("indices"), k.attributes.axis)
+        walk.require_inside(k)
         with k.loops("i", walk.shape) as at:
             place = linear(at, walk.dense)
             indices = walk.indices.reshaped((walk.indices.elements,))
@@ -53,6 +54,7 @@ class AxisWalk:
 
     def __init__(self, x: Buffer, indices: Buffer, axis: int) -> None:
         self.indices = indices
+        self._others = [pair for i, pair in enumerate(zip(indices.shape, x.shape)) if i != axis]
         self.extent = x.shape[axis]
         strides = list(contiguous_strides(x.shape))
         self._stride = strides[axis]
@@ -61,6 +63,11 @@ class AxisWalk:
         self.shape, (self.dense, self._strides) = merge_strides(
             shape, contiguous_strides(shape), strides
         )
+
+    def require_inside(self, k: KernelBuilder) -> None:
+        """Fail unless the indices are no larger than ``x`` along the other axes."""
+        for count, extent in self._others:
+            k.require(count, extent)
 
     def place(self, at: tuple[Expr, ...], position: Expr) -> Expr:
         """The element of ``x`` for the index at ``at``, whose value is ``position``."""

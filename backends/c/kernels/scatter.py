@@ -76,6 +76,7 @@ class ScatterElements(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         walk = AxisWalk(k.operand("x"), k.operand("indices"), k.attributes.axis)
+        walk.require_inside(k)
         updates = Updates(k)
         updates.begin()
         indices = walk.indices.reshaped((walk.indices.elements,))

@@ -91,10 +91,12 @@ def _reduction(op_type: str, combine: _Combine) -> Converter:
         since = _AXES_AS_INPUT.get(op_type, 18)
         if node.version >= since and node.has(1) and not node.is_known(node.input(1)):
             return _reduced_as_declared(node, x, node.input(1), combine)
-        given = node.axes_of(since)
-        if not given and node.flag("noop_with_empty_axes"):
-            return x
-        axes = node.axes(given, x.type.rank) if given else tuple(range(x.type.rank))
+        axes: tuple[int, ...] = ()
+        if given := node.axes_of(since):
+            axes = tuple(node.axes(given, x.type.rank))
+        elif not node.flag("noop_with_empty_axes"):
+            axes = tuple(range(x.type.rank))
+        # Over no axes the squares, logarithms … that belong to an operator remain.
         return combine(node, x, axes, node.flag("keepdims", True))
 
     return convert

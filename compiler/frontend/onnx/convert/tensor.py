@@ -142,7 +142,7 @@ def _clamped(
             bound = bound + extent
         return ranges.minimum(ranges.maximum(bound, lowest), high)
 
-    first = position(start, 0 if step > 0 else low)
+    first = position(start, 0)
     last = position(end, low)
     distance = last - first if step > 0 else first - last
     size = ranges.maximum(dimension.ceildiv(distance, abs(step)), 0)

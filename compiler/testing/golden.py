@@ -1,17 +1,4 @@
-"""A pytest plugin for golden tests: stored text is what the code under test must produce.
-
-Load it with ``-p burnish.testing`` or ``pytest_plugins = ["burnish.testing"]``::
-
-    def test_fuse(golden):
-        golden(str(optimized))                     # IR, in ….ir
-        golden(emitted["model.c"], suffix=".c")    # emitted C, in ….c
-
-The stored file lies at ``tests/golden/<test module>/<test name><suffix>`` (the first folder is
-the ini option ``golden_dir``).  ``pytest --update-golden`` writes the files and shows what
-changed; it is refused where ``CI`` is set, because nobody would read the change there.
-
-Rule files are tests, too: see :mod:`burnish.rule_tests`.
-"""
+"""The ``golden`` fixture's object: stored text and numbers, compared or replaced."""
 
 from __future__ import annotations
 
@@ -21,14 +8,16 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from .rule_tests import add_options, pytest_collect_file
+if TYPE_CHECKING:
+    from burnish.ir import Array
 
-__all__ = ["Golden", "golden", "pytest_collect_file"]
+    from ..compiled import CompiledModel
 
 MAX_DIFF_LINES = 200
 MAX_NAME = 100
@@ -59,22 +48,76 @@ class Golden:
         A test with several texts gives each its own ``suffix``.
         """
         __tracebackhide__ = True
+        path = self._path(suffix)
+        text = text if text.endswith("\n") else f"{text}\n"
+        stored = path.read_bytes().decode("utf-8") if path.exists() else None
+        if text != stored:
+            self._differs(path, unified_diff(stored or "", text, path), text.encode("utf-8"))
+
+    def compiled(
+        self,
+        model: CompiledModel,
+        *,
+        stages: Sequence[str] | None = None,
+        files: Sequence[str] = (),
+    ) -> None:
+        """Compare what a compiled model is made of, each part with a file of its own.
+
+        The final IR is in ``.ir``, every stage of the backend (of C: ``select`` and ``plan``) in
+        a file that ends in its name; ``stages`` chooses some.  ``files`` are names of emitted
+        files, such as ``"model.c"``.
+        """
+        __tracebackhide__ = True
+        self(str(model.module), suffix=".ir")
+        available = model.artifact.stages
+        for stage in available if stages is None else stages:
+            self(str(available[stage]), suffix=f".{stage}")
+        for name in files:
+            self(model.source[name], suffix=f".{name}")
+
+    def numbers(
+        self,
+        arrays: Mapping[str, Array] | Array,
+        suffix: str = ".npz",
+        *,
+        rtol: float = 1e-5,
+        atol: float = 1e-6,
+    ) -> None:
+        """Fail unless arrays agree with the stored ones.
+
+        Floating-point numbers may differ by ``atol + rtol * |stored|``; everything else, and the
+        places of NaN and infinity, must be equal.  An update replaces the file only if it differs
+        by more than that, so that files do not change with the machine.
+        """
+        __tracebackhide__ = True
+        from burnish.samples import arrays_bytes, read_arrays
+
+        from .numbers import differences
+
+        path = self._path(suffix)
+        given = dict(arrays) if isinstance(arrays, Mapping) else {"array": arrays}
+        stored = read_arrays(path) if path.exists() else {}
+        found = differences(stored, given, rtol=rtol, atol=atol)
+        if found or not path.exists():
+            self._differs(path, "\n".join(found), arrays_bytes(given))
+
+    def _path(self, suffix: str) -> Path:
+        __tracebackhide__ = True
         if suffix in self._suffixes:
             pytest.fail(f"golden() was called twice with suffix {suffix!r}; name them apart")
         self._suffixes.add(suffix)
-        path = self.folder / f"{self.name}{suffix}"
-        text = text if text.endswith("\n") else f"{text}\n"
-        stored = path.read_bytes().decode("utf-8") if path.exists() else None
-        if text == stored:
-            return
-        diff = unified_diff(stored or "", text, path)
+        return self.folder / f"{self.name}{suffix}"
+
+    def _differs(self, path: Path, diff: str, data: bytes) -> None:
+        """Replace the stored file, or fail with the diff and the command that accepts it."""
+        __tracebackhide__ = True
         if self.update:
-            replace_file(path, text)
+            replace_file(path, data)
             self.written.append((path, diff))
             return
-        what = "is missing" if stored is None else "differs"
+        what = "differs" if path.exists() else "is missing"
         accept = f"pytest --update-golden {shlex.quote(self.nodeid)}"
-        message = f"golden file {what}: {path}\n{diff}\naccept the new text with:\n  {accept}"
+        message = f"golden file {what}: {path}\n{diff}\naccept what is now with:\n  {accept}"
         pytest.fail(message, pytrace=False)
 
 
@@ -92,13 +135,13 @@ def unified_diff(stored: str, text: str, path: Path) -> str:
     return "\n".join(shown)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` at once: a reader sees the old file or the whole new one."""
+def replace_file(path: Path, data: str | bytes) -> None:
+    """Write ``data`` to ``path`` at once: a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".golden-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write(data.encode("utf-8") if isinstance(data, str) else data)
         # mkstemp files are private to the user; what lands in a repository must not be.
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
@@ -126,58 +169,3 @@ def golden_folder(module: Path, golden_dir: Path) -> Path:
     beside = golden_dir.parent
     relative = module.relative_to(beside) if module.is_relative_to(beside) else Path(module.name)
     return golden_dir / relative.with_suffix("")
-
-
-_WRITTEN = pytest.StashKey[list[tuple[Path, str]]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-golden``, the ini option ``golden_dir``, and the options for rules."""
-    add_options(parser)
-    group = parser.getgroup("golden files")
-    group.addoption(
-        "--update-golden",
-        action="store_true",
-        help="write the golden files instead of comparing with them, and show what changed",
-    )
-    parser.addini(
-        "golden_dir", "folder of the golden files, from the root folder", default="tests/golden"
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to accept changes where nobody reads them."""
-    if config.getoption("--update-golden") and os.environ.get("CI", "").lower() not in (
-        "",
-        "0",
-        "false",
-    ):
-        raise pytest.UsageError(
-            "--update-golden is refused because CI is set: update on your machine, read the "
-            "change, and commit it"
-        )
-    config.stash[_WRITTEN] = []
-
-
-@pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Iterator[Golden]:
-    """``golden(text, suffix=".ir")`` fails unless ``text`` equals the test's stored file."""
-    config = request.config
-    folder = golden_folder(request.path, config.rootpath / config.getini("golden_dir"))
-    nodeid = request.node.nodeid
-    update = config.getoption("--update-golden")
-    fixture = Golden(folder, file_stem(nodeid), nodeid, update=update)
-    yield fixture
-    config.stash[_WRITTEN].extend(fixture.written)
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """List the files that ``--update-golden`` wrote, with their diffs."""
-    if not (written := config.stash[_WRITTEN]):
-        return
-    terminalreporter.section("golden files written")
-    for path, diff in written:
-        terminalreporter.line(str(path))
-        terminalreporter.line(diff)

@@ -1,0 +1,47 @@
+"""A rewrite within rounding may be more accurate than what it replaces; not less."""
+
+from __future__ import annotations
+
+from burnish.ir import Module, parse
+from burnish.passes.promises import EXACT, ROUNDING
+from burnish.passes.trust import compare_modules
+
+LONG = """
+    %square = math.mul(%x, %x)
+    %mean = tensor.reduce(%square) {kind = "mean", axes = [1], keep_dims = true}
+    %e = core.constant() {value = dense<f16[], [1.0]>}
+    %shifted = math.add(%mean, %e)
+    %root = math.sqrt(%shifted)
+    %y = math.div(%x, %root)
+"""
+
+ONE = """
+    %s = core.constant() {value = dense<f16[], [1.0]>}
+    %y = nn.rms_norm(%x, %s) {axis = 1, epsilon = 1.0}
+"""
+
+
+def module(body: str, dtype: str = "f16") -> Module:
+    text = f"""
+module "m" {{
+  func @main(%x: tensor<{dtype}[2, 3]>) -> ("y": tensor<{dtype}[2, 3]>) {{{body}
+    core.return(%y)
+  }}
+}}
+"""
+    return parse(text)
+
+
+def test_what_overflowed_may_be_finite() -> None:
+    before, after = module(LONG), module(ONE)
+    assert compare_modules(before, after, promise=ROUNDING) is None
+    assert compare_modules(before, after, promise=EXACT) is not None
+
+
+def test_what_was_finite_may_not_overflow() -> None:
+    assert compare_modules(module(ONE), module(LONG), promise=ROUNDING) is not None
+
+
+def test_another_number_is_no_rounding() -> None:
+    before, after = module("%y = math.gelu(%x)", "f32"), module("%y = math.gelu_tanh(%x)", "f32")
+    assert compare_modules(before, after, promise=ROUNDING) is not None
