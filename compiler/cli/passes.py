@@ -113,6 +113,11 @@ def list_passes(name: str | None, *, as_json: bool) -> None:
         click.echo(f"{name}\n\n{data['doc']}")
         for option, default in data["options"].items():
             click.echo(f"  {option} = {default}")
+        if data["rules"]:
+            columns = ("rule", "what it does", "promise", "where")
+            rows = [tuple(rule[key] for key in ("name", "doc", "promise", "where"))
+                    for rule in data["rules"]]  # fmt: skip
+            _table(f"Rules of {name}", columns, rows)
     else:
         rows = []
         for cls in chosen.values():
@@ -124,7 +129,16 @@ def list_passes(name: str | None, *, as_json: bool) -> None:
 
 def _pass_data(cls: Any) -> dict[str, Any]:
     options = {option.name.replace("_", "-"): option.default for option in cls.options()}
-    return {"name": cls.name, "doc": cls.doc(), "options": options}
+    return {"name": cls.name, "doc": cls.doc(), "options": options, "rules": _rules_of(cls)}
+
+
+def _rules_of(cls: Any) -> list[dict[str, str]]:
+    """The patterns that a pass applies, the rows of one table once."""
+    patterns = {pattern.name: pattern for pattern in getattr(cls, "patterns", ())}
+    return [
+        {"name": p.name, "doc": p.doc, "promise": p.promise, "where": p.where}
+        for p in patterns.values()
+    ]
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -103,7 +103,7 @@ def build_report(
         outputs=outputs,
         layers=layers(module, lambda op: kernels.get(op, "")),
         passes=pass_runs(passes),
-        memory=memory_of(plan, module.main) if isinstance(plan, Plan) else None,
+        memory=memory_of(plan, module) if isinstance(plan, Plan) else None,
         sizes=Sizes(_weight_bytes(module, artifact), None, _file_sizes(artifact)),
     )
 

@@ -65,7 +65,8 @@ class Memory:
 
     Attributes:
         arena: bytes of the arena, which holds what flows between the layers.
-        inputs, outputs: bytes of the model's inputs and outputs, which the caller provides.
+        inputs, outputs: bytes of the model's inputs and outputs, which the caller provides; of
+            dynamic dimensions at their greatest sizes.
         peak: most bytes live at one step.
         lower_bound: no plan for this order of ops needs less.
         peak_step: the first step at which ``peak`` is live.

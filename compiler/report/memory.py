@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from burnish.backends.c.plan import Plan
-from burnish.ir import Function, Value
+from burnish.ir import Module, Value
+from burnish.ir.dims import Interval, bounds
 
 from .data import Buffer, Memory
 
 
-def memory_of(plan: Plan, function: Function) -> Memory:
+def memory_of(plan: Plan, module: Module) -> Memory:
     """The plan of the C backend as the report's data."""
     buffers = tuple(
         Buffer(" = ".join([b.name, *b.also]), b.offset, b.bytes, b.first, b.last)
@@ -23,8 +25,8 @@ def memory_of(plan: Plan, function: Function) -> Memory:
     live.sort(key=lambda b: (-b.bytes, b.offset))
     return Memory(
         arena=plan.arena_bytes,
-        inputs=_bytes(function.args),
-        outputs=_bytes(function.results),
+        inputs=_bytes(module.main.args, module.symbols),
+        outputs=_bytes(module.main.results, module.symbols),
         peak=peak,
         lower_bound=plan.bound,
         peak_step=peak_step,
@@ -34,9 +36,13 @@ def memory_of(plan: Plan, function: Function) -> Memory:
     )
 
 
-def _bytes(values: Iterable[Value]) -> int:
-    sizes = (value.type.bytes for value in values)
-    return sum(size for size in sizes if isinstance(size, int))
+def _bytes(values: Iterable[Value], ranges: Mapping[str, Interval]) -> int:
+    """The most bytes of ``values``: the arena is planned for the greatest sizes too."""
+    return sum(
+        math.prod(max(0, bounds(dim, ranges)[1]) for dim in value.type.shape)
+        * value.type.dtype.bytes
+        for value in values
+    )
 
 
 def _peak(buffers: tuple[Buffer, ...]) -> tuple[int, int]:

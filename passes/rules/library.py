@@ -367,14 +367,3 @@ def lossless(source: DType, to: DType) -> bool:
 def same(a: Op, b: Op) -> bool:
     """Whether two ops are of one kind, with equal attributes."""
     return a.opdef is b.opdef and a.attributes == b.attributes
-
-
-@rule_function
-def not_negative(value: Value | None) -> bool:
-    """Whether an op that cannot give negative numbers made the value (NaN it may)."""
-    op = None if value is None else value.op
-    if op is None:
-        return False
-    return op.name in ("math.relu", "math.sigmoid", "nn.softmax") or (
-        op.name == "math.clamp" and bool(op.attributes.high >= op.attributes.low >= 0)
-    )

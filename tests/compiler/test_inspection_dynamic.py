@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
+import burnish
 from burnish.inspection import inspect_model
 
 
@@ -52,3 +53,11 @@ def test_ranges_of_sizes_compile() -> None:
     graph = helper.make_graph([node], "g", [x], [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     assert inspect_model(model, {"n": (1, 4)}).compiles
+
+
+def test_memory_of_dynamic_inputs_and_outputs_counts() -> None:
+    """They were left out once, from limits on RAM too."""
+    compiled = burnish.compile(pyramid(1), dims={"n": 1, "h": (2, 8), "w": "2*k", "k": (1, 4)})
+    memory = compiled.report.memory
+    assert memory is not None
+    assert (memory.inputs, memory.outputs) == (3 * 8 * 8 * 4, 3 * 4 * 4 * 4)

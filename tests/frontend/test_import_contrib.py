@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 
 from burnish.frontend.onnx import import_onnx
 from burnish.ir import interpret, verify
+from burnish.ir.errors import ModelError
 
 F32, F16, I32, I64, U8, I8 = np.float32, np.float16, np.int32, np.int64, np.uint8, np.int8
 
@@ -211,6 +212,18 @@ QUANTIZED = [
     q("QLinearGlobalAveragePool", bytes_(1, 3, 4, 5), *PAIR, *RESULT, channels_last=0),
     q("QLinearGlobalAveragePool", bytes_(1, 4, 5, 3), *PAIR, *RESULT, channels_last=1),
     q("QLinearAveragePool", bytes_(1, 3, 6, 6), *PAIR, *RESULT, kernel_shape=[2, 3]),
+    q(
+        "QLinearAveragePool",
+        bytes_(2, 6, 7, 3),
+        *PAIR,
+        *RESULT,
+        kernel_shape=[2, 3],
+        strides=[2, 1],
+        pads=[0, 1, 1, 1],
+        channels_last=1,
+    ),
+    case("NhwcMaxPool", bytes_(2, 6, 7, 3), kernel_shape=[2, 3], strides=[2, 1]),
+    case("NhwcMaxPool", bytes_(1, 5, 4, 2, dtype=I8), kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
     q("QLinearConcat", *RESULT, bytes_(2, 3), *PAIR, bytes_(2, 2), k(0.2, F32), ZERO, axis=1),
     q("QuantizeLinear", x(3, 4), SCALE, ZERO),
     q("DequantizeLinear", bytes_(3, 4), SCALE, ZERO),
@@ -299,6 +312,30 @@ ATTENTION = [
 )
 def test_agrees_with_onnxruntime(case: Case) -> None:
     check(case)
+
+
+@pytest.mark.parametrize("bias", [None, x(24)])
+@pytest.mark.parametrize("packed", [2, 3])
+def test_packed_heads_are_those_of_separate_inputs(packed: int, bias: Any) -> None:
+    """onnxruntime has kernels for these on GPUs only."""
+    parts = [x(2, 5, 2, 1, 4) for _ in range(3)]
+    apart = [part.reshape(2, 5, 8) for part in parts]
+    together = np.concatenate(parts[3 - packed :], axis=3)
+    given = [together] if packed == 3 else [apart[0], together, None]
+    results = []
+    for values in (apart, [*given, *[None] * (3 - len(given))]):
+        node = case("MultiHeadAttention", *values, *([] if bias is None else [bias]), num_heads=2)
+        module = import_onnx(model_of(node))
+        verify(module)
+        arrays = {f"x{i}": v for i, v in enumerate(node.inputs) if v is not None}
+        results.append(next(iter(interpret(module, arrays).values())))
+    np.testing.assert_array_equal(*results)
+
+
+def test_packed_inputs_of_other_forms_are_named() -> None:
+    model = model_of(case("MultiHeadAttention", x(2, 5, 2, 2, 4), num_heads=2))
+    with pytest.raises(ModelError, match="does not hold 3 parts"):
+        import_onnx(model)
 
 
 def check(case: Case) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.ir import Module, interpret, parse
+from burnish.ir import Module, build_function, interpret, parse, tensor
 from burnish.ir.errors import PassError, UsageError
 from burnish.passes import PassContext, load_rules, run_pipeline
+from burnish.passes.canonicalize import Canonicalize
 from burnish.passes.pattern import PatternSet, apply_patterns
 from burnish.passes.rules import Rule, RuleError, parse_rules, read_rules, rule_files
 from burnish.passes.rules.load import pattern_set
@@ -478,3 +479,44 @@ def test_rules_of_burnish_do_not_overlap() -> None:
     assert "canonicalize" in sets
     for found in sets.values():
         check_overlaps(found)
+
+
+# Work ------------------------------------------------------------------------------------
+
+
+def chain(length: int) -> Module:
+    """Sums of products of exponentials, one after another."""
+    target = Module()
+    function, b = build_function(target, "main", {"x": tensor("f32", 4)}, ["y"])
+    x = function.args[0]
+    for _ in range(length):
+        x = b("math.add", b("math.mul", x, b("math.exp", x)), x)
+    b.ret(x)
+    return target
+
+
+def attempts(patterns: PatternSet, length: int) -> int:
+    context = PassContext()
+    apply_patterns(chain(length).main, patterns, context)
+    return context.attempts
+
+
+def test_rules_that_cannot_start_at_an_op_cost_nothing() -> None:
+    """Five hundred rules for the same roots, which differ in what makes the operands."""
+    own = 'rule own { "Own." match math.mul(x, math.exp(y)) where x.rank == y.rank + 1 rewrite x }'
+    others = "".join(
+        f'rule dummy-{i} {{ "Dummy." match math.{root}(x, math.{op}(math.{op}(x))) '
+        f"where x.rank == {i} rewrite x }}\n"
+        for i, (root, op) in enumerate(
+            [(root, op) for root in ("add", "mul") for op in ("sin", "cos", "tan", "log", "erf")]
+            * 50
+        )
+    )
+    few, many = rules(own), rules(own + others)
+    assert len(list(many)) == 501
+    assert attempts(few, 100) == attempts(many, 100) == 100
+
+
+def test_work_grows_linearly() -> None:
+    patterns = PatternSet("all", includes=[Canonicalize.patterns])
+    assert attempts(patterns, 800) <= 4 * attempts(patterns, 200) + 10

@@ -16,10 +16,11 @@ from .registry import converter
 @converter("MultiHeadAttention", domain=MICROSOFT)
 def _multi_head(node: NodeContext) -> list[Value | None]:
     heads = node.integer("num_heads")
-    if not (node.has(1) and node.has(2)) or node.input(0).type.rank != 3:
-        node.refuse("queries, keys and values packed in one input")
-    biases = _split_bias(node, [node.input(index).type.shape[-1] for index in range(3)], heads)
-    q, k, v = (_heads(node, node.input(index), biases[index], heads) for index in range(3))
+    parts = _unpacked(node)
+    q, k, v = (
+        _heads(node, part, bias, heads)
+        for part, bias in zip(parts, _split_bias(node, parts, heads), strict=True)
+    )
     k, v = _after_past(node, k, 6), _after_past(node, v, 7)
     masks = [_key_mask(node, node.input(4), k.type.shape[2])] if node.has(4) else []
     if node.has(5):
@@ -29,18 +30,52 @@ def _multi_head(node: NodeContext) -> list[Value | None]:
     return [_attended(node, q, k, v, masks), k, v]
 
 
-def _split_bias(node: NodeContext, sizes: list[Dim], heads: int) -> list[Value | None]:
+def _unpacked(node: NodeContext) -> list[Value]:
+    """Queries, keys and values: inputs of their own, or side by side in [batch, length, heads,
+    parts, size]."""
+    q = node.input(0)
+    if q.type.rank == 5:
+        return _parts(node, q, 3)
+    if q.type.rank != 3 or not node.has(1):
+        node.refuse(f"queries of type {q.type}")
+    keys = node.input(1)
+    if keys.type.rank == 5:
+        return [q, *_parts(node, keys, 2)]
+    return [q, keys, node.input(2)]
+
+
+def _parts(node: NodeContext, packed: Value, count: int) -> list[Value]:
+    """The ``count`` parts along axis 3, each as [batch, length, hidden]."""
+    batch, length, heads, parts, size = packed.type.shape
+    if parts != count:
+        raise ModelError(f"{packed.type} does not hold {count} parts along axis 3")
+    return [
+        node.reshape(
+            node.op(
+                "tensor.slice",
+                packed,
+                starts=(0, 0, 0, part, 0),
+                sizes=(batch, length, heads, 1, size),
+                steps=(1,) * 5,
+            ),
+            (batch, length, heads * size),
+        )
+        for part in range(count)
+    ]
+
+
+def _split_bias(node: NodeContext, parts: list[Value], heads: int) -> list[Value | None]:
     """The parts of the bias for queries, keys and values."""
     bias = node.optional(3)
     if bias is None:
         return [None, None, None]
-    hidden = node.static(node.input(0).type.shape[-1:], "hidden size")[0]
+    sizes = node.static([part.type.shape[-1] for part in parts], "hidden size")
     known = [
-        size if node.input(index).type.rank == 3 else size * heads
-        for index, size in enumerate(node.static(sizes, "hidden size"))
+        size if part.type.rank == 3 else size * heads
+        for part, size in zip(parts, sizes, strict=True)
     ]
     if node.static(bias.type.shape, "bias") != (sum(known),):
-        raise ModelError(f"a bias of type {bias.type} for hidden size {hidden}")
+        raise ModelError(f"a bias of type {bias.type} for hidden sizes {known}")
     starts = (0, known[0], known[0] + known[1])
     return [
         node.op("tensor.slice", bias, starts=(start,), sizes=(size,), steps=(1,))

@@ -13,7 +13,7 @@ from ..tensors import Array
 from .contrib import MICROSOFT
 from .conv import less_zero_point
 from .matmul import multiply
-from .pool import average_pool
+from .pool import average_pool, channels_first, channels_last
 from .quant import dequantize, dynamic_quantize, parameters_of, quantize
 from .registry import Converter, converter
 
@@ -72,9 +72,11 @@ def _global_average(node: NodeContext) -> Value:
 
 @converter("QLinearAveragePool", domain=MICROSOFT)
 def _average(node: NodeContext) -> Value:
-    if node.flag("channels_last"):
-        node.refuse("channels_last")
-    return _stored(node, average_pool(node, _real(node, 0)), 3)
+    x = _real(node, 0)
+    if not node.flag("channels_last"):
+        return _stored(node, average_pool(node, x), 3)
+    y = average_pool(node, channels_first(node, x))
+    return _stored(node, channels_last(node, y), 3)
 
 
 @converter("QLinearConcat", domain=MICROSOFT)

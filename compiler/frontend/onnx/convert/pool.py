@@ -15,16 +15,17 @@ from .tensor import pad
 from .windows import Windows, windows
 
 
-def _windows(node: NodeContext) -> Windows:
+def _windows(node: NodeContext, x: Value) -> Windows:
     kernel = node.integers("kernel_shape")
     if kernel is None:
         raise ModelError("it lacks the attribute kernel_shape")
-    return windows(node, node.input(0).type, kernel)
+    return windows(node, x.type, kernel)
 
 
 @converter("MaxPool")
 def _max_pool(node: NodeContext) -> list[Value | None]:
-    x, form = node.input(0), _windows(node)
+    x = node.input(0)
+    form = _windows(node, x)
     values = node.op("nn.max_pool", x, **vars(form))
     return [values, _places_of_maxima(node, x, form) if node.wants(1) else None]
 
@@ -41,6 +42,24 @@ def _places_of_maxima(node: NodeContext, x: Value, form: Windows) -> Value:
     return node.op("math.add", places, node.constant(starts))
 
 
+@converter("NhwcMaxPool", domain="com.microsoft")
+def _max_pool_channels_last(node: NodeContext) -> Value:
+    x = channels_first(node, node.input(0))
+    return channels_last(node, node.op("nn.max_pool", x, **vars(_windows(node, x))))
+
+
+def channels_first(node: NodeContext, x: Value) -> Value:
+    """[N, spatial..., C] as [N, C, spatial...]."""
+    if x.type.rank < 3:
+        raise ModelError(f"{x.type} has no spatial axes")
+    return node.transpose(x, (0, x.type.rank - 1, *range(1, x.type.rank - 1)))
+
+
+def channels_last(node: NodeContext, x: Value) -> Value:
+    """[N, C, spatial...] as [N, spatial..., C]."""
+    return node.transpose(x, (0, *range(2, x.type.rank), 1))
+
+
 @converter("AveragePool")
 def _average_pool(node: NodeContext) -> Value:
     return average_pool(node, node.input(0))
@@ -51,7 +70,7 @@ def average_pool(node: NodeContext, x: Value) -> Value:
     return node.op(
         "nn.average_pool",
         x,
-        **vars(_windows(node)),
+        **vars(_windows(node, x)),
         count_include_pad=node.flag("count_include_pad"),
     )
 
@@ -59,7 +78,8 @@ def average_pool(node: NodeContext, x: Value) -> Value:
 @converter("LpPool")
 def _lp_pool(node: NodeContext) -> Value:
     """The p-norm of a window, as a mean of powers times the number of elements."""
-    x, form, p = node.input(0), _windows(node), _order(node)
+    x, p = node.input(0), _order(node)
+    form = _windows(node, x)
     spatial = x.type.rank - 2
     ends = [e + o for e, o in zip(form.pads[spatial:], form.overhang, strict=True)]
     amounts = [0, 0, *form.pads[:spatial], 0, 0, *ends]
