@@ -372,6 +372,28 @@ def test_regions_become_graphs() -> None:
     assert all((found[name] == expected[name]).all() for name in expected)
 
 
+def test_carried_values_may_have_types_of_their_own() -> None:
+    text = """
+module "m" {
+  func @main(%x: tensor<f32[2]>, %h: tensor<f16[3]>, %n: tensor<i64[]>)
+      -> ("a": tensor<f32[2]>, "b": tensor<f16[3]>) {
+    %a, %b = control.loop(%n, _, %x, %h) {carried = 2}
+        region(%i: tensor<i64[]>, %k: tensor<bool[]>, %s: tensor<f32[2]>, %t: tensor<f16[3]>) {
+      %u = math.add(%s, %s)
+      %v = math.neg(%t)
+      core.yield(%k, %u, %v)
+    }
+    core.return(%a, %b)
+  }
+}
+"""
+    compiled = compile_model(parse(text), "onnx")
+    h = np.array([1, 2, 3], np.float16)
+    found = compiled.run({"x": np.ones(2, np.float32), "h": h, "n": np.array(3)})
+    assert found["a"].tolist() == [8, 8]
+    assert found["b"].tolist() == [-1, -2, -3]
+
+
 def test_what_is_required_is_checked() -> None:
     text = """
 module "m" {
