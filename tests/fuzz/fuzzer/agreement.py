@@ -80,9 +80,9 @@ SPREADING = {"nn.rnn", "nn.gru", "nn.lstm", "signal.dft"}
 library, the transform adds products with tabulated numbers."""
 
 
-MIXING = {"signal.dft", "nn.determinant", "nn.attention"}
-"""Ops that multiply an element by numbers that may be 0, or leave that out: what an infinity does
-to other elements depends on the algorithm."""
+MIXING = {"signal.dft", "nn.determinant", "nn.attention", "nn.gru", "nn.lstm"}
+"""Ops that multiply an element by numbers that may be 0 (a gate does when it saturates), or leave
+that out: what an infinity does to other elements depends on the algorithm."""
 
 
 def rounding(dtype: DType) -> float:

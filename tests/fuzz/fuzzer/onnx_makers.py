@@ -451,7 +451,9 @@ def non_zero(g: OnnxGraph) -> Any:
     "ReduceSumSquare",
 )  # fmt: skip
 def reduce(g: OnnxGraph, op: str) -> Any:
-    x = g.value(("f32", "f64", "i32", "i64") if op not in ("ReduceL2",) else ("f32", "f64"))
+    x = g.value(
+        ("f32", "f64", "i32", "i64") if op not in ("ReduceL2", "ReduceProd") else ("f32", "f64")
+    )
     if 0 in g.known[x].shape:
         raise RefusedError("onnxruntime has its own idea of the maximum of nothing")
     if g.known[x].dtype.kind == "i" and np.abs(g.known[x].astype(float)).sum() > 1 << 30:
@@ -497,6 +499,8 @@ def top_k(g: OnnxGraph) -> Any:
 @onnx_maker("Hardmax", "Softmax", "LogSoftmax")
 def softmax(g: OnnxGraph, op: str) -> Any:
     x = g.value(("f32", "f64"), low=1)
+    if op == "Hardmax" and not g.known[x].size:
+        raise RefusedError("nothing has no maximum")
     return g.node(op, [x], axis=g.axis(x))
 
 
