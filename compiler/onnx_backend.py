@@ -39,7 +39,10 @@ __all__ = [
 ]
 
 ENGINES = ("c", "interpreter")
-"""What runs a model: C, built and loaded, or the definitions of the ops."""
+"""What runs a model by itself: C, built and loaded, or the definitions of the ops."""
+
+ONNX = "onnx"
+"""The engine that hands the model, optimized, to another runtime."""
 
 Inputs: TypeAlias = Sequence[object] | Mapping[str, object]
 Output: TypeAlias = Array | list[Array] | None
@@ -94,7 +97,7 @@ class PreparedModel(BackendRep):
     def _build(self, dims: Mapping[str, Any]) -> Runnable:
         if self._engine == "interpreter":
             return _Interpreted(import_onnx(self._model, dims))
-        return compile(self._model, "c", dims=dims)
+        return compile(self._model, self._engine, dims=dims)
 
     def run(self, inputs: Inputs, **kwargs: Any) -> tuple[Output, ...]:
         """The outputs in the model's order; inputs in the model's order, or by name.
@@ -170,8 +173,8 @@ def _output(name: str, kind: str, results: Mapping[str, Array]) -> Output:
 class BurnishBackend(Backend):
     """burnish behind ONNX's standard interface.
 
-    The device is ``"CPU"``; ``engine`` chooses between ``"c"`` (the default) and
-    ``"interpreter"``; ``dims`` binds dynamic dimensions as :func:`burnish.compile` does.
+    The device is ``"CPU"``; ``engine`` chooses between ``"c"`` (the default), ``"interpreter"``
+    and ``"onnx"``; ``dims`` binds dynamic dimensions as :func:`burnish.compile` does.
     """
 
     @classmethod
@@ -185,8 +188,9 @@ class BurnishBackend(Backend):
         engine = kwargs.get("engine", "c")
         if not cls.supports_device(device):
             raise UsageError(f"there is no device {device}", help='the only one is "CPU"')
-        if engine not in ENGINES:
-            raise UsageError(f"there is no engine {engine}", help=f"choose of {', '.join(ENGINES)}")
+        engines = (*ENGINES, ONNX)
+        if engine not in engines:
+            raise UsageError(f"there is no engine {engine}", help=f"choose of {', '.join(engines)}")
         return PreparedModel(model, engine, kwargs.get("dims"))
 
     @classmethod

@@ -66,6 +66,7 @@ class Fold(FunctionPass):
             not op.is_terminator
             and Trait.CONSTANT not in op.opdef.traits
             and all(value.constant is not None for value in op.inputs)
+            and all(type_.layout is None for type_ in op.result_types)  # constants have none
             and _is_static(op)
             and is_pure(op)
         )

@@ -1,23 +1,32 @@
 """Fusion: sets of ops that a backend computes as one become groups.
 
 A group is grown from its last op backwards.  An op joins when :func:`refusal` has nothing to
-say; the most important condition is that all its users are in the group already, so nothing is
-ever computed twice, and a group can stand where its last op stood.
+say; the most important condition is that its users are in the group already or come after it, so
+nothing is ever computed twice, and a group can stand where its last op stood.  What users outside
+read is stored beside the last result.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Block, Builder, Function, Location, Op, Rewriter, Trait, Value
+from burnish.ir import Block, Builder, Dim, Function, Location, Op, Rewriter, Trait, Value
 from burnish.ir.clone import clone_op
 
 from .base import FunctionPass, PassContext, register_pass
+from .fusion_cost import saved_bytes
 from .regions import blocks_inside_out
-from .rewrites.movement import ANCHORS
+
+ANCHORS = frozenset(
+    {"nn.conv", "nn.conv_transpose", "nn.matmul", "nn.max_pool", "nn.average_pool"}
+    | {"nn.layer_norm", "nn.rms_norm", "nn.group_norm", "nn.lrn", "nn.softmax", "nn.log_softmax"}
+    | {"nn.attention", "nn.batch_norm", "nn.resize"}
+    | {"tensor.reduce", "tensor.concat", "tensor.slice"}
+)
+"""Ops that a group may start with: each element of their result is computed, or fetched, once."""
 
 
 @register_pass
@@ -25,13 +34,13 @@ from .rewrites.movement import ANCHORS
 class Fuse(FunctionPass):
     """Make groups (``core.group``) of ops that are computed together, element by element.
 
-    A group is at most one anchor (a convolution, matmul, pool or reduction) and elementwise ops,
-    all with results of one shape: what is applied to the anchor's result, and what is computed
-    beside it, such as the other branch of a residual addition.  Constants of one element go
-    into the group; all else it reads are its operands.
+    A group is at most one anchor (a convolution, matmul, pool, reduction, normalization, softmax,
+    concat or slice) and elementwise ops, all with results of one shape: what is applied to the
+    anchor's result, and what is computed beside it, such as the other branch of a residual
+    addition.  Constants of one element go into the group; all else it reads are its operands.
 
     Options:
-        max_inputs: operands a group may have.
+        max_inputs: operands a group may have beside those of its anchor.
         max_ops: ops it may hold, constants not counted.
     """
 
@@ -60,7 +69,7 @@ class Fuse(FunctionPass):
         for tail in reversed(block):
             if tail in taken or not is_elementwise(tail):
                 continue
-            plan = GroupPlan(tail, self.max_inputs, self.max_ops)
+            plan = GroupPlan(tail, position, self.max_inputs, self.max_ops)
             self._grow(plan, position, taken, context)
             if len(plan.members) > 1:
                 taken.update(plan.members)
@@ -99,21 +108,35 @@ class GroupPlan:
     """A group to be: its ops, from the last one backwards.
 
     Attributes:
-        tail: the last op; its result is the group's.
-        anchor: the convolution, matmul, pool or reduction in it, if there is one.
+        tail: the last op; its result is the group's first.
+        position: where each op of the block stands.
+        anchor: the op in it that is not elementwise, if there is one.
         members: all its ops, latest first.
         inputs: values it reads from outside, but constants that go inside.
         reads: how often its ops together read a value.
+        stored: members whose results are results of the group too.
     """
 
-    def __init__(self, tail: Op, max_inputs: int, max_ops: int) -> None:
+    def __init__(self, tail: Op, position: Mapping[Op, int], max_inputs: int, max_ops: int) -> None:
         self.tail = tail
+        self.position = position
         self.max_inputs = max_inputs
         self.max_ops = max_ops
         self.anchor: Op | None = None
         self.members: dict[Op, None] = {tail: None}
         self.reads = Counter(tail.inputs)
         self.inputs: dict[Value, None] = dict.fromkeys(external_inputs(tail))
+        self.stored: dict[Op, None] = {}
+
+    def is_read_outside(self, op: Op) -> bool:
+        """Whether ops that are not in the group read ``op``'s result."""
+        return self.reads[op.result] != op.result.use_count
+
+    def ends_before(self, op: Op) -> bool:
+        """Whether the ops outside that read ``op``'s result come after the group."""
+        end = self.position[self.tail]
+        outside = (user for user in op.result.users if user not in self.members)
+        return all(self.position.get(user, end) > end for user in outside)
 
     def inputs_with(self, op: Op) -> dict[Value, None]:
         """What the group would read if ``op``, whose result it reads, joined."""
@@ -124,6 +147,8 @@ class GroupPlan:
     def add(self, op: Op) -> None:
         """Let ``op`` join."""
         self.inputs = self.inputs_with(op)
+        if self.is_read_outside(op):
+            self.stored[op] = None
         self.members[op] = None
         self.reads.update(op.inputs)
         if not is_elementwise(op):
@@ -158,17 +183,27 @@ def refusal(plan: GroupPlan, op: Op) -> str:
             return "not elementwise, and no anchor"
         if plan.anchor is not None:
             return "the group has an anchor"
-    if op.result.type.shape != plan.tail.result.type.shape:
+    if len(op.results) != 1 or op.result.type.shape != plan.tail.result.type.shape:
         return "the result has another shape"
-    if plan.reads[op.result] != op.result.use_count:
-        return "the result is used outside of the group"
+    stored = plan.is_read_outside(op)
+    if stored and not plan.ends_before(op):
+        return "the result is used before the group ends"
+    if not _is_gain(saved_bytes(op, ANCHORS, stored=stored)):
+        return "the group would move more bytes"
     if plan.anchor is not None and op.result in plan.anchor.inputs:
         return "the anchor reads the result"
     if len(plan.members) >= plan.max_ops:
         return "the group has the most ops allowed"
-    if len(plan.inputs_with(op)) > plan.max_inputs:
+    anchor = plan.anchor if is_elementwise(op) else op
+    own = set(anchor.inputs) if anchor is not None else set()
+    if len(plan.inputs_with(op).keys() - own) > plan.max_inputs:
         return "the group would read too many tensors"
     return ""
+
+
+def _is_gain(saved: Dim) -> bool:
+    """Whether bytes are saved; of sizes known at run time only that is taken for granted."""
+    return not isinstance(saved, int) or saved >= 0
 
 
 def _make(plan: GroupPlan, rewriter: Rewriter) -> None:
@@ -178,14 +213,16 @@ def _make(plan: GroupPlan, rewriter: Rewriter) -> None:
         members.remove(plan.anchor)
         members.insert(0, plan.anchor)
     inputs = _reading_order(members, plan.inputs)
-    body = _body(members, inputs, plan.tail)
+    kept = [plan.tail, *(op for op in members if op in plan.stored)]
+    body = _body(members, inputs, kept)
     location = Location.join(*(op.location for op in members))
     builder = rewriter.before(plan.tail, location=location)
-    group = builder.create("core.group", inputs, regions=[body])
-    rewriter.replace(plan.tail, group.results)
+    names = [op.result.name for op in kept]
+    group = builder.create("core.group", inputs, regions=[body], names=names)
+    for op, result in zip(kept, group.results):
+        rewriter.replace_all_uses(op.result, result)
     for op in plan.members:
-        if op is not plan.tail:
-            rewriter.erase(op)
+        rewriter.erase(op)
 
 
 def _reading_order(members: Sequence[Op], inputs: dict[Value, None]) -> list[Value]:
@@ -193,7 +230,7 @@ def _reading_order(members: Sequence[Op], inputs: dict[Value, None]) -> list[Val
     return list(order)
 
 
-def _body(members: Sequence[Op], inputs: Sequence[Value], tail: Op) -> Block:
+def _body(members: Sequence[Op], inputs: Sequence[Value], kept: Sequence[Op]) -> Block:
     body = Block([value.type for value in inputs], [value.name for value in inputs])
     builder = Builder(body)
     values = dict(zip(inputs, body.args))
@@ -208,6 +245,6 @@ def _body(members: Sequence[Op], inputs: Sequence[Value], tail: Op) -> Block:
         copy = clone_op(op, dict(local))
         builder.insert(copy)
         values[op.result] = copy.result
-    builder.location = tail.location
-    builder.yield_(values[tail.result])
+    builder.location = kept[0].location
+    builder.yield_(*(values[op.result] for op in kept))
     return body

@@ -387,6 +387,14 @@ for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
         f"return r <= ({_c_type})low ? low : r >= ({_c_type})high ? high : (int32_t)r;",
         "The nearest integer, ties to even, within a range; 0 for NaN.",
     )
+_define(
+    "fence",
+    "void",
+    "void",
+    '#if defined(__GNUC__)\n__asm__ volatile("" ::: "memory");\n#endif',
+    "Keeps stores where they are: GCC 12.2 moves those to working memory out of a loop that it\n"
+    " * vectorizes, and takes the last sums and differences from wrong lanes.",
+)
 
 
 def _define_order(dtype: DType) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from burnish.ir import Block, Module, Op, Value
+from burnish.ir import Block, InternalError, Module, Op, Value
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import TargetError, UnsupportedError, clip
 
@@ -111,6 +111,8 @@ class _Export:
 
     def bind(self, value: Value, edge: Edge) -> None:
         """Let an edge carry a value; it is called after it unless it has a name already."""
+        if edge.dtype is not value.type.dtype:
+            raise InternalError(f"{value} of {value.op} is exported as {edge.dtype}")
         edge.hint = edge.hint or value.name or ""
         if edge.type is None and edge.constant is None:
             edge.type = value.type.logical

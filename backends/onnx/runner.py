@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from burnish.ir import Array, DType
+from burnish.ir import Array
 from burnish.ir.errors import InputError, ModelError, clip
 
 from .files import DATA_SUFFIX, joined
@@ -98,6 +98,10 @@ def _execution(files: Mapping[str, str | bytes], model: onnx.ModelProto) -> tupl
 def _by_onnxruntime(files: Mapping[str, str | bytes], model: onnx.ModelProto) -> Execution:
     import onnxruntime
 
+    for info in (*model.graph.input, *model.graph.output):
+        dtype = _DTYPES[info.type.tensor_type.elem_type]
+        if dtype.numpy.isbuiltin != 1:
+            raise ModelError(f"its Python interface lacks {dtype}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
@@ -107,10 +111,6 @@ def _by_onnxruntime(files: Mapping[str, str | bytes], model: onnx.ModelProto) ->
         (name,) = (name for name in files if not name.endswith(DATA_SUFFIX))
         path = str(Path(folder) / name)
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-    refused = {DType.BF16}  # which its Python interface lacks
-    types = [info.type.tensor_type.elem_type for info in (*model.graph.input, *model.graph.output)]
-    if any(_DTYPES[code] in refused for code in types):
-        raise ModelError("onnxruntime's Python interface lacks bf16")
     names = [info.name for info in model.graph.output]
     return lambda inputs: list(session.run(names, inputs))
 

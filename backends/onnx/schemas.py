@@ -14,6 +14,7 @@ from onnx.defs import OpSchema, SchemaError, get_all_schemas_with_history, get_s
 from burnish.ir import DType
 
 ML = "ai.onnx.ml"
+_SEPARATOR = " of "
 OLDEST_OPSET = 13
 """Older ones give axes as attributes that are operands since, and lack most element types."""
 
@@ -55,11 +56,17 @@ def first_opset(op_type: str, domain: str = "") -> int:
 
 @cache
 def type_variable(op_type: str, opset: int, domain: str, index: int, *, output: bool) -> str:
-    """The name of the type variable (or the type) of an input or output; variadic ones repeat."""
+    """The name of the type variable (or the type) of an input or output; variadic ones repeat.
+
+    Those of which each may be of another type, as of Loop, have names of their own.
+    """
     schema = find_schema(op_type, opset, domain)
     assert schema is not None
-    formal = schema.outputs if output else schema.inputs
-    return formal[min(index, len(formal) - 1)].type_str
+    listed = schema.outputs if output else schema.inputs
+    formal = listed[min(index, len(listed) - 1)]
+    if formal.is_homogeneous:
+        return formal.type_str
+    return f"{formal.type_str}{_SEPARATOR}{'output' if output else 'input'} {index}"
 
 
 @cache
@@ -67,6 +74,7 @@ def allowed_dtypes(op_type: str, opset: int, domain: str, variable: str) -> froz
     """The element types that a type variable of an operator may stand for."""
     schema = find_schema(op_type, opset, domain)
     assert schema is not None
+    variable = variable.partition(_SEPARATOR)[0]
     texts = [variable]
     for constraint in schema.type_constraints:
         if constraint.type_param_str == variable:

@@ -29,6 +29,7 @@ class Conv(OpDef):
     y[n, m, o...] = b[m] + Σ_c,k  w[m, c, k...] · x[n, c, (o·stride + k·dilation - pad)...]
     over the channels of m's group; positions outside x count as 0.  Result [N, M, ...] with
     (size + pads - dilation·(k - 1) - 1) // stride + 1 elements along each spatial axis.
+    Whether infinity or NaN as a weight there gives 0 or NaN is left open.
     """
 
     name = "nn.conv"

@@ -296,6 +296,7 @@ class ChannelAxes:
     def __init__(self, block: Block) -> None:
         self.axis: dict[Value, int] = {}
         self.tie: dict[Op, Tie] = {}
+        self._ties: dict[Op, tuple[Tie, ...]] = {}
         ops = [op for op in block if not op.is_terminator]
         convolutions = [op for op in ops if op.name != "nn.matmul"]
         products = [op for op in ops if op.name == "nn.matmul"]
@@ -321,9 +322,10 @@ class ChannelAxes:
                     self.tie[op] = tie
                     pending += [(end.value, end.axis) for end in tie.ends]
 
-    @staticmethod
-    def _tie_at(op: Op, value: Value, axis: int) -> Tie | None:
-        for tie in ties(op):
+    def _tie_at(self, op: Op, value: Value, axis: int) -> Tie | None:
+        if op not in self._ties:
+            self._ties[op] = tuple(ties(op))
+        for tie in self._ties[op]:
             if any(end.value is value and end.axis == axis for end in tie.ends):
                 return tie
         return None

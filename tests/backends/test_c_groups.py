@@ -11,15 +11,9 @@ from op_cases import OpCase, assert_close, cases
 from burnish.backends.c import compile_module, runner
 from burnish.backends.c.plan import CallStep, Plan, verify_plan
 from burnish.ir import Block, Builder, Module, build_function, interpret, tensor
+from burnish.passes import run_pipeline
+from burnish.passes.fuse import ANCHORS
 
-ANCHORS = (
-    "nn.conv",
-    "nn.conv_transpose",
-    "nn.matmul",
-    "nn.max_pool",
-    "nn.average_pool",
-    "tensor.reduce",
-)
 BATCH = 40
 FLOATS = ("f16", "bf16", "f32", "f64")
 CASES = [
@@ -98,3 +92,24 @@ def test_a_residual_that_dies_is_overwritten() -> None:
     np.testing.assert_allclose(
         runner(artifact).run(inputs)["y"], interpret(module, inputs)["y"], rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (5,), (1, 3, 1), (1, 4, 3, 5)])
+def test_movement_anchors_meet_operands_that_broadcast(shape: tuple[int, ...]) -> None:
+    """A concat and a slice that runs backwards, scaled; the concat is a result as well."""
+    module = Module("movement")
+    types = {"x": tensor("f32", 1, 1, 3, 5), "y": tensor("f32", 1, 3, 3, 5)}
+    types["s"] = tensor("f32", *shape)
+    function, b = build_function(module, "main", types, ["joined", "a", "b"])
+    x, y, s = function.args
+    joined = b("tensor.concat", x, y, axis=1)
+    taken = b("tensor.slice", joined, starts=[0, 3, 0, 4], sizes=[1, 4, 3, 5], steps=[1, -1, 1, -1])
+    b.ret(joined, b("math.relu", b("math.mul", joined, s)), b("math.add", taken, s))
+    rng = np.random.default_rng(0)
+    inputs = {n: rng.normal(size=t.static_shape).astype(np.float32) for n, t in types.items()}
+    expected = interpret(module, inputs)
+    run_pipeline(module, "fuse,dce", verify="each")
+    assert [op.name for op in module.main.body].count("core.group") == 2
+    actual = runner(compile_module(module, "c")).run(inputs)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(actual[name], array)

@@ -372,6 +372,28 @@ def test_regions_become_graphs() -> None:
     assert all((found[name] == expected[name]).all() for name in expected)
 
 
+def test_carried_values_may_have_types_of_their_own() -> None:
+    text = """
+module "m" {
+  func @main(%x: tensor<f32[2]>, %h: tensor<f16[3]>, %n: tensor<i64[]>)
+      -> ("a": tensor<f32[2]>, "b": tensor<f16[3]>) {
+    %a, %b = control.loop(%n, _, %x, %h) {carried = 2}
+        region(%i: tensor<i64[]>, %k: tensor<bool[]>, %s: tensor<f32[2]>, %t: tensor<f16[3]>) {
+      %u = math.add(%s, %s)
+      %v = math.neg(%t)
+      core.yield(%k, %u, %v)
+    }
+    core.return(%a, %b)
+  }
+}
+"""
+    compiled = compile_model(parse(text), "onnx")
+    h = np.array([1, 2, 3], np.float16)
+    found = compiled.run({"x": np.ones(2, np.float32), "h": h, "n": np.array(3)})
+    assert found["a"].tolist() == [8, 8]
+    assert found["b"].tolist() == [-1, -2, -3]
+
+
 def test_what_is_required_is_checked() -> None:
     text = """
 module "m" {
@@ -469,3 +491,53 @@ def test_constant_operands_are_transposed_at_once() -> None:
     y = builder("nn.matmul", function.args[0], builder.constant(w), transpose_b=True)
     builder.ret(y)
     assert ops(export_onnx(module)) == ["MatMul"]
+
+
+FORMS = {
+    "Gather": ("""%a = tensor.slice(%x) {starts = [0, 5], sizes = [4, 1], steps = [1, 1]}
+    %y = tensor.reshape(%a) {shape = [4]}""", "4"),
+    "ReduceL2": ("""%a = math.mul(%x, %x)
+    %b = tensor.reduce(%a) {kind = "sum", axes = [1]}
+    %y = math.sqrt(%b)""", "4"),
+    "BatchNormalization": ("""%s = core.constant() {value = dense<f32[2], [1.0, 2.0]>}
+    %t = core.constant() {value = dense<f32[1], [3.0]>}
+    %w = tensor.reshape(%x) {shape = [12, 2]}
+    %a = math.mul(%w, %s)
+    %y = math.add(%a, %t)""", "12, 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("op_type", FORMS)
+def test_several_ops_may_be_one_operator(op_type: str) -> None:
+    body, shape = FORMS[op_type]
+    text = f"""
+module "m" {{
+  func @main(%x: tensor<f32[4, 6]>) -> ("y": tensor<f32[{shape}]>) {{
+    {body}
+    core.return(%y)
+  }}
+}}
+"""
+    module = parse(text)
+    assert ops(export_onnx(module))[-1] == op_type
+    assert len(ops(export_onnx(module))) <= 2
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    found = compile_model(module, "onnx", passes="").run({"x": x})["y"]
+    np.testing.assert_allclose(found, interpret(module, {"x": x})["y"], rtol=1e-6)
+
+
+def test_slices_of_all_of_an_axis_are_a_split() -> None:
+    text = """
+module "m" {
+  func @main(%x: tensor<f32[2, 5]>) -> ("b": tensor<f32[2, 2]>, "a": tensor<f32[2, 3]>) {
+    %a = tensor.slice(%x) {starts = [0, 0], sizes = [2, 3], steps = [1, 1]}
+    %b = tensor.slice(%x) {starts = [0, 3], sizes = [2, 2], steps = [1, 1]}
+    core.return(%b, %a)
+  }
+}
+"""
+    assert ops(exported(text)) == ["Split"]
+    x = np.arange(10, dtype=np.float32).reshape(2, 5)
+    found = compile_model(parse(text), "onnx", passes="").run({"x": x})
+    np.testing.assert_array_equal(found["a"], x[:, :3])
+    np.testing.assert_array_equal(found["b"], x[:, 3:])

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from burnish import compile as compile_model
 from burnish import export_onnx, import_onnx
-from burnish.ir import interpret
+from burnish.backends.onnx import compile_module, runner
+from burnish.ir import Array, Module, interpret
+from burnish.ir.errors import InputError
 
 # With --import-mode=importlib test folders are no packages.
 _SPEC = importlib.util.spec_from_file_location(
@@ -29,14 +30,29 @@ JUMPS = ["floor", "round", "sign", "div"]
 """Functions that turn a rounding error into a large one."""
 
 
+def by_onnxruntime(module: Module, inputs: dict[str, Array]) -> dict[str, Array] | None:
+    """None where it lacks a kernel, or fails as ONNX lets it: an integer is divided by 0."""
+    execution = runner(compile_module(module))
+    if execution.engine != "onnxruntime":
+        return None
+    try:
+        return execution.run(inputs)
+    except InputError as error:
+        if "by zero" in error.message:
+            return None
+        raise
+
+
 def check(random: Random, seed: int, ops: int) -> None:
     module = graphs.random_module(random, ops, CONTINUOUS, JUMPS)
     inputs = graphs.random_inputs(module, seed)
     with np.errstate(all="ignore"):
         expected = interpret(module, inputs)
         again = interpret(import_onnx(export_onnx(module)), inputs)
-    for found in (compile_model(module, "onnx").run(inputs), again):
-        for name, array in expected.items():
+    # Whether the largest of numbers and NaN is NaN, ONNX does not say.
+    clean = not any(np.isnan(array).any() for array in expected.values() if array.dtype.kind == "f")
+    for found in (by_onnxruntime(module, inputs) if clean else None, again):
+        for name, array in expected.items() if found is not None else ():
             if array.dtype.kind != "f":
                 np.testing.assert_array_equal(found[name], array, err_msg=name)
                 continue
@@ -46,7 +62,7 @@ def check(random: Random, seed: int, ops: int) -> None:
             )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
 def test_random_modules_survive(random: Random, seed: int) -> None:
     check(random, seed, 14)

@@ -29,6 +29,7 @@ def _transforms() -> list[OpCase]:
     return [
         case("power-of-two", (2, 16, 1), 16),
         case("complex", (2, 12, 2), 12, dtype="f64"),
+        case("lines-of-five", (2, 5, 2), 5),
         case("mixed-factors", (60, 2), 60, dtype="f64"),
         case("prime", (1, 13, 1), 13, dtype="f64"),
         case("prime-factor", (1, 22, 2), 22, dtype="f64"),

@@ -81,6 +81,22 @@ module "m" {
     assert compare_modules(before, after) is None
 
 
+def test_casts_through_floats_saturate() -> None:
+    """What the attack found: i8 -1 as f32 as u16 is 0, but as u16 at once 65535."""
+    text = """
+module "m" {
+  func @main(%x: tensor<i8[4]>) -> ("y": tensor<u16[4]>) {
+    %f = math.cast(%x) {to = f32}
+    %y = math.cast(%f) {to = u16}
+    core.return(%y)
+  }
+}
+"""
+    before, after = parse(text), parse(text)
+    run_pipeline(after, "canonicalize")
+    assert compare_modules(before, after) is None
+
+
 def test_a_pattern_of_regions_cannot_be_attacked() -> None:
     verdict = attack_pattern(PATTERNS["decided-if"])
     assert verdict.is_starved

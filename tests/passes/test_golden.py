@@ -677,6 +677,29 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%y)
         }""",
     ),
+    "fuse-stores-what-others-read": (
+        "fuse,dce",
+        """func @main(%x: tensor<f32[1, 2, 4]>, %y: tensor<f32[1, 2, 4]>, %s: tensor<f32[4, 1]>)
+            -> ("a": tensor<f32[1, 4, 4]>, "b": tensor<f32[1, 4, 2]>) {
+          %0 = tensor.concat(%x, %y) {axis = 1}
+          %1 = math.mul(%0, %s)
+          %2 = math.relu(%1)
+          %3 = tensor.slice(%0) {starts = [0, 0, 1], sizes = [1, 4, 2], steps = [1, 1, 1]}
+          core.return(%2, %3)
+        }""",
+    ),
+    "fuse-keeps-ops-with-their-anchor": (
+        "fuse,dce",
+        """func @main(%x: tensor<f32[2, 2]>, %w: tensor<f32[2, 2]>, %v: tensor<f32[2, 2]>)
+            -> ("a": tensor<f32[2, 2]>, "b": tensor<f32[2, 1]>) {
+          %0 = nn.matmul(%x, %w)
+          %1 = math.relu(%0)
+          %2 = nn.matmul(%x, %v)
+          %3 = math.add(%2, %1)
+          %4 = tensor.reduce(%1) {kind = "sum", axes = [1], keep_dims = true}
+          core.return(%3, %4)
+        }""",
+    ),
     "unroll-loop": (
         "unroll-loops,canonicalize,fold,dce",
         """func @main(%x: tensor<f32[3]>, %k: tensor<f32[3]>)

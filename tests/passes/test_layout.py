@@ -195,3 +195,17 @@ def test_stored_arrays(shape: tuple[int, ...], layout: Layout) -> None:
     permutation = (0, 2, 3, 1)
     moved = layout.transposed(permutation).store(array.transpose(permutation))
     np.testing.assert_array_equal(moved, stored)
+
+
+def test_a_constant_in_another_order_is_not_folded() -> None:
+    module = parse("""module "m" {
+      func @main() -> ("y": tensor<f32[2, 3]>) {
+        %0 = core.constant() {value = dense<f32[2, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+        %1 = tensor.relayout(%0) {layout = layout(1, 0)}
+        %2 = tensor.relayout(%1) {layout = layout(0, 1)}
+        core.return(%2)
+      }
+    }""")
+    run_pipeline(module, "fold", verify="each")
+    expected = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(interpret(module, {})["y"], expected)

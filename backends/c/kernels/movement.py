@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from burnish.ir.dims import Dim
+import itertools
+from collections.abc import Sequence
+
+from burnish.ir.dims import Dim, product
 
 from .base import KernelBuilder, KernelFamily, register
+from .products import regroup
 from .strided import View, copy
 
 
@@ -72,6 +76,52 @@ class Concat(KernelFamily):
             source = View.of(operand)
             copy(k, View.of(k.result).sliced(axis, start, source.shape[axis]), source)
             start = start + source.shape[axis]
+
+
+@register
+class FusedConcat(KernelFamily):
+    """Element by element, part after part, in front of elementwise ops."""
+
+    name = "concat_fused"
+    ops = ("tensor.concat",)
+    fusable = True
+
+    def emit(self, k: KernelBuilder) -> None:
+        axis: int = k.attributes.axis
+        groups = [axis, 1, len(k.space) - axis - 1]
+        merges = regroup(k, groups)
+        start: Dim = 0
+        for operand in k.operands:
+            assert operand is not None
+            source = operand.reshaped(_merged(operand.shape, groups)) if merges else operand
+            along = 1 if merges else axis
+            with k.loops("i", source.shape) as indices:
+                at = [*indices[:along], indices[along] + start, *indices[along + 1 :]]
+                k.store(at, k.load(source, indices))
+            start = start + operand.shape[axis]
+
+
+def _merged(shape: Sequence[Dim], groups: Sequence[int]) -> list[Dim]:
+    """``shape`` with as many neighbouring axes merged as each of ``groups`` says."""
+    ends = list(itertools.accumulate(groups))
+    return [product(shape[end - count : end]) for count, end in zip(groups, ends)]
+
+
+@register
+class FusedSlice(KernelFamily):
+    """Element by element, in front of elementwise ops."""
+
+    name = "slice_fused"
+    ops = ("tensor.slice",)
+    fusable = True
+
+    def emit(self, k: KernelBuilder) -> None:
+        a, x = k.attributes, k.operand("x")
+        for axis, (start, size, step) in enumerate(zip(a.starts, a.sizes, a.steps)):
+            _require_inside(k, x.shape[axis], start, size, step)
+        with k.loops("i", k.space) as indices:
+            source = [i * step + start for i, start, step in zip(indices, a.starts, a.steps)]
+            k.store(indices, k.load(x, source))
 
 
 @register

@@ -78,6 +78,8 @@ class FastFourierTransform(KernelFamily):
                     if scale != 1.0:
                         value = k.value("x * s", work, x=value, s=k.literal(scale, work))
                     k.write(y, [line, i, part], value)
+            if lines != 1:
+                k.statement(f"{k.helper('fence')}()")
 
 
 class _Complex:

@@ -61,7 +61,6 @@ NAMES = {
     "math.reciprocal": "Reciprocal",
     "math.relu": "Relu",
     "math.round": "Round",
-    "math.select": "Where",
     "math.selu": "Selu",
     "math.shrink": "Shrink",
     "math.sigmoid": "Sigmoid",
@@ -102,6 +101,16 @@ def _is_rounded(value: float) -> bool:
 def composed(c: Context) -> Edge:
     """Nodes for what is no operator in the opset."""
     return _COMPOSED.get(c.op.name, from_expression)(c)
+
+
+@exporter("math.select")
+def _select(c: Context) -> Edge:
+    """Runtimes have no Where for bools."""
+    condition, x, y = (c.input(index) for index in range(3))
+    if x.dtype is not DType.BOOL:
+        return c.node("Where", condition, x, y)
+    chosen = c.node("And", condition, x)
+    return c.node("Or", chosen, c.node("And", c.node("Not", condition), y))
 
 
 @exporter("math.gelu_tanh")

@@ -34,7 +34,8 @@ def _reduce(c: Context) -> Edge:
     rank = c.type().rank
     pool = _GLOBAL_POOLS.get(kind)
     spatial = rank > 2 and axes == tuple(range(2, rank)) and c.a.keep_dims
-    if pool and spatial and x.dtype.is_float and 0 not in c.type().shape:
+    pooled = x.dtype in (DType.F16, DType.F32) and 0 not in c.type().shape
+    if pool and spatial and pooled:
         return c.node(pool, x)
     if kind == "mean" and x.dtype.is_integer:
         return _integer_mean(c, x)

@@ -68,14 +68,21 @@ ROUNDS_TWICE = {"nn.softmax": 4, "nn.log_softmax": 4, "nn.batch_norm": 2}
 """Ops that round to a narrow element type more than once, and how often."""
 
 
+PADDED = {"nn.conv", "nn.conv_transpose"}
+"""Ops whose weights may meet padding, which counts as 0 or is left out: what infinity gives there
+is open."""
+
+COARSE = {"nn.resize"}
+"""Ops that compute weights in f32, whatever the type of the data."""
+
 SPREADING = {"nn.rnn", "nn.gru", "nn.lstm", "signal.dft"}
 """Ops whose elements are off by eps of the largest one: the first three add functions of the C
 library, the transform adds products with tabulated numbers."""
 
 
-MIXING = {"signal.dft", "nn.determinant", "nn.attention"}
-"""Ops that multiply an element by numbers that may be 0, or leave that out: what an infinity does
-to other elements depends on the algorithm."""
+MIXING = {"signal.dft", "nn.determinant", "nn.attention", "nn.gru", "nn.lstm"}
+"""Ops that multiply an element by numbers that may be 0 (a gate does when it saturates), or leave
+that out: what an infinity does to other elements depends on the algorithm."""
 
 
 def rounding(dtype: DType) -> float:
@@ -123,6 +130,12 @@ class _Disturbed:
         if op.name in SUMMING and op.results[0].type.dtype.is_float:
             return self._summing(op, operands)
         results = evaluate(operands)
+        if op.name == "tensor.bitcast" and _is_float(operands[0]):
+            # The bits of NaN are open; ~ changes them all.
+            (x,), (y,) = operands, results
+            assert x is not None
+            raw = y.view(f"u{y.dtype.itemsize}")
+            return [np.where(np.isnan(x), ~raw, raw).astype(raw.dtype).view(y.dtype)]
         if op.name.startswith("quant.") and self.reassociated:
             return [self._rounded(y, op.result.type.dtype, 2) for y in results]
         zeros = op.name in ("nn.max_pool", "nn.region_max_pool", "tensor.reduce")
@@ -210,6 +223,8 @@ class _Disturbed:
         out = op.results[0].type.dtype
         work = out.compute
         eps = float(np.finfo(work.numpy).eps) / 2
+        if op.name in COARSE:
+            eps = max(eps, rounding(DType.F32))
         steps = 4 + LIBRARY + self._operations(op)
         wide = [_widened(x, work) for x in operands]
         amount = steps * eps
@@ -219,6 +234,7 @@ class _Disturbed:
         results = evaluate_definition(op.opdef, attributes, op.operand_types, moved)
         tame = [_tame(x) if _is_float(x) else x for x in wide]
         sizes = evaluate_definition(op.opdef, attributes, op.operand_types, tame)
+        padded = op.name in PADDED and not np.isfinite(wide[1]).all()
         infinite = op.name in MIXING and not all(np.isfinite(x).all() for x in wide if _is_float(x))
         times = ROUNDS_TWICE.get(op.name, 1)
         found = []
@@ -234,7 +250,7 @@ class _Disturbed:
                 y = self._shaken(y, LIBRARY * eps)
             reach = scalars.convert(size, dtype).astype(np.float64)
             y = self._rounded(y, dtype, times)
-            found.append(self._undetermined(y, ~np.isfinite(reach) | infinite))
+            found.append(self._undetermined(y, ~np.isfinite(reach) | infinite | padded))
         return found
 
     def _undetermined(self, y: Array, overflown: Array) -> Array:

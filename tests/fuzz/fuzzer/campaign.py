@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 
 from burnish.ir import Array, Module, to_text
+from burnish.passes import passes
 
 from .checks import Settings, Subject, Tally, check, guarded
 from .maker import Draft, Profile, random_module
@@ -90,8 +91,8 @@ class Campaign:
     def _failed(self, subject: Subject, settings: Settings) -> None:
         seed = subject.key[1:].replace("_", "-")
         seed = f"onnx-{seed}" if subject.key[0] == "o" else seed
-        options = ["sanitize"] * settings.sanitize + [settings.optimize] * bool(settings.optimize)
-        how = ":".join([seed, *options])
+        options = ["sanitize" if settings.sanitize else "", settings.optimize, settings.passes]
+        how = ":".join([seed, *filter(None, options)])
         failure = Failure(how, subject.verdict, to_text(subject.module))
         if self.shrinking:
             try:
@@ -118,12 +119,20 @@ class Campaign:
         )
 
 
+NEEDY = {"rules": "it needs a file", "layout": "it needs a target, and makes other C"}
+"""Passes that are not run before the standard pipeline, and why."""
+
+PASSES = sorted(passes().keys() - NEEDY.keys())
+
+
 def settings_of(random: Random) -> Settings:
     """How a batch is compiled: as models are, or faster, or under sanitizers."""
     thorough = random.random() < 0.3
+    chosen = ",".join(random.sample(PASSES, 3)) if random.random() < 0.3 else ""
     if random.random() < 0.12:
-        return Settings(sanitize=True, thorough=thorough)
-    return Settings(optimize=random.choice(["", "", "-O1", "-O0", "-O0", "-O0"]), thorough=thorough)
+        return Settings(sanitize=True, thorough=thorough, passes=chosen)
+    optimize = random.choice(["", "", "-O1", "-O0", "-O0", "-O0"])
+    return Settings(optimize=optimize, thorough=thorough, passes=chosen)
 
 
 def profile_of(random: Random) -> Profile:
@@ -147,9 +156,11 @@ def subject_of(seed: str, worker: Worker, tally: Tally | None = None) -> Subject
 
 
 def replay(text: str) -> Failure | None:
-    """Check the graph of a seed as printed: ``12-34`` or ``12-34:sanitize``."""
+    """Check the graph of a seed as printed: ``12-34`` or ``12-34:sanitize:cse,dce``."""
     seed, *how = text.split(":")
-    settings = Settings("sanitize" in how, next((h for h in how if h.startswith("-O")), ""))
+    optimize = next((h for h in how if h.startswith("-O")), "")
+    chosen = next((h for h in how if h not in ("sanitize", optimize)), "")
+    settings = Settings("sanitize" in how, optimize, passes=chosen)
     worker = Worker()
     subject = subject_of(seed, worker)
     if subject is None:

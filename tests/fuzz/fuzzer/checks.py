@@ -6,6 +6,7 @@ interpreter's: results, or that it refuses the inputs (then compiled code must r
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from burnish.ir import Array, Error, Module, Op, interpret, parse, to_text, verify
+from burnish.ir import Array, DType, Error, Module, Op, interpret, parse, to_text, verify
 from burnish.ir.dims import substitute
 from burnish.ir.errors import InternalError, ToolchainError
 from burnish.ir.interpreter import bind_inputs
@@ -48,33 +49,59 @@ class Settings:
     optimize: str = ""
     thorough: bool = True
     """Also print and parse the module, verify after each pass, and interpret what passes made."""
+    passes: str = ""
+    """Passes to run before the standard pipeline."""
 
 
-def interpreted(module: Module, inputs: Inputs) -> Outcome:
+DEFAULT = Settings()
+
+
+def interpreted(
+    module: Module, inputs: Inputs, observe: Callable[[Op, Sequence[Array]], None] | None = None
+) -> Outcome:
     """What the interpreter says; anything but a result or a clear error is raised."""
     try:
         with np.errstate(all="ignore"):
-            return interpret(module, inputs)
+            return interpret(module, inputs, observe=observe)
     except InternalError:
         raise
     except Error as error:
         return error
 
 
-def prepare(subject: Subject, *, thorough: bool = True) -> None:
+class _Finiteness:
+    """Sees whether all floats of a run are finite."""
+
+    def __init__(self, inputs: Sequence[Inputs]) -> None:
+        self.holds = all(map(_is_finite, (x for given in inputs for x in given.values())))
+
+    def __call__(self, op: Op, results: Sequence[Array]) -> None:
+        # What happens in regions is not seen.
+        self.holds = self.holds and not op.regions and all(map(_is_finite, results))
+
+
+def _is_finite(x: Array) -> bool:
+    return not DType.from_numpy(x.dtype).is_float or bool(np.isfinite(x.astype(np.float64)).all())
+
+
+def prepare(subject: Subject, settings: Settings = DEFAULT) -> None:
     """Everything that needs no C: verify, print and parse, interpret, optimize, interpret."""
     module = subject.module
     verify(module)
-    if thorough and parse(to_text(module, embed=True)) != module:
+    if settings.thorough and parse(to_text(module, embed=True)) != module:
         raise AssertionError("the text form does not round-trip")
-    subject.expected = [interpreted(module, inputs) for inputs in subject.inputs]
+    finite = _Finiteness(subject.inputs)
+    subject.expected = [interpreted(module, inputs, finite) for inputs in subject.inputs]
     if subject.foreign is not None:
         subject.verdict = _foreign(subject)
         if subject.verdict:
             return
     optimized = module.copy()
+    pipeline = ",".join(filter(None, [settings.passes, standard_pipeline("c")]))
+    if not finite.holds:  # by default the pass relies on it
+        pipeline = re.sub(r"prune-channels\b(?!\{)", "prune-channels{finite=false}", pipeline)
     try:
-        run_pipeline(optimized, standard_pipeline("c"), verify="each" if thorough else "off")
+        run_pipeline(optimized, pipeline, verify="each" if settings.thorough else "off")
     except InternalError:
         raise
     except Error:
@@ -82,7 +109,7 @@ def prepare(subject: Subject, *, thorough: bool = True) -> None:
             return  # that no run can succeed is seen at compile time
         raise
     subject.optimized = optimized
-    if not thorough:
+    if not settings.thorough:
         return  # compiled, it is compared all the same
     for inputs, expected in zip(subject.inputs, subject.expected):
         actual = interpreted(optimized, inputs)
@@ -171,7 +198,7 @@ def check(subjects: Sequence[Subject], settings: Settings, tally: Tally | None =
     jobs: list[Job] = []
     good: list[Subject] = []
     for subject in subjects:
-        verdict = guarded(lambda s=subject: prepare(s, thorough=settings.thorough))  # type: ignore[misc]
+        verdict = guarded(lambda s=subject: prepare(s, settings))  # type: ignore[misc]
         subject.verdict = subject.verdict or verdict
         tally["runs"] += len(subject.inputs)
         tally["refused inputs"] += sum(isinstance(e, Error) for e in subject.expected)

@@ -497,6 +497,8 @@ def top_k(g: OnnxGraph) -> Any:
 @onnx_maker("Hardmax", "Softmax", "LogSoftmax")
 def softmax(g: OnnxGraph, op: str) -> Any:
     x = g.value(("f32", "f64"), low=1)
+    if op == "Hardmax" and not g.known[x].size:
+        raise RefusedError("nothing has no maximum")
     return g.node(op, [x], axis=g.axis(x))
 
 

@@ -17,12 +17,17 @@ PATIENCE = 120
 """Seconds for one graph."""
 
 
+MOST_CRASHES = 5
+
+
 class Worker:
     """Draws graphs by seed; a new process replaces one that died."""
 
     def __init__(self) -> None:
         self._child: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._crashes = 0
+        """In a row: a few are onnxruntime's."""
 
     def draw(self, seed: str) -> Drawn | None:
         """The graph of a seed; None where onnxruntime crashed on it."""
@@ -36,12 +41,16 @@ class Worker:
             self._pipe.send(seed)
             if self._pipe.poll(PATIENCE):
                 drawn: Drawn | Exception = self._pipe.recv()
+                self._crashes = 0
                 if isinstance(drawn, Exception):
                     raise drawn
                 return drawn
         except (EOFError, BrokenPipeError, ConnectionResetError):
             pass
         self.close()
+        self._crashes += 1
+        if self._crashes > MOST_CRASHES:
+            raise RuntimeError("the process that draws ONNX graphs does not live")
         return None
 
     def close(self) -> None:
