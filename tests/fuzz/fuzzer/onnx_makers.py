@@ -451,7 +451,9 @@ def non_zero(g: OnnxGraph) -> Any:
     "ReduceSumSquare",
 )  # fmt: skip
 def reduce(g: OnnxGraph, op: str) -> Any:
-    x = g.value(("f32", "f64", "i32", "i64") if op not in ("ReduceL2",) else ("f32", "f64"))
+    x = g.value(
+        ("f32", "f64", "i32", "i64") if op not in ("ReduceL2", "ReduceProd") else ("f32", "f64")
+    )
     if 0 in g.known[x].shape:
         raise RefusedError("onnxruntime has its own idea of the maximum of nothing")
     if g.known[x].dtype.kind == "i" and np.abs(g.known[x].astype(float)).sum() > 1 << 30:
