@@ -1,18 +1,26 @@
-"""Time of the standard pipeline on long chains: it must grow linearly.
+"""Time of the rewrite engine and of the standard pipeline on large graphs: it must grow linearly.
 
-python benchmarks/passes.py [--ops 5000 10000 20000]
+The engine is measured with all rules and patterns there are, and again with further rules that
+can never start: those may cost nothing.
+
+python benchmarks/passes.py [--ops 5000 10000 20000] [--further 500] [--engine-only]
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from burnish.ir import Builder, Module, Value, build_function, tensor
-from burnish.passes import PassReport, run_pipeline, standard_pipeline
+from burnish.passes import PassContext, PassReport, PatternSet, run_pipeline, standard_pipeline
+from burnish.passes.pattern import apply_patterns
+from burnish.passes.rewrites.sets import AFFINE, CANONICAL, MOVEMENT, PADS
+from burnish.passes.rules import load_rules
 
 
 def elementwise_chain(b: Builder, x: Value, ops: int) -> Value:
@@ -66,6 +74,47 @@ def build(make: Callable[[Builder, Value, int], Value], ops: int) -> Module:
     return module
 
 
+def further_rules(count: int) -> PatternSet:
+    """Rules that start at the commonest ops, and whose operands nothing in the graphs makes."""
+    text = "".join(
+        f'rule further-{index} {{ "Never." match math.{root}(x, math.{maker}(x)) '
+        f"where x.rank == {index + 9} rewrite x }}\n"
+        for index, (root, maker) in enumerate(
+            [(root, maker) for root in ("add", "mul") for maker in ("asin", "acos", "atan", "sinh")]
+            * (count // 8 + 1)
+        )
+        if index < count
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "further.rules"
+        path.write_text(text)
+        return load_rules(path)
+
+
+def engine(sizes: list[int], further: int) -> None:
+    """Time and attempts of the driver with all patterns, and with further ones."""
+    everything = PatternSet("all", includes=(CANONICAL, MOVEMENT, PADS, AFFINE))
+    sets = {0: everything}
+    if further:
+        sets[further] = PatternSet("more", includes=(everything, further_rules(further)))
+    count = len(list(everything))
+    print(f"the engine, {count} patterns")
+    print(
+        f"{'graph':<20} {'ops':>6} {'further':>7} {'seconds':>8} {'us/op':>6} {'attempts/op':>11}"
+    )
+    for name, make in GRAPHS.items():
+        for ops in sizes:
+            for extra, patterns in sets.items():
+                module, context = build(make, ops), PassContext()
+                before = sum(1 for _ in module.walk())
+                start = time.perf_counter()
+                apply_patterns(module.main, patterns, context)
+                seconds = time.perf_counter() - start
+                each = seconds / before * 1e6
+                tried = context.attempts / before
+                print(f"{name:<20} {ops:6} {extra:7} {seconds:8.2f} {each:6.0f} {tried:11.2f}")
+
+
 def slowest(report: PassReport) -> str:
     total: dict[str, float] = {}
     for record in report.records:
@@ -78,7 +127,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ops", type=int, nargs="+", default=[5000, 10000, 20000])
     parser.add_argument("--backend", default="c")
+    parser.add_argument("--further", type=int, default=500)
+    parser.add_argument("--engine-only", action="store_true")
     arguments = parser.parse_args()
+    engine(arguments.ops, arguments.further)
+    if arguments.engine_only:
+        return
     print(f"{'graph':<20} {'ops':>6} {'after':>6} {'seconds':>8} {'us/op':>6}  slowest passes")
     for name, make in GRAPHS.items():
         for ops in arguments.ops:

@@ -54,7 +54,7 @@ class ReplacementCompiler:
             return self._value(template)
         if isinstance(template, NumberTemplate):
             self._scope.fail("the element type of this number is not known", template.at)
-        key = _key(template)
+        key = template_key(template)
         if key not in self._planned:
             planner, sort = self._op(template)
             slot = self._scope.slot()
@@ -280,14 +280,14 @@ def _of_each(
     )
 
 
-def _key(template: object) -> object:
+def template_key(template: object) -> object:
     """A template without positions: equal for templates that mean the same."""
     if isinstance(template, tuple):
-        return tuple(map(_key, template))
+        return tuple(map(template_key, template))
     fields = getattr(template, "__dataclass_fields__", None)
     if fields is None:
         return (type(template).__name__, repr(template))
     return (
         type(template).__name__,
-        *(_key(getattr(template, name)) for name in fields if name != "at"),
+        *(template_key(getattr(template, name)) for name in fields if name != "at"),
     )

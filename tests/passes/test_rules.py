@@ -14,6 +14,7 @@ from burnish.passes import PassContext, load_rules, run_pipeline
 from burnish.passes.canonicalize import Canonicalize
 from burnish.passes.pattern import PatternSet, apply_patterns
 from burnish.passes.rules import Rule, RuleError, parse_rules, read_rules, rule_files
+from burnish.passes.rules.costs import check_cost
 from burnish.passes.rules.load import pattern_set
 from burnish.passes.rules.overlap import check_overlaps
 
@@ -479,6 +480,38 @@ def test_rules_of_burnish_do_not_overlap() -> None:
     assert "canonicalize" in sets
     for found in sets.values():
         check_overlaps(found)
+
+
+# Cost ------------------------------------------------------------------------------------
+
+
+def test_rules_of_burnish_replace_nothing_by_something_dearer() -> None:
+    for path in rule_files():
+        file = read_rules(path)
+        for one in file.rules:
+            check_cost(one, file.text)
+
+
+@pytest.mark.parametrize(
+    ("body", "dearer"),
+    [
+        ("match math.cos(x) rewrite math.tan(x)", True),
+        ("match math.tan(x) rewrite math.cos(x)", False),
+        ("match math.neg(math.exp(x)) rewrite math.neg(math.exp(x))", True),
+        ("match math.neg(once math.exp(x)) rewrite math.neg(math.exp(x))", False),
+        ("match math.max(x, scalar c) rewrite math.clamp(x){low = c.value, high = inf}", False),
+        ("match math.max(x, scalar c) rewrite math.clamp(x){low = c.value, high = 6}", True),
+        ("match tensor.reshape(x) rewrite math.exp(x)", False),
+    ],
+)
+def test_dearer_replacements_are_found(body: str, dearer: bool) -> None:
+    text = f'rule test {{ "A test." {body} }}'
+    (one,) = parse_rules(text).rules
+    if not dearer:
+        check_cost(one, text)
+        return
+    with pytest.raises(RuleError, match="operations per element, what goes away took"):
+        check_cost(one, text)
 
 
 # Work ------------------------------------------------------------------------------------
