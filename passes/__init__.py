@@ -13,6 +13,7 @@ from . import (
     fuse,
     layout,
     loops,
+    recover,
     shape_cleanup,
     user_rules,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "parse_pipeline",
     "passes",
     "pipeline_text",
+    "recover",
     "register_pass",
     "rule_function",
     "run_pipeline",

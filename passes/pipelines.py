@@ -10,6 +10,7 @@ CLEANUP = "canonicalize,fold,cse,dce"
 STAGES: Mapping[str, str] = {
     "channels": "canonicalize,cse,prune-channels,dce",
     "simplify": f"{CLEANUP},hoist-invariants,unroll-loops,canonicalize,fold",
+    "recover": f"recover,fold,{CLEANUP}",
     "dequantize": "fold{growth=4.0}",
     "shapes": f"shape-cleanup,fold,{CLEANUP}",
     "affine": f"fold-batch-norm,fold-pad,{CLEANUP}",
@@ -18,10 +19,10 @@ STAGES: Mapping[str, str] = {
 """The stages of the full pipeline, in order; golden tests look at the IR after each."""
 
 BACKENDS: Mapping[str, tuple[str, ...]] = {
-    "c": ("channels", "simplify", "dequantize", "shapes", "affine", "fuse"),
-    "tvm": ("channels", "simplify", "shapes", "affine"),
-    "relay": ("channels", "simplify", "shapes", "affine"),
-    "onnx": ("channels", "simplify", "shapes", "affine"),
+    "c": ("channels", "simplify", "recover", "dequantize", "shapes", "affine", "fuse"),
+    "tvm": ("channels", "simplify", "recover", "shapes", "affine"),
+    "relay": ("channels", "simplify", "recover", "shapes", "affine"),
+    "onnx": ("channels", "simplify", "recover", "shapes", "affine"),
 }
 """Stages per backend: TVM fuses by itself, ONNX has no groups.
 

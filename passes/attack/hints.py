@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from burnish.ir import DType, TensorType
+import numpy as np
+
+from burnish.ir import Array, DType, TensorType
 from burnish.ir.dims import Dim
 
 from ..rules.syntax import (
@@ -42,12 +44,25 @@ OF_CONSTANTS: Mapping[str, tuple[int, ...]] = {
     "all_bits_set": (-1,),
     "near": (),
     "finite": (),
+    "is_causal": (),
     "invertible_exactly": (2, 4, 1),
 }
 """Functions that ask about constants, and numbers for which they are likely to hold."""
 
 MADE_BY: Mapping[str, tuple[str, ...]] = {"not_negative": ("math.relu", "math.abs")}
 """Functions that ask what makes a value, and ops for which they are likely to hold."""
+
+
+def causal_mask(type_: TensorType) -> Array | None:
+    """0 up to the diagonal, -inf behind it."""
+    if type_.rank < 2 or not type_.dtype.is_float:
+        return None
+    mask = np.triu(np.full(type_.static_shape, -np.inf), 1)
+    return np.asarray(mask.astype(type_.dtype.numpy))
+
+
+TABLES: Mapping[str, Callable[[TensorType], Array | None]] = {"is_causal": causal_mask}
+"""Functions that ask for a structure in a constant, and what has it; None: no such shape."""
 
 _FLIPPED = {"==": "==", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _HOLDS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -87,6 +102,7 @@ class Hints:
         self._numbers: dict[str, list[float]] = {}
         self._constants: set[str] = set()
         self._makers: dict[str, tuple[str, ...]] = {}
+        self._tables: dict[str, Callable[[TensorType], Array | None]] = {}
         for part in conjuncts:
             for name in _names(part):
                 self._numbers.setdefault(name, []).extend(_literals(part))
@@ -95,6 +111,8 @@ class Hints:
                     self._constants.update(_names(call))
                 for name in _names(call):
                     self._makers[name] = MADE_BY.get(call.function, ())
+                if call.function in TABLES:
+                    self._tables.update(dict.fromkeys(_names(call), TABLES[call.function]))
 
     def is_constant(self, name: str) -> bool:
         """Whether a condition asks about the data of the operand ``name``."""
@@ -103,6 +121,11 @@ class Hints:
     def makers(self, name: str) -> tuple[str, ...]:
         """Ops that the operand ``name`` is best made by; none if that does not matter."""
         return self._makers.get(name, ())
+
+    def table(self, name: str, type_: TensorType) -> Array | None:
+        """Data for the constant ``name`` with the structure that a condition asks for, if any."""
+        make = self._tables.get(name)
+        return None if make is None or not type_.is_static else make(type_)
 
     def numbers(self, name: str) -> list[float]:
         """Numbers that conditions mention together with the constant ``name``."""

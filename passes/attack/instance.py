@@ -77,7 +77,7 @@ class Instance:
             definition,
             [part.slot for part in parts],
             self._fixed(pattern, definition),
-            lambda name, value: self._adapted(pattern, name, value),
+            lambda name, value: self._adapted(pattern, parts, name, value),
             lambda index, type_: self._adapted_type(parts[index].pattern, type_),
         )
         self._inner(drawing, parts)
@@ -154,8 +154,10 @@ class Instance:
             if isinstance(expression, syntax.Name) and attribute.name in values:
                 self._names.setdefault(expression.name, values[attribute.name])
 
-    def _adapted(self, pattern: syntax.OpPattern, name: str, value: object) -> object:
-        """An attribute as the conditions ask for it."""
+    def _adapted(
+        self, pattern: syntax.OpPattern, parts: Sequence[_Part], name: str, value: object
+    ) -> object:
+        """An attribute as the conditions ask for it, given what its operands' types are."""
         roots: dict[str, tuple[str | int | slice, ...]] = {
             attribute.value.name: ()
             for attribute in pattern.attributes
@@ -165,7 +167,12 @@ class Instance:
             roots[pattern.bind] = (name,)
         if self._choices.chance("ignored", 0.05):
             return value
-        return self._hints.value(roots, value, lambda e: evaluate(e, self._names))
+        known: Environment = {name: value for name, path in roots.items() if not path}
+        for part in parts:
+            if isinstance(part.pattern, syntax.Variable) and part.slot.type is not None:
+                known[part.pattern.name] = PlannedValue(part.slot.type)
+        known |= self._names
+        return self._hints.value(roots, value, lambda e: evaluate(e, known))
 
     def _adapted_type(self, leaf: syntax.Pattern, type_: TensorType) -> TensorType:
         """The type of an operand as the conditions ask for it."""
@@ -284,6 +291,8 @@ class Instance:
                 return value
         if slot.data is not None:
             data = slot.data(self._choices, site, type_)
+        elif (table := self._hints.table(leaf.name, type_)) is not None:
+            data = table
         else:
             likely = self._likely(leaf, type_)
             data = constant(self._choices, site, type_, self._rule.promise, likely)

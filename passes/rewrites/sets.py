@@ -18,3 +18,6 @@ AFFINE = PatternSet("fold-batch-norm", load=partial(rules_of_set, "fold-batch-no
 
 PADS = PatternSet("fold-pad", load=partial(rules_of_set, "fold-pad"))
 """Padding into the ops that pad by themselves."""
+
+RECOVERY = PatternSet("recover", load=partial(rules_of_set, "recover"))
+"""Ops that exporters spell out by simpler ones (rounds differently)."""

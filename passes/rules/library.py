@@ -33,6 +33,13 @@ def max_(a: Number, b: Number) -> Number:
 
 
 @rule_function
+def power(base: Number, exponent: Number) -> Number:
+    """``base`` to the power of ``exponent``."""
+    _decided(base, exponent)
+    return base**exponent
+
+
+@rule_function
 def is_nan(number: Number) -> bool:
     """Whether a number is NaN."""
     return isinstance(number, float) and math.isnan(number)
@@ -86,6 +93,12 @@ def replaced(items: List, index: Number, item: Number) -> List:
     if not 0 <= index < len(items):
         raise IndexError
     return (*items[:index], item, *items[index + 1 :])
+
+
+@rule_function
+def inserted(items: List, index: Number, item: Number) -> List:
+    """``items`` with a further element in front of ``index``."""
+    return (*items[:index], item, *items[index:])
 
 
 @rule_function

@@ -1,0 +1,32 @@
+"""Functions of rules that look for a structure in the numbers of a constant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from burnish.ir import Array
+
+from .functions import Number, rule_function
+
+
+@rule_function
+def equal_halves(constant: Array) -> bool:
+    """Whether the last axis of a constant is one half, twice."""
+    half, odd = divmod(constant.shape[-1], 2) if constant.ndim else (0, 1)
+    return not odd and np.array_equal(constant[..., :half], constant[..., half:])
+
+
+@rule_function
+def is_causal(constant: Array, most: Number) -> bool:
+    """Whether a mask adds 0 to a query's keys up to its own, and ``most`` or less to later ones.
+
+    It is square, and the same for all heads.
+    """
+    if constant.ndim < 2 or constant.dtype == np.bool_:
+        return False
+    rows, columns = constant.shape[-2:]
+    if rows != columns or constant.size != rows * columns or rows < 2:
+        return False
+    matrix = constant.reshape(rows, columns).astype(np.float64)
+    later = np.triu(np.ones(matrix.shape, bool), 1)
+    return bool((matrix[later] <= most).all() and (matrix[~later] == 0).all())
