@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from burnish.ir import Module
-
-from .base import PassContext, register_pass
+from .base import register_pass
 from .pattern import PatternPass, PatternSet
 from .rewrites.sets import CANONICAL, RECOVERY
 
@@ -18,17 +16,10 @@ class Recover(PatternPass):
 
     A backend computes them in one go, without tensors in between; a file has fewer nodes.
     Results differ by rounding: sums and factors are taken in another order.
+
+    Options:
+        fast_math: apply rules too that hold in real arithmetic only.
     """
 
     name = "recover"
     patterns = PatternSet("recover", includes=(RECOVERY, CANONICAL))
-
-    def run(self, module: Module, context: PassContext) -> bool:
-        """Apply the patterns until none applies.
-
-        They are deep: what changes far below a root is seen from there in the next round.
-        """
-        changed = False
-        while super().run(module, context):
-            changed = True
-        return changed
