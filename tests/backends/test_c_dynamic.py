@@ -179,6 +179,17 @@ def test_a_slice_beyond_its_axis_is_refused_at_run_time() -> None:
         built.run({"x": x[:4]})
 
 
+def test_a_signal_shorter_than_a_frame_is_refused_at_run_time() -> None:
+    module = Module("m", symbols={"n": (1, 9)})
+    function, b = build_function(module, "main", {"x": tensor("f32", 1, symbol("n"))}, ["y"])
+    b.ret(b("signal.frames", function.args[0], length=4, step=2))
+    built = runner(compile_module(module), sanitize=True)
+    x = np.arange(9, dtype=np.float32).reshape(1, 9)
+    np.testing.assert_array_equal(built.run({"x": x})["y"], [[x[0, :4], x[0, 2:6], x[0, 4:8]]])
+    with pytest.raises(InputError, match="outside its range"):
+        built.run({"x": x[:, :3]})
+
+
 @pytest.mark.parametrize("op", ["gather_elements(%x, %i)", "scatter_elements(%x, %i, %u)"])
 def test_indices_larger_than_what_they_index_are_refused_at_run_time(op: str) -> None:
     module = burnish.parse(f"""module "m" {{

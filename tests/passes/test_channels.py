@@ -385,3 +385,24 @@ def weight_count(module: Module) -> int:
     return sum(
         data(op.inputs[1]).size for op in module.walk() if op.name in ("nn.conv", "nn.matmul")
     )
+
+
+def test_images_of_unknown_size_lose_channels_too() -> None:
+    """Sizes along other axes than that of channels do not matter."""
+    module = parse("""module "m" {
+      symbols {h = 1..9, w = 1..9}
+      func @main(%x: tensor<f32[1, 2, h, w]>) -> ("y": tensor<f32[1, 1, h, w]>) {
+        %a = core.constant() {value = dense<f32[2, 2, 1, 1], [1.0, 2.0, 0.0, 0.0]>}
+        %b = core.constant() {value = dense<f32[1, 2, 1, 1], [3.0, 4.0]>}
+        %0 = nn.conv(%x, %a) {strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0]}
+        %1 = math.relu(%0)
+        %2 = nn.conv(%1, %b) {strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0]}
+        core.return(%2)
+      }
+    }""")
+    inputs = {"x": np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)}
+    expected = interpret(module, inputs)["y"]
+    run_pipeline(module, "prune-channels,dce", verify="each")
+    first = next(op for op in module.main.walk() if op.name == "nn.conv")
+    assert first.inputs[1].type.shape == (1, 2, 1, 1)
+    np.testing.assert_array_equal(interpret(module, inputs)["y"], expected)
