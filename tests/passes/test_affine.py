@@ -17,7 +17,7 @@ def normalized(dtype: DType, *, behind_conv: bool) -> Module:
     if behind_conv:
         weights = b.constant(np.full((2, 2, 1, 1), 0.5).astype(dtype.numpy))
         x = b("nn.conv", x, weights, strides=[1, 1], dilations=[1, 1], pads=[0] * 4)
-    parameters = [(16, 16), (1, -1), (100, 90), (4, 4)]
+    parameters = [(16, 16), (1, -1), (100, 90), (3, 3)]
     values = [b.constant(np.array(pair).astype(dtype.numpy)) for pair in parameters]
     b.ret(b("nn.batch_norm", x, *values, epsilon=0.0))
     return module
