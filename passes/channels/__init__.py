@@ -36,11 +36,11 @@ class PruneChannels(FunctionPass):
 
     Numbers of quantized models are followed exactly, so that every element that is left keeps
     its value whatever the inputs are; a sum has fewer terms then, and floats may round it
-    otherwise.  Of plain floats the pass takes for granted that they are finite numbers: 0·x is
-    then 0.
+    otherwise.  0·x is 0 only of finite numbers: what is not proved finite, by a quantization, a
+    clamp or a sigmoid, keeps its channels unless ``fast_math`` is given.
 
     Options:
-        finite: whether floats of unknown size are taken to be finite numbers.
+        fast_math: take floats of unknown size for finite numbers.
         negligible: weights whose magnitude is at most this fraction of the largest one of their
             tensor count as zero.  More than 0 is lossy: each result of such an op changes by at
             most that fraction of the largest weight times the sum of its inputs' magnitudes.
@@ -48,7 +48,7 @@ class PruneChannels(FunctionPass):
 
     name = "prune-channels"
     promise = ROUNDING
-    finite: bool = True
+    fast_math: bool = False
     negligible: float = 0.0
 
     def run_function(self, function: Function, context: PassContext) -> bool:
@@ -63,12 +63,12 @@ class PruneChannels(FunctionPass):
     def _prune(self, block: Block, rewriter: Rewriter, context: PassContext) -> None:
         axes = ChannelAxes(block)
         data = ConstantData(self.negligible)
-        ranges = Ranges(block, axes, data, self.finite)
+        ranges = Ranges(block, axes, data, self.fast_math)
         needs = Needs(block, axes, ranges, data)
         if not any(map(needs.is_changed, block)):
             return
         promise = ROUNDING
-        if self.finite:  # was that taken for granted, or is it known?
+        if self.fast_math:  # was that taken for granted, or is it known?
             proven = Needs(block, axes, Ranges(block, axes, data, finite=False), data)
             same = all(
                 np.array_equal(proven.kept[value], needs.kept[value]) for value in needs.kept

@@ -200,7 +200,7 @@ def test_pruning_keeps_every_bit(random: Random, strict: bool) -> None:
     module = channel_graph(random, 8)
     inputs = integers(module, 0)
     before = interpret(module, inputs)
-    pipeline = "prune-channels{finite=false}" if strict else "prune-channels"
+    pipeline = "prune-channels" if strict else "prune-channels{fast-math=true}"
     run_pipeline(module, f"{pipeline},dce", verify="each")
     for name, expected in interpret(module, inputs).items():
         np.testing.assert_array_equal(before[name], expected)
@@ -265,7 +265,7 @@ def test_padding_keeps_a_constant_channel_from_being_constant() -> None:
     assert (ranges[y].low[1], ranges[y].high[1]) == pytest.approx((1, 9), rel=1e-4)
     inputs = integers(module, 0)
     before = interpret(module, inputs)["y"]
-    run_pipeline(module, "prune-channels,dce", verify="each")
+    run_pipeline(module, "prune-channels{fast-math=true},dce", verify="each")
     np.testing.assert_array_equal(interpret(module, inputs)["y"], before)
     assert all(op.result.type.shape[1] == 2 for op in module.walk() if op.name == "nn.conv")
 
@@ -278,9 +278,11 @@ def test_negligible_weights_go_on_request_only() -> None:
     x = builder("nn.matmul", function.args[0], builder.constant(data))
     builder.ret(builder("nn.matmul", x, builder.constant(np.ones((4, 2), np.float32))))
     before = block_cost(function.body).macs
-    run_pipeline(module, "prune-channels,dce", verify="each")
+    run_pipeline(module, "prune-channels{fast-math=true},dce", verify="each")
     assert block_cost(function.body).macs == before
-    report = run_pipeline(module, "prune-channels{negligible=1e-9},dce", verify="each")
+    report = run_pipeline(
+        module, "prune-channels{fast-math=true,negligible=1e-9},dce", verify="each"
+    )
     assert block_cost(function.body).macs == 2 * 3 * 3 + 2 * 3 * 2
     assert report.records[0].rewrites["negligible-weight"] == 3
 
@@ -338,7 +340,7 @@ def test_a_product_of_no_columns_is_no_channel() -> None:
         core.return(%y)
       }
     }""")
-    run_pipeline(module, "prune-channels", verify="each")
+    run_pipeline(module, "prune-channels{fast-math=true}", verify="each")
     assert interpret(module, {"x": np.ones((1, 1), np.uint16)})["y"].shape == (1, 0)
 
 
@@ -355,7 +357,7 @@ def test_ops_of_several_results_keep_what_they_read() -> None:
     )
     inputs = integers(module, 0)
     before = interpret(module, inputs)["y"]
-    run_pipeline(module, "prune-channels,dce", verify="each")
+    run_pipeline(module, "prune-channels{fast-math=true},dce", verify="each")
     np.testing.assert_array_equal(interpret(module, inputs)["y"], before)
 
 
@@ -402,7 +404,7 @@ def test_images_of_unknown_size_lose_channels_too() -> None:
     }""")
     inputs = {"x": np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)}
     expected = interpret(module, inputs)["y"]
-    run_pipeline(module, "prune-channels,dce", verify="each")
+    run_pipeline(module, "prune-channels{fast-math=true},dce", verify="each")
     first = next(op for op in module.main.walk() if op.name == "nn.conv")
     assert first.inputs[1].type.shape == (1, 2, 1, 1)
     np.testing.assert_array_equal(interpret(module, inputs)["y"], expected)

@@ -751,7 +751,7 @@ CASES: dict[str, tuple[str, str]] = {
         }""",
     ),
     "prune-channels": (
-        "prune-channels,dce",
+        "prune-channels{fast-math=true},dce",
         """func @main(%x: tensor<f32[1, 2, 3, 3]>) -> ("y": tensor<f32[1, 2, 3, 3]>) {
           %q = core.constant() {
             value = dense<i8[4, 2, 1, 1], [1, 2, 0, 0, 3, 4, 0, 0]>,
@@ -770,7 +770,7 @@ CASES: dict[str, tuple[str, str]] = {
         }""",
     ),
     "prune-coupled-channels": (
-        "prune-channels,dce",
+        "prune-channels{fast-math=true},dce",
         """func @main(%x: tensor<f32[1, 2, 4, 4]>) -> ("y": tensor<f32[1, 2]>) {
           %v = core.constant() {value = dense<f32[3, 2, 1, 1], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
           %0 = nn.conv(%x, %v) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}

@@ -6,7 +6,6 @@ interpreter's: results, or that it refuses the inputs (then compiled code must r
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from burnish.ir import Array, DType, Error, Module, Op, interpret, parse, to_text, verify
+from burnish.ir import Array, Error, Module, Op, interpret, parse, to_text, verify
 from burnish.ir.dims import substitute
 from burnish.ir.errors import InternalError, ToolchainError
 from burnish.ir.interpreter import bind_inputs
@@ -56,32 +55,15 @@ class Settings:
 DEFAULT = Settings()
 
 
-def interpreted(
-    module: Module, inputs: Inputs, observe: Callable[[Op, Sequence[Array]], None] | None = None
-) -> Outcome:
+def interpreted(module: Module, inputs: Inputs) -> Outcome:
     """What the interpreter says; anything but a result or a clear error is raised."""
     try:
         with np.errstate(all="ignore"):
-            return interpret(module, inputs, observe=observe)
+            return interpret(module, inputs)
     except InternalError:
         raise
     except Error as error:
         return error
-
-
-class _Finiteness:
-    """Sees whether all floats of a run are finite."""
-
-    def __init__(self, inputs: Sequence[Inputs]) -> None:
-        self.holds = all(map(_is_finite, (x for given in inputs for x in given.values())))
-
-    def __call__(self, op: Op, results: Sequence[Array]) -> None:
-        # What happens in regions is not seen.
-        self.holds = self.holds and not op.regions and all(map(_is_finite, results))
-
-
-def _is_finite(x: Array) -> bool:
-    return not DType.from_numpy(x.dtype).is_float or bool(np.isfinite(x.astype(np.float64)).all())
 
 
 def prepare(subject: Subject, settings: Settings = DEFAULT) -> None:
@@ -90,16 +72,13 @@ def prepare(subject: Subject, settings: Settings = DEFAULT) -> None:
     verify(module)
     if settings.thorough and parse(to_text(module, embed=True)) != module:
         raise AssertionError("the text form does not round-trip")
-    finite = _Finiteness(subject.inputs)
-    subject.expected = [interpreted(module, inputs, finite) for inputs in subject.inputs]
+    subject.expected = [interpreted(module, inputs) for inputs in subject.inputs]
     if subject.foreign is not None:
         subject.verdict = _foreign(subject)
         if subject.verdict:
             return
     optimized = module.copy()
     pipeline = ",".join(filter(None, [settings.passes, standard_pipeline("c")]))
-    if not finite.holds:  # by default the pass relies on it
-        pipeline = re.sub(r"prune-channels\b(?!\{)", "prune-channels{finite=false}", pipeline)
     try:
         run_pipeline(optimized, pipeline, verify="each" if settings.thorough else "off")
     except InternalError:
