@@ -52,8 +52,6 @@ class Fuse(FunctionPass):
         """Plan the groups of each block from its end, then make them."""
         rewriter = context.rewriter()
         for block in blocks_inside_out(function):
-            if block.parent_op is not None and block.parent_op.name == "core.group":
-                continue
             for plan in self._plans(block, context):
                 if not context.may_rewrite:
                     break

@@ -9,15 +9,21 @@ from burnish.ir.clone import clone_op
 
 
 def blocks_inside_out(function: Function) -> Iterator[Block]:
-    """The body of ``function`` and every nested region; inner ones first."""
+    """The body of ``function`` and every nested region but those of groups; inner ones first."""
 
     def descend(block: Block) -> Iterator[Block]:
         for op in block:
             for region in op.regions:
-                yield from descend(region)
+                if not is_closed(region):
+                    yield from descend(region)
         yield block
 
     yield from descend(function.body)
+
+
+def is_closed(block: Block) -> bool:
+    """Whether ``block`` is the body of a group, the form of which backends rely on."""
+    return block.parent_op is not None and block.parent_op.name == "core.group"
 
 
 def is_pure(op: Op) -> bool:

@@ -55,8 +55,7 @@ class PruneChannels(FunctionPass):
         """Prune every block for itself."""
         rewriter = context.rewriter()
         for block in list(blocks_inside_out(function)):
-            in_group = block.parent_op is not None and block.parent_op.name == "core.group"
-            if not in_group and context.may_rewrite:
+            if context.may_rewrite:
                 self._prune(block, rewriter, context)
         return rewriter.changes > 0
 

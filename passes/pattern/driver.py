@@ -18,6 +18,7 @@ from burnish.ir import Function, InternalError, Op, Rewriter, Value, is_unused
 from burnish.ir.errors import Error, PassError, TypeInferenceError
 
 from ..base import PassContext
+from ..regions import is_closed
 from .match import Match, Refusal
 from .table import Pattern, PatternSet
 
@@ -169,7 +170,7 @@ class _Driver:
         )
 
     def _enqueue(self, op: Op) -> None:
-        if op not in self._queued:
+        if op not in self._queued and not (op.parent is not None and is_closed(op.parent)):
             self._queued.add(op)
             self._queue.append(op)
 
