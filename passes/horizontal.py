@@ -127,6 +127,8 @@ class SharingOp:
         """
         if self.op.name == "nn.conv" and self.op.attributes.groups != 1:
             return "the convolution has groups"
+        if self.x.type.layout is not None or self.op.result.type.layout is not None:
+            return "the tensors are not stored row-major"
         if not _is_stored(self.weights):
             return "the weights are no constant that can be taken apart"
         stored = _stored(self.weights)

@@ -13,6 +13,7 @@ from burnish.ir import (
     Array,
     Builder,
     DType,
+    Layout,
     Module,
     Quantized,
     Rewriter,
@@ -217,6 +218,22 @@ def test_quantization_stays_behind_its_product() -> None:
     assert matmuls(module) == 3
     reason = "the result is quantized, which integer kernels do themselves"
     assert report.records[0].refusals == {(PASS, reason): 3}
+
+
+def test_tensors_in_layouts_stay_as_they_are() -> None:
+    module = Module("layouts")
+    function, builder = build_function(module, "main", {"x": tensor("f32", 1, 2, 3, 3)})
+    nhwc = Layout((0, 2, 3, 1))
+    x = builder("tensor.relayout", function.args[0], layout=nhwc)
+    attributes = {"strides": [1, 1], "pads": [0] * 4, "dilations": [1, 1]}
+    values = []
+    for index in range(3):
+        w = builder.constant(np.full((2, 2, 1, 1), index, np.float32))
+        op = builder.create("nn.conv", [x, w], attributes, layouts=[nhwc])
+        values.append(builder("tensor.relayout", op.result, layout=Layout((0, 1, 2, 3))))
+    function.result_names = ("a", "b", "c")
+    builder.ret(*values)
+    assert fused(module).rewrites == {}
 
 
 def test_bisection_stops_between_families() -> None:
