@@ -6,9 +6,10 @@ neither written nor read.  Groups never compute anything twice, so bytes are all
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
-from burnish.ir import Dim, Op
+from burnish.ir import Dim, Op, Value
+from burnish.ir.cost import op_cost
 
 
 def saved_bytes(op: Op, anchors: Container[str], *, stored: bool) -> Dim:
@@ -32,3 +33,15 @@ def saved_bytes(op: Op, anchors: Container[str], *, stored: bool) -> Dim:
         for size in parted:
             lost = lost + 2 * size
     return read - lost
+
+
+def saved_by_sharing(ops: Sequence[Op], x: Value, launch: int) -> Dim:
+    """Bytes saved when one op computes what ``ops`` do, which all read ``x``, and is then split.
+
+    ``x`` is read once.  The split reads and writes all results once more.  An op less is worth
+    moving ``launch`` bytes, and there are two instead of ``len(ops)``.
+    """
+    copied: Dim = 0
+    for op in ops:
+        copied = copied + 2 * op_cost(op).writes
+    return (len(ops) - 1) * x.type.bytes + (len(ops) - 2) * launch - copied
