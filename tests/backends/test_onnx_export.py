@@ -146,7 +146,7 @@ def test_high_level_operators_are_used_where_the_opset_has_them(
     text = ACTIVATION.format(op=op, scale=scale)
     if "reduce" in op:
         text = text.replace('"y": tensor<f32[2, 6, 4]>', '"y": tensor<f32[2, 1, 4]>')
-    assert ops(exported(text)) == new
+    assert ops(exported(text, 24)) == new
     oldest = exported(text, 13)
     assert opset_of(oldest) == 13
     if old is not None:
