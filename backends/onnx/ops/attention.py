@@ -29,9 +29,9 @@ def _attention(c: Context) -> Edge:
     if rounded or shifted or not c.takes("Attention", c.type().dtype, "T1"):
         return _composed(c)
     q, k, v = (c.input(index) for index in range(3))
-    mask, keys = c.optional(3), split_heads(c.type(1), c.a.kv_heads, "k")[2]
-    if mask is not None and c.type(3).shape[-1:] != (keys,):
-        mask = _spread_columns(c, mask, c.type(3), keys)  # it would be filled up
+    mask = c.optional(3)
+    if mask is not None:
+        mask = _whole_rows(c, mask, c.type(3))
     return c.node(
         "Attention",
         q,
@@ -46,8 +46,17 @@ def _attention(c: Context) -> Edge:
     )
 
 
-def _spread_columns(c: Context, mask: Edge, type_: TensorType, keys: Dim) -> Edge:
-    return c.node("Expand", mask, shape(c, [*[1] * max(type_.rank - 1, 1), keys]))
+def _whole_rows(c: Context, mask: Edge, type_: TensorType) -> Edge:
+    """The mask with an entry for every key: ONNX fills up rows that are shorter, it repeats none.
+
+    Below two axes runtimes want all queries, too.
+    """
+    queries = split_heads(c.type(0), c.a.heads, "q")[2]
+    keys = split_heads(c.type(1), c.a.kv_heads, "k")[2]
+    if type_.rank >= 2 and type_.shape[-1] == keys:
+        return mask
+    rows = 1 if type_.rank >= 2 else queries
+    return c.node("Expand", mask, shape(c, [*[1] * (type_.rank - 2), rows, keys]))
 
 
 def _composed(c: Context) -> Edge:
