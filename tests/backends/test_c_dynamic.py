@@ -179,6 +179,23 @@ def test_a_slice_beyond_its_axis_is_refused_at_run_time() -> None:
         built.run({"x": x[:4]})
 
 
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("op", ["conv", "conv_transpose"])
+def test_kernels_without_taps_are_refused_at_run_time(op: str, groups: int) -> None:
+    module = Module("m", symbols={"n": (0, 5)})
+    types = {"x": tensor("f32", 1, 4, 6), "w": tensor("f32", 4, 4 // groups, symbol("n"))}
+    function, b = build_function(module, "main", types, ["y"])
+    attributes = {"strides": [1], "dilations": [1], "pads": [2, 2], "groups": groups}
+    if op == "conv_transpose":
+        attributes["output_padding"] = [0]
+    b.ret(b(f"nn.{op}", *function.args, **attributes))
+    built = runner(compile_module(module))
+    x = np.ones((1, 4, 6), np.float32)
+    assert built.run({"x": x, "w": np.ones((4, 4 // groups, 3), np.float32)})["y"].shape[0] == 1
+    with pytest.raises(InputError, match="outside its range"):
+        built.run({"x": x, "w": np.ones((4, 4 // groups, 0), np.float32)})
+
+
 def test_a_signal_shorter_than_a_frame_is_refused_at_run_time() -> None:
     module = Module("m", symbols={"n": (1, 9)})
     function, b = build_function(module, "main", {"x": tensor("f32", 1, symbol("n"))}, ["y"])

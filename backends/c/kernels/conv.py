@@ -18,7 +18,7 @@ from .products import (
     unravel,
 )
 from .unit import Unit
-from .windows import WindowAxis, axis_names, maximum, minimum, window_axes
+from .windows import WindowAxis, axis_names, maximum, minimum, require_taps, window_axes
 
 
 class _Shapes:
@@ -73,6 +73,7 @@ class DepthwiseConv(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         s = _Shapes(k.unit)
+        require_taps(k, s.kernel)
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
         work = s.dtype.compute
         *outer_axes, inner = s.axes
@@ -122,6 +123,7 @@ class Conv(KernelFamily):
 
     def emit(self, k: KernelBuilder) -> None:
         s = _Shapes(k.unit)
+        require_taps(k, s.kernel)
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
         work, tile = s.dtype.compute, s.tile
         is_flat = regroup(k, [1, 1, len(s.counts)])

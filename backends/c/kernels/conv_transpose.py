@@ -9,7 +9,7 @@ from burnish.ir.dims import Dim, ceildiv
 from ..code import Expr, Index, index
 from .base import KernelBuilder, KernelFamily, register
 from .products import add_product
-from .windows import axis_names, maximum, minimum
+from .windows import axis_names, maximum, minimum, require_taps
 
 
 @register
@@ -29,6 +29,7 @@ class ConvTranspose(KernelFamily):
         a, work = k.attributes, x.dtype.compute
         batch, _, *extents = k.op.inputs[0].type.shape
         channels, filters, *kernel = k.op.inputs[1].type.shape
+        require_taps(k, kernel)
         counts = k.op.results[0].type.shape[2:]
         stride, length = a.strides[-1], counts[-1]
         *outer_names, name = axis_names("o", len(counts))

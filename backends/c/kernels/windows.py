@@ -98,6 +98,12 @@ def _round_up(value: Expr, divisor: int) -> Expr:
     return (value + (divisor - 1)) // divisor
 
 
+def require_taps(k: KernelBuilder, kernel: Sequence[Dim]) -> None:
+    """Fail at run time where a kernel turns out to have no taps: such an op is not defined."""
+    for taps in kernel:
+        k.require(1, taps)
+
+
 def window_axes(
     a: Attributes, extents: Sequence[Dim], kernel: Sequence[Dim], counts: Sequence[Dim]
 ) -> list[WindowAxis]:
