@@ -22,6 +22,10 @@ SIGNED = (*FLOATS, "i32", "i64", "i8", "i16")
 # Elementwise -----------------------------------------------------------------------------
 
 
+SINGLE = {"Shrink", "Gelu", "HardSwish"}
+"""Of f64 onnxruntime computes them in f32, or with constants in it."""
+
+
 @onnx_maker(
     "Exp", "Erf", "Sin", "Cos", "Tan", "Atan", "Sinh", "Cosh", "Tanh", "Asinh", "Floor", "Ceil",
     "Round", "Sigmoid", "Softplus", "Softsign", "Mish", "HardSwish", "Elu", "Selu", "Celu",
@@ -37,8 +41,7 @@ def unary(g: OnnxGraph, op: str) -> Any:
     attributes: dict[str, Any] = {n: g.choice([0.2, 0.5, 1.5]) for n in names}
     if op == "Gelu":
         attributes["approximate"] = g.choice(["none", "tanh"])
-    # onnxruntime computes Shrink of f64 in f32.
-    return g.node(op, [g.value(FLOATS if op != "Shrink" else ["f32"])], **attributes)
+    return g.node(op, [g.value(("f32",) if op in SINGLE else FLOATS)], **attributes)
 
 
 @onnx_maker("Log", "Sqrt", "Acosh", "Asin", "Acos", "Atanh")

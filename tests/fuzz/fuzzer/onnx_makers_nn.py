@@ -25,7 +25,9 @@ def image(g: OnnxGraph, dtype: str = "f32", spatial: int | None = None, low: int
 
 def window(g: OnnxGraph, x: str) -> tuple[list[int], dict[str, Any]]:
     extents = g.known[x].shape[2:]
-    pads = [g.choice([0, 0, 1, 2]) for _ in range(2 * len(extents))]
+    auto = g.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]) if g.coin(0.15) else ""
+    # Windows fit: where none does, onnxruntime counts one (its division truncates).
+    pads = [0 if auto else g.choice([0, 0, 1, 2]) for _ in range(2 * len(extents))]
     kernel, dilations = [], []
     for i, extent in enumerate(extents):
         size, dilation = g.choice([1, 2, 3, 3]), g.choice([1, 1, 2])
@@ -36,7 +38,6 @@ def window(g: OnnxGraph, x: str) -> tuple[list[int], dict[str, Any]]:
         dilations.append(dilation)
     strides = [g.choice([1, 1, 2, 3]) for _ in extents]
     attributes: dict[str, Any] = {"strides": strides, "dilations": dilations}
-    auto = g.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]) if g.coin(0.15) else ""
     if auto:
         attributes["auto_pad"] = auto
         # onnxruntime refuses, or pads differently, dilated windows of SAME.
