@@ -104,6 +104,8 @@ def _by_onnxruntime(files: Mapping[str, str | bytes], model: onnx.ModelProto) ->
             raise ModelError(f"its Python interface lacks {dtype}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # What is run is the model as written: the optimizer replaces functions by coarser ones.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
         for name, content in files.items():
             assert isinstance(content, bytes)

@@ -60,7 +60,8 @@ class Linear:
         if self.op.name == "nn.matmul":
             matrix = array if self.out_axis == 0 else array.T
             return np.expand_dims(matrix, (0, 3))
-        array = array.reshape(self.groups, -1, array.shape[1], len(self.inside))
+        per_group = array.shape[0] // self.groups
+        array = array.reshape(self.groups, per_group, array.shape[1], len(self.inside))
         return array if self.op.name == "nn.conv" else array.swapaxes(1, 2)
 
     def bias_data(self, data: ConstantData) -> Array | None:

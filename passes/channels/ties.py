@@ -53,10 +53,23 @@ Rule = Callable[[Op, int], Iterator[Mapping[int, tuple[int, Array]]]]
 """For an op and an axis of its result: axis and labels of each end, in each way that fits."""
 
 
+MAX_CHANNELS = 1 << 17
+"""Longer axes are no channels: their labels would be larger than what could be saved."""
+
+
+def _is_short(op: Op) -> bool:
+    """Whether no axis is too long to be listed."""
+    return all(
+        not isinstance(extent, int) or extent <= MAX_CHANNELS
+        for value in (*op.inputs, *op.results)
+        for extent in value.type.shape
+    )
+
+
 def ties(op: Op) -> Iterator[Tie]:
     """The ways in which channels of ``op`` may belong together, for all axes they may lie on."""
     rule = _RULES.get(op.name) or (_elementwise if _is_elementwise(op) else None)
-    if rule is None or len(op.results) != 1:
+    if rule is None or len(op.results) != 1 or not _is_short(op):
         return
     shape = op.result.type.shape
     for axis, extent in enumerate(shape):

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 import burnish
 from burnish.ir import Array
-from burnish.ir.errors import TypeInferenceError, UnsupportedError
+from burnish.ir.errors import ModelError, TypeInferenceError, UnsupportedError
 
 from .checks import Subject, Tally, guarded, prepare
 from .onnx_worker import Worker
@@ -23,9 +23,9 @@ def onnx_subject(seed: str, worker: Worker, tally: Tally) -> Subject | None:
         return None
     try:
         module = burnish.import_onnx(drawn.model)
-    except (UnsupportedError, TypeInferenceError) as error:
+    except (UnsupportedError, TypeInferenceError, ModelError) as error:
         # A size that data gave may fit another one by chance: the import refuses to rely on it.
-        if isinstance(error, TypeInferenceError) and "_count" not in error.message:
+        if not isinstance(error, UnsupportedError) and "_count" not in error.message:
             raise
         tally[f"refusal: import: {' '.join(error.message.split())[:160]}"] += 1
         return None
