@@ -152,6 +152,8 @@ def lrn(g: OnnxGraph) -> Any:
 def matmul(g: OnnxGraph) -> Any:
     a = g.value(("f32", "f64", "i32"), low=1)
     shape = g.known[a].shape
+    if not shape[-1]:
+        raise RefusedError("onnxruntime leaves the result as it was where there is no depth")
     batch = [d if g.coin() else 1 for d in shape[:-2]][g.random.randrange(max(1, len(shape) - 1)) :]
     columns = [g.size(1, 9)] if batch or g.coin(0.8) else []
     return g.node("MatMul", [a, g.like((*batch, shape[-1], *columns), g.text(a))])
@@ -219,12 +221,14 @@ def resize(g: OnnxGraph) -> Any:
     modes = ["half_pixel", "pytorch_half_pixel", "asymmetric", "half_pixel_symmetric"]
     shape = g.known[x].shape
     sizes = [*shape[:2], *(g.size(1, 9) for _ in shape[2:])]
-    by_size = g.coin()
+    # The nearest of two elements as far away is a matter of rounding, unless scales are exact.
+    factors = [0.5, 1, 2] if mode == "nearest" else [0.5, 1, 2, 3, 1.5]
+    by_size = g.coin() and mode != "nearest"
     if by_size:
         modes.append("align_corners")
         operands = [x, "", "", g.integers(sizes)]
     else:
-        scales = np.array([1, 1, *(g.choice([0.5, 1, 2, 3, 1.5]) for _ in shape[2:])], np.float32)
+        scales = np.array([1, 1, *(g.choice(factors) for _ in shape[2:])], np.float32)
         operands = [x, "", g.leaf(scales, fixed=True)]
         if 0 in np.floor(shape * scales):
             raise RefusedError("nothing is left")
