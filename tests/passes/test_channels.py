@@ -408,3 +408,35 @@ def test_images_of_unknown_size_lose_channels_too() -> None:
     first = next(op for op in module.main.walk() if op.name == "nn.conv")
     assert first.inputs[1].type.shape == (1, 2, 1, 1)
     np.testing.assert_array_equal(interpret(module, inputs)["y"], expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "y"),
+    [
+        ("f32[34359738368, 2]", "f32[2, 2]", "f32[34359738368, 2]"),
+        ("i64[3, 0]", "i64[0, 2]", "i64[3, 2]"),
+    ],
+)
+def test_axes_of_absurd_sizes_and_of_none_are_left_alone(x: str, w: str, y: str) -> None:
+    """Nothing is listed per element of an axis that is no channel."""
+    data = "splat" if "[0" not in w else "dense"
+    value = "1.0>" if data == "splat" else "[]>"
+    module = parse(f"""module "m" {{ func @main(%x: tensor<{x}>) -> ("y": tensor<{y}>) {{
+      %w = core.constant() {{value = {data}<{w}, {value}}}
+      %0 = nn.matmul(%x, %w)
+      core.return(%0)
+    }} }}""")
+    run_pipeline(module, "prune-channels", verify="each")
+    assert module.main.results[0].type.shape[1] == 2
+
+
+def test_convolutions_of_no_channels_are_left_alone() -> None:
+    module = parse("""module "m" {
+      func @main(%x: tensor<f32[1, 0, 1]>) -> ("y": tensor<f32[1, 1, 2]>) {
+        %w = core.constant() {value = dense<f32[1, 0, 1], []>}
+        %0 = nn.conv(%x, %w) {strides = [1], pads = [0, 1], dilations = [1]}
+        core.return(%0)
+      }
+    }""")
+    run_pipeline(module, "prune-channels", verify="each")
+    assert interpret(module, {"x": np.ones((1, 0, 1), np.float32)})["y"].shape == (1, 1, 2)
