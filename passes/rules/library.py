@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from burnish.ir import Array, DType, Kind, Op, Value, broadcast_shapes
-from burnish.ir.dims import DimExpr, product
+from burnish.ir.dims import DimExpr, is_nonnegative, product
 from burnish.ir.errors import TypeInferenceError
 from burnish.ir.opdef import sum_dims
 
@@ -282,6 +282,17 @@ def piece(extents: List, start: Number, size: Number, step: Number) -> Number:
             return index
         offset += extent
     raise Refusal("several operands are read")
+
+
+@rule_function
+def lies_within(shape: List, starts: List, sizes: List, steps: List) -> bool:
+    """Whether a slice takes only elements that exist, whatever symbols stand for."""
+    for extent, start, size, step in zip(shape, starts, sizes, steps):
+        last = start + (size - 1) * step
+        ends = (start, extent - 1 - last) if step > 0 else (last, extent - 1 - start)
+        if size != 0 and not all(map(is_nonnegative, ends)):
+            raise Undecided  # a slice of sizes that are known was verified
+    return True
 
 
 # Constants -------------------------------------------------------------------------------

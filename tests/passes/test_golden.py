@@ -396,6 +396,33 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%a, %b, %c)
         }""",
     ),
+    "slices-that-may-not-fit": (
+        "canonicalize",
+        """symbols {N = 0..8}
+        func @main(%x: tensor<f32[N, 8]>) -> ("a": tensor<f32[1, 1]>, "b": tensor<f32[1, 1]>) {
+          %0 = tensor.slice(%x) {starts = [0, 2], sizes = [1, N], steps = [1, 1]}
+          %a = tensor.slice(%0) {starts = [0, 1], sizes = [1, 1], steps = [1, 1]}
+          %1 = tensor.slice(%x) {starts = [0, 2], sizes = [N, 6], steps = [1, 1]}
+          %b = tensor.slice(%1) {starts = [0, 1], sizes = [1, 1], steps = [1, 1]}
+          core.return(%a, %b)
+        }""",
+    ),
+    "rotary-by-one-angle": (
+        "canonicalize,recover",
+        """func @main(%x: tensor<f32[2, 1, 1, 4]>, %c: tensor<f32[2, 1, 1, 1]>,
+            %s: tensor<f32[2, 1, 1, 1]>) -> ("y": tensor<f32[2, 1, 1, 4]>) {
+          %a = tensor.slice(%x) {starts = [0, 0, 0, 0], sizes = [2, 1, 1, 2], steps = [1, 1, 1, 1]}
+          %b = tensor.slice(%x) {starts = [0, 0, 0, 2], sizes = [2, 1, 1, 2], steps = [1, 1, 1, 1]}
+          %0 = math.mul(%a, %c)
+          %1 = math.mul(%b, %s)
+          %2 = math.sub(%0, %1)
+          %3 = math.mul(%a, %s)
+          %4 = math.mul(%b, %c)
+          %5 = math.add(%3, %4)
+          %y = tensor.concat(%2, %5) {axis = 3}
+          core.return(%y)
+        }""",
+    ),
     "pads-and-tiles": (
         "canonicalize",
         """func @main(%x: tensor<f32[1, 4]>) -> ("y": tensor<f32[3, 7]>) {
