@@ -354,6 +354,27 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%1)
         }""",
     ),
+    "quantized-bounds": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>, %z: tensor<i8[4], quant(0.5, -128)>)
+            -> ("a": tensor<i8[4], quant(0.5, -128)>, "b": tensor<i8[4], quant(0.5, -127)>,
+                "c": tensor<u8[4], quant(0.025, 0)>, "d": tensor<u8[4], quant(0.02, 0)>,
+                "e": tensor<f32[4]>, "f": tensor<f32[4]>, "g": tensor<f32[4]>) {
+          %0 = math.relu(%x)
+          %a = quant.quantize(%0) {encoding = quant(0.5, -128), dtype = i8}
+          %1 = math.relu(%x)
+          %kept = quant.quantize(%1) {encoding = quant(0.5, -127), dtype = i8}
+          %2 = math.clamp(%x) {low = 0.0, high = 6.4}
+          %c = quant.quantize(%2) {encoding = quant(0.025, 0), dtype = u8}
+          %3 = math.clamp(%x) {low = 0.0, high = 5.0}
+          %narrow = quant.quantize(%3) {encoding = quant(0.02, 0), dtype = u8}
+          %4 = quant.dequantize(%z)
+          %e = math.relu(%4)
+          %f = math.clamp(%4) {low = 0.0, high = 127.5}
+          %bounded = math.clamp(%4) {low = 0.0, high = 100.0}
+          core.return(%a, %kept, %c, %narrow, %e, %f, %bounded)
+        }""",
+    ),
     "dequantize-of-moved": (
         "canonicalize,fold-pad",
         """func @main(%q: tensor<i8[1, 1, 4, 4], quant(0.5, 3)>, %w: tensor<f32[1, 1, 3, 3]>)
