@@ -643,6 +643,36 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%4)
         }""",
     ),
+    "scale-of-shifted-product": (
+        "fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[2, 2]>) -> ("y": tensor<f32[2, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %b = core.constant() {value = dense<f32[2], [0.5, 0.25]>}
+          %s = core.constant() {value = dense<f32[2], [2.0, 4.0]>}
+          %0 = nn.matmul(%x, %w)
+          %1 = math.add(%0, %b)
+          %2 = math.mul(%1, %s)
+          core.return(%2)
+        }""",
+    ),
+    "scale-below-shift": (
+        "fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[1, 2, 3, 3]>)
+            -> ("a": tensor<f32[1, 1, 3, 3]>, "b": tensor<f32[1, 1, 3, 3]>) {
+          %w = core.constant() {value = splat<f32[1, 2, 3, 3], 0.5>}
+          %s = core.constant() {value = dense<f32[2, 1, 1], [2.0, 4.0]>}
+          %t = core.constant() {value = dense<f32[1], [3.0]>}
+          %0 = math.mul(%x, %s)
+          %1 = math.sub(%0, %t)
+          %a = nn.conv(%1, %w) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
+          %v = core.constant() {value = splat<f32[1, 2, 3, 3], 0.25>}
+          %z = core.constant() {value = dense<f32[2, 1, 1], [2.0, 0.0]>}
+          %2 = math.mul(%x, %z)
+          %3 = math.add(%2, %t)
+          %b = nn.conv(%3, %v) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
+          core.return(%a, %b)
+        }""",
+    ),
     "one-product-of-three": (
         "fuse-horizontal,dce",
         """func @main(%x: tensor<f32[b, 3, 2]>)
