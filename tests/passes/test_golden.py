@@ -525,6 +525,35 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%0, %t)
         }""",
     ),
+    "folding-keeps-what-is-shared": (
+        "fold{limit=0},dce",
+        """func @main(%x: tensor<f32[1, 2]>) -> ("z": tensor<f32[1, 2]>,
+            "a": tensor<f32[1, 2]>, "b": tensor<f32[1, 2]>) {
+          %embedding = core.constant() {value = dense<f32[3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %transposed = tensor.transpose(%embedding) {permutation = [1, 0]}
+          %y = nn.matmul(%x, %transposed)
+          %0 = math.clamp(%x) {low = 0.0, high = 1.0}
+          %z = nn.matmul(%y, %embedding)
+          %packed = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %part = tensor.slice(%packed) {starts = [0, 0], sizes = [1, 2], steps = [1, 1]}
+          %rest = tensor.slice(%packed) {starts = [1, 0], sizes = [1, 2], steps = [1, 1]}
+          %a = math.add(%0, %part)
+          %b = math.add(%0, %rest)
+          core.return(%z, %a, %b)
+        }""",
+    ),
+    "folding-in-all": (
+        "fold{total=40},dce",
+        """func @main(%x: tensor<f32[8]>) -> ("y": tensor<f32[8]>, "z": tensor<f32[8]>) {
+          %one = core.constant() {value = dense<f32[], [1.0]>}
+          %ones = tensor.broadcast(%one) {shape = [8]}
+          %y = math.sub(%x, %ones)
+          %two = core.constant() {value = dense<f32[], [2.0]>}
+          %twos = tensor.broadcast(%two) {shape = [8]}
+          %z = math.sub(%x, %twos)
+          core.return(%y, %z)
+        }""",
+    ),
     "common-subexpressions": (
         "cse",
         """func @main(%x: tensor<f32[4]>) -> ("y": tensor<f32[4]>, "z": tensor<f32[4]>) {
