@@ -417,6 +417,35 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%a, %b, %c)
         }""",
     ),
+    "products-of-quantized-numbers": (
+        "fold,integer-products,fold,dce",
+        """func @main(%x: tensor<u8[1, 2, 4, 4], quant(0.5, 3)>,
+            %a: tensor<i8[2, 3], quant(0.25, 0)>)
+            -> ("y": tensor<u8[1, 3, 4, 4], quant(0.1, 128)>, "z": tensor<f32[2, 2]>,
+                "u": tensor<f32[2, 2]>) {
+          %0 = core.constant() {value = dense<i8[3, 2, 1, 1], [1, 2, 3, -4, 5, -128]>,
+            encoding = [quant([0.5, 0.25, 0.125], 0, axis = 0)]}
+          %1 = core.constant() {value = dense<i32[3], [100, -7, 3]>,
+            encoding = [quant([0.25, 0.125, 0.0625], 0, axis = 0)]}
+          %2 = quant.dequantize(%x)
+          %3 = quant.dequantize(%0)
+          %4 = quant.dequantize(%1)
+          %5 = nn.conv(%2, %3, %4) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %6 = math.relu(%5)
+          %y = quant.quantize(%6) {encoding = quant(0.1, 128), dtype = u8}
+          %7 = core.constant() {value = dense<i8[3, 2], [1, 2, 3, -4, 5, -128]>,
+            encoding = [quant(0.5, 2)]}
+          %8 = quant.dequantize(%a)
+          %9 = quant.dequantize(%7)
+          %10 = core.constant() {value = dense<f32[2], [0.3, 1.0]>}
+          %z = nn.matmul(%8, %9, %10)
+          %11 = core.constant() {value = dense<i8[3, 2], [1, 2, 3, 4, 5, 6]>,
+            encoding = [quant([0.5, 0.25, 0.5], 0, axis = 0)]}
+          %12 = quant.dequantize(%11)
+          %u = nn.matmul(%8, %12)
+          core.return(%y, %z, %u)
+        }""",
+    ),
     "slices-that-may-not-fit": (
         "canonicalize",
         """symbols {N = 0..8}
