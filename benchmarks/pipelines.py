@@ -77,9 +77,7 @@ def figures(model: burnish.CompiledModel) -> Measured:
     return Measured(sum(bool(layer.kernel) for layer in report.layers), arena, moved)
 
 
-def latency_ratio(
-    first: Callable[[], object], second: Callable[[], object], runs: int
-) -> float:
+def latency_ratio(first: Callable[[], object], second: Callable[[], object], runs: int) -> float:
     """The median time of ``second`` over that of ``first``, run in turns."""
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(runs):

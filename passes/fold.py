@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.ir import Array, AttributeValue, DimExpr, Function, Op, Rewriter, Trait, Value
+from burnish.ir import Array, Function, Op, Rewriter, Trait, Value
 from burnish.ir.cost import op_cost
 from burnish.ir.errors import Error
 from burnish.ir.interpreter import evaluate_op
@@ -156,12 +156,4 @@ def _iterations(op: Op) -> int:
 
 
 def _is_static(op: Op) -> bool:
-    return all(t.is_static for t in op.result_types) and not any(
-        map(_has_symbol, op.attributes.values())
-    )
-
-
-def _has_symbol(value: AttributeValue) -> bool:
-    if isinstance(value, tuple):
-        return any(map(_has_symbol, value))
-    return isinstance(value, DimExpr)
+    return all(t.is_static for t in op.result_types) and op.attributes.is_static

@@ -1,4 +1,4 @@
-"""The passes about kernels of convolutions: ``trim-kernels``, ``conv-to-matmul``, ``space-to-depth``."""
+"""Passes about the kernels of convolutions."""
 
 from __future__ import annotations
 

@@ -96,27 +96,58 @@ def _dynamic_driver(manifest: Mapping[str, Any]) -> str:
     Memory is as large as it must be, so that the sanitizers see the first byte beyond.
     """
     name, macro = manifest["name"], manifest["name"].upper()
-    counts = {kind: len(manifest[f"{kind}s"]) for kind in ("input", "output")}
-    tell = {
-        kind: "\n".join(
-            f"    {kind}_bytes[{i}] = bytes_of({name}_{kind}_{i}_shape, &sizes, "
-            f"{macro}_{kind.upper()}_{i}_RANK, sizeof({macro}_{kind.upper()}_{i}_TYPE), NULL);"
-            for i in range(count)
-        )
-        for kind, count in counts.items()
-    }
+    inputs, outputs = (len(manifest[key]) for key in ("inputs", "outputs"))
     room = "\n".join(
         f"    output_bytes[{i}] = {macro}_OUTPUT_{i}_MAX_BYTES;"
         for i, exact in enumerate(manifest["exact"])
         if not exact
     )
-    told = "\n".join(
-        f"    output_bytes[{i}] = bytes_of({name}_output_{i}_shape, &sizes, "
-        f"{macro}_OUTPUT_{i}_RANK, sizeof({macro}_OUTPUT_{i}_TYPE), shapes);"
-        for i in range(counts["output"])
-    )
     return f"""{_beginning(name)}
-/* The bytes of a tensor; its shape is written to a file, if there is one. */
+{_bytes_of(name)}
+int main(int argc, char **argv)
+{{
+    size_t input_bytes[{inputs} + 1], output_bytes[{outputs} + 1];
+    void *input_data[{inputs} + 1];
+    const void *inputs[{inputs} + 1];
+    void *outputs[{outputs} + 1];
+    struct {name}_sizes sizes;
+    FILE *shapes;
+    int next = 1, status, i;
+    transfer(argv[argc - {outputs} - 2], "rb", &sizes, sizeof sizes);
+{_measured(name, "input", inputs)}
+    for (i = 0; i < {inputs}; i++) {{
+        input_data[i] = malloc(input_bytes[i] + (input_bytes[i] == 0));
+        transfer(argv[next++], "rb", input_data[i], input_bytes[i]);
+        inputs[i] = input_data[i];
+    }}{_loading(manifest)}
+    next += 2;
+{_measured(name, "output", outputs)}
+{room}
+    for (i = 0; i < {outputs}; i++) {{
+        outputs[i] = malloc(output_bytes[i] + (output_bytes[i] == 0));
+    }}
+    status = {name}_run(inputs, outputs, memory({macro}_ARENA_BYTES, {macro}_ARENA_ALIGNMENT),
+        &sizes);
+    if (status != {macro}_OK) {{
+        return status;
+    }}
+    shapes = fopen(argv[next - 1], "wb");
+    if (shapes == NULL) {{
+        exit(101);
+    }}
+{_measured(name, "output", outputs, "shapes")}
+    fclose(shapes);
+    for (i = 0; i < {outputs}; i++) {{
+        transfer(argv[next++], "wb", outputs[i], output_bytes[i]);
+    }}
+    return status;
+}}
+"""
+
+
+def _bytes_of(name: str) -> str:
+    """A C function that measures a tensor whose sizes are known at run time only."""
+    return f"""/* The bytes of a tensor; its shape is written to a file, if there is one. */
 static size_t bytes_of(void (*shape_of)(const struct {name}_sizes *, ptrdiff_t *),
     const struct {name}_sizes *sizes, int rank, size_t bytes, FILE *file)
 {{
@@ -131,43 +162,14 @@ static size_t bytes_of(void (*shape_of)(const struct {name}_sizes *, ptrdiff_t *
     }}
     return bytes;
 }}
-
-int main(int argc, char **argv)
-{{
-    size_t input_bytes[{counts["input"]} + 1], output_bytes[{counts["output"]} + 1];
-    void *input_data[{counts["input"]} + 1];
-    const void *inputs[{counts["input"]} + 1];
-    void *outputs[{counts["output"]} + 1];
-    struct {name}_sizes sizes;
-    FILE *shapes;
-    int next = 1, status, i;
-    transfer(argv[argc - {counts["output"]} - 2], "rb", &sizes, sizeof sizes);
-{tell["input"]}
-    for (i = 0; i < {counts["input"]}; i++) {{
-        input_data[i] = malloc(input_bytes[i] + (input_bytes[i] == 0));
-        transfer(argv[next++], "rb", input_data[i], input_bytes[i]);
-        inputs[i] = input_data[i];
-    }}{_loading(manifest)}
-    next += 2;
-{tell["output"]}
-{room}
-    for (i = 0; i < {counts["output"]}; i++) {{
-        outputs[i] = malloc(output_bytes[i] + (output_bytes[i] == 0));
-    }}
-    status = {name}_run(inputs, outputs, memory({macro}_ARENA_BYTES, {macro}_ARENA_ALIGNMENT),
-        &sizes);
-    if (status != {macro}_OK) {{
-        return status;
-    }}
-    shapes = fopen(argv[next - 1], "wb");
-    if (shapes == NULL) {{
-        exit(101);
-    }}
-{told}
-    fclose(shapes);
-    for (i = 0; i < {counts["output"]}; i++) {{
-        transfer(argv[next++], "wb", outputs[i], output_bytes[i]);
-    }}
-    return status;
-}}
 """
+
+
+def _measured(name: str, kind: str, count: int, file: str = "NULL") -> str:
+    """Statements that measure all inputs, or all outputs (``kind``)."""
+    tensors = (f"{name.upper()}_{kind.upper()}_{i}" for i in range(count))
+    return "\n".join(
+        f"    {kind}_bytes[{i}] = bytes_of({name}_{kind}_{i}_shape, &sizes, "
+        f"{tensor}_RANK, sizeof({tensor}_TYPE), {file});"
+        for i, tensor in enumerate(tensors)
+    )

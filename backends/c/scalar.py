@@ -174,3 +174,25 @@ def convert(value: Expr, source: DType, to: DType, helper: Helper) -> Expr:
     if not to.is_signed or source.bits < to.bits or source is DType.BOOL:
         return cast(value_type(to), value)
     return call(helper(f"wrap_{to}"), cast(storage_type(DType.parse(f"u{to.bits}")), value))
+
+
+def is_chosen(expr: scalar.Expr, name: str, chosen: bool = False) -> bool:
+    """Whether a variable stands where it is evaluated under a condition only.
+
+    Loads there become masked loads, which GCC 12 gives the wrong masks where the condition is
+    narrower than the data (``y[i] = c[i] ? x[i] : limit[0]`` with bytes in c): such elements are
+    loaded into a local first.
+    """
+    if isinstance(expr, scalar.Var):
+        return chosen and expr.name == name
+    if not isinstance(expr, scalar.Call):
+        return False
+    first = 1 if expr.function in ("select", "logical_and", "logical_or") else len(expr.args)
+    return any(is_chosen(arg, name, chosen or i >= first) for i, arg in enumerate(expr.args))
+
+
+def occurrences(expr: scalar.Expr, name: str) -> int:
+    """How often a variable is read."""
+    if isinstance(expr, scalar.Call):
+        return sum(occurrences(arg, name) for arg in expr.args)
+    return int(expr == scalar.Var(name))

@@ -69,7 +69,8 @@ def ring_of_zeros(type_: TensorType) -> Array | None:
         return None
     shape = type_.static_shape
     weights = np.zeros(shape)
-    inside = weights[(..., *(slice(1, max(extent - 1, 2)) for extent in shape[2:]))]
+    places = (slice(None),) * 2 + tuple(slice(1, max(extent - 1, 2)) for extent in shape[2:])
+    inside = weights[places]
     inside[:] = (np.arange(inside.size) % 5 - 2.0).reshape(inside.shape)
     return np.asarray(weights.astype(type_.dtype.numpy))
 

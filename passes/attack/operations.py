@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from burnish.ir import DType, Quantized, TensorType
 from burnish.ir import attributes as kinds
@@ -56,7 +57,7 @@ def complete(d: Drawing) -> None:
     d.fill()
     x = d.type(0) or TensorType((), d.base.dtype)
     for name, spec in d.definition.attributes.items():
-        d.attribute(name, lambda name=name, spec=spec: _drawn(d, name, spec, x))  # type: ignore[misc]
+        d.attribute(name, partial(_drawn, d, name, spec, x))
 
 
 def _drawn(d: Drawing, name: str, spec: AttributeSpec, x: TensorType) -> object:

@@ -24,13 +24,13 @@ MAX_STEPS = 64
 
 @rule_function
 def unmet_before(conv: Op) -> List:
-    """How many taps at the begin of each axis meet nothing but padding, in no window."""
+    """How many taps at the begin of each axis meet nothing but padding, whatever the window."""
     return _ends(_met(conv), conv.attributes.pads, conv.attributes.dilations)[0]
 
 
 @rule_function
 def unmet_after(conv: Op) -> List:
-    """The same at the end of each axis."""
+    """How many taps at the end of each axis meet nothing but padding, whatever the window."""
     return _ends(_met(conv), conv.attributes.pads, conv.attributes.dilations)[1]
 
 
@@ -92,7 +92,7 @@ def zeros_before(w: Array, pads: List, dilations: List) -> List:
 
 @rule_function
 def zeros_after(w: Array, pads: List, dilations: List) -> List:
-    """The same at the end of each axis."""
+    """How many taps at the end of each axis have only weights that are zero."""
     return _ends(_nonzero(w), pads, dilations)[1]
 
 
@@ -148,11 +148,7 @@ _KEEPS_FINITE = frozenset(
 
 @rule_function
 def always_finite(value: Value) -> bool:
-    """Whether no element can be infinite or NaN, whatever the inputs of the model are.
-
-    So it is of integers, of what quantized integers stand for, and of what only moves or bounds
-    such numbers.
-    """
+    """Whether no element can be infinite or NaN: integers, quantized numbers, bounded ones."""
     pending, seen = [value], set[Value]()
     while pending:
         value = pending.pop()

@@ -30,15 +30,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from burnish.ir import Attributes, Constant, DType, Layout, Op, TensorType, Value, scalar
-from burnish.ir.dims import Dim, product, symbols_of
+from burnish.ir import Attributes, Constant, DType, Op, Value, scalar
+from burnish.ir.dims import Dim, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
 
 from .. import scalar as c_scalar
-from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, call, cast, index
+from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, cast, index
 from ..elements import literal, storage_type, value_type
 from ..sizes import PREFIX
+from .buffer import Buffer
 from .unit import Unit
 
 MAX_TABLE = 1 << 22
@@ -52,79 +53,6 @@ ERROR_SHAPE = "ERROR_SHAPE"
 
 ERROR_SIZE = "ERROR_SIZE"
 """What it returns when a size known at run time only lies outside its bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Buffer:
-    """A dense array a kernel reads or writes; row-major unless it has a layout.
-
-    ``pointer`` is its C name, ``shape`` how the kernel indexes it, ``dtype`` its elements.
-    """
-
-    pointer: str
-    shape: tuple[Dim, ...]
-    dtype: DType
-    layout: Layout | None = None
-
-    @property
-    def elements(self) -> Dim:
-        return product(self.shape)
-
-    @property
-    def strides(self) -> tuple[Dim, ...]:
-        """Elements between neighbours along each axis of a row-major buffer."""
-        self._require_row_major()
-        return tuple(product(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
-
-    def offset(self, indices: Sequence[Index]) -> Expr:
-        """Position of an element.
-
-        ``indices`` may be of higher rank than the buffer: they align at the last axis and axes
-        of size 1 are broadcast, as in NumPy.
-        """
-        if len(indices) < len(self.shape):
-            raise InternalError(f"{self.pointer}{list(self.shape)} indexed by {len(indices)} axes")
-        aligned = indices[len(indices) - len(self.shape) :]
-        if self.layout is not None:
-            return self._stored_offset(self.layout, aligned)
-        total = index(0)
-        if not all(isinstance(size, int) for size in self.shape):
-            for position, size in zip(aligned, self.shape):
-                if size != 1:
-                    total = total * size + position
-            return total
-        for position, size, stride in zip(aligned, self.shape, self.strides):
-            if size != 1:
-                total = total + index(position) * stride
-        return total
-
-    def _stored_offset(self, layout: Layout, indices: Sequence[Index]) -> Expr:
-        """Position of an element: Horner's scheme over the axes as they are stored."""
-        inside = dict.fromkeys(layout.order, 1)
-        for axis, factor in layout.tiles:
-            inside[axis] *= factor
-        at = [index(0 if size == 1 else i) for size, i in zip(self.shape, indices)]
-        outer = layout.storage_axes(self.shape)[: len(layout.order)]
-        total = index(0)
-        for axis, extent in outer:
-            total = total * extent + at[axis] // inside[axis]
-        for axis, factor in layout.tiles:
-            inside[axis] //= factor
-            total = total * factor + at[axis] // inside[axis] % factor
-        return total
-
-    def _require_row_major(self) -> None:
-        if self.layout is not None:
-            raise InternalError(f"{self.pointer} in {self.layout} is not row-major")
-
-    def at(self, indices: Sequence[Index]) -> Expr:
-        """The stored element as a C lvalue."""
-        return Expr(f"{self.pointer}[{self.offset(indices)}]")
-
-    def reshaped(self, shape: Sequence[Dim]) -> Buffer:
-        """The same memory indexed by another shape."""
-        self._require_row_major()
-        return Buffer(self.pointer, tuple(shape), self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,8 +409,12 @@ class KernelBuilder:
         work = definition.work_dtype(dtypes)
         for name, value in zip(definition.operands, op.inputs):
             element = self._element(value, indices, known)
-            repeated = _occurrences(definition.expression, name) > 1 and not _is_cheap(element)
-            if repeated or (_is_chosen(definition.expression, name) and "[" in element.text):
+            repeated = c_scalar.occurrences(definition.expression, name) > 1 and not _is_cheap(
+                element
+            )
+            if repeated or (
+                c_scalar.is_chosen(definition.expression, name) and "[" in element.text
+            ):
                 element = known[value] = self.let(name, value.type.dtype, element)
             values[name] = element
         for name, attribute in op.attributes.items():
@@ -561,27 +493,6 @@ class KernelBuilder:
     def inputs(self) -> list[Buffer]:
         """The buffers read, each once."""
         return list(self._buffers.values())
-
-
-def _is_chosen(expr: scalar.Expr, name: str, chosen: bool = False) -> bool:
-    """Whether a variable stands where it is evaluated under a condition only.
-
-    Loads there become masked loads, which GCC 12 gives the wrong masks where the condition is
-    narrower than the data (``y[i] = c[i] ? x[i] : limit[0]`` with bytes in c): such elements are
-    loaded into a local first.
-    """
-    if isinstance(expr, scalar.Var):
-        return chosen and expr.name == name
-    if not isinstance(expr, scalar.Call):
-        return False
-    first = 1 if expr.function in ("select", "logical_and", "logical_or") else len(expr.args)
-    return any(_is_chosen(arg, name, chosen or i >= first) for i, arg in enumerate(expr.args))
-
-
-def _occurrences(expr: scalar.Expr, name: str) -> int:
-    if isinstance(expr, scalar.Call):
-        return sum(_occurrences(arg, name) for arg in expr.args)
-    return int(expr == scalar.Var(name))
 
 
 def _is_cheap(value: Expr) -> bool:
@@ -678,8 +589,6 @@ __all__ = [
     "KernelBuilder",
     "KernelFamily",
     "Parameter",
-    "TensorType",
-    "call",
     "families_for",
     "register",
 ]

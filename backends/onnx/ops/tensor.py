@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from burnish.ir import Dim, Value
+from burnish.ir import Dim
 from burnish.ir.ops.tensor import pad_source
 
 from ..context import Context, Refusal
@@ -21,8 +21,9 @@ _FAR = np.iinfo(np.int64).max
 @exporter("tensor.reshape")
 def _reshape(c: Context) -> Edge:
     new = c.a.shape
-    if _is_size(c.op.inputs[0], new):
-        return size(c, c.op.inputs[0].op.attributes.value)  # type: ignore[union-attr]
+    source = c.op.inputs[0].op
+    if source is not None and source.name == "tensor.dimension" and tuple(new) == (1,):
+        return size(c, source.attributes.value)  # a size made a list: how it is computed anyway
     return reshaped(c, c.input(0), c.type().shape, new)
 
 
@@ -40,11 +41,6 @@ def reshaped(c: Context, x: Edge, old: Sequence[Dim], new: Sequence[Dim]) -> Edg
     if listed.count(None) > 1:
         return c.node("Reshape", x, shape(c, new))
     return c.node("Reshape", x, c.ints(-1 if entry is None else entry for entry in listed))
-
-
-def _is_size(value: Value, new: Sequence[Dim]) -> bool:
-    """Whether it is a dimension made a list, which is how sizes are computed anyway."""
-    return value.op is not None and value.op.name == "tensor.dimension" and tuple(new) == (1,)
 
 
 @exporter("tensor.dimension")
