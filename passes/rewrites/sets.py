@@ -30,3 +30,6 @@ SPACE_TO_DEPTH = PatternSet("space-to-depth", load=partial(rules_of_set, "space-
 
 RECOVERY = PatternSet("recover", load=partial(rules_of_set, "recover"))
 """Ops that exporters spell out by simpler ones (rounds differently)."""
+
+INTEGERS = PatternSet("integer-products")
+"""Products of quantized numbers as products of integers (rounds differently)."""

