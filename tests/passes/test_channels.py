@@ -451,9 +451,15 @@ def _chain(ops: int, *, convolution: bool) -> Module:
     return module
 
 
-def test_what_has_no_channels_costs_next_to_nothing(work: Callable[[Callable[[], object]], int]) -> None:
-    module = _chain(300, convolution=False)
-    assert work(lambda: run_pipeline(module, "prune-channels")) < 20 * 300
+def test_what_has_no_channels_costs_next_to_nothing(
+    work: Callable[[Callable[[], object]], int],
+) -> None:
+    def calls(ops: int) -> int:
+        module = _chain(ops, convolution=False)
+        return work(lambda: run_pipeline(module, "prune-channels"))
+
+    calls(1)  # what the first run loads does not count
+    assert calls(300) < 20 * 300
 
 
 def test_work_grows_linearly(work: Callable[[Callable[[], object]], int]) -> None:
