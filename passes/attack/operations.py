@@ -435,7 +435,7 @@ def _convolution(d: Drawing) -> None:
     """Weights that fit the channels; grouped and depthwise convolutions too."""
     transposed = d.definition.name == "nn.conv_transpose"
     x, w = d.type(0), d.type(1)
-    if x is None and w is not None and w.rank < 3:
+    if w is not None and w.rank < 3:
         raise UnfitError("weights of rank below 3")
     if x is None and w is not None:
         groups = d.integer("groups", lambda: 1)

@@ -354,6 +354,27 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%1)
         }""",
     ),
+    "quantized-bounds": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>, %z: tensor<i8[4], quant(0.5, -128)>)
+            -> ("a": tensor<i8[4], quant(0.5, -128)>, "b": tensor<i8[4], quant(0.5, -127)>,
+                "c": tensor<u8[4], quant(0.025, 0)>, "d": tensor<u8[4], quant(0.02, 0)>,
+                "e": tensor<f32[4]>, "f": tensor<f32[4]>, "g": tensor<f32[4]>) {
+          %0 = math.relu(%x)
+          %a = quant.quantize(%0) {encoding = quant(0.5, -128), dtype = i8}
+          %1 = math.relu(%x)
+          %kept = quant.quantize(%1) {encoding = quant(0.5, -127), dtype = i8}
+          %2 = math.clamp(%x) {low = 0.0, high = 6.4}
+          %c = quant.quantize(%2) {encoding = quant(0.025, 0), dtype = u8}
+          %3 = math.clamp(%x) {low = 0.0, high = 5.0}
+          %narrow = quant.quantize(%3) {encoding = quant(0.02, 0), dtype = u8}
+          %4 = quant.dequantize(%z)
+          %e = math.relu(%4)
+          %f = math.clamp(%4) {low = 0.0, high = 127.5}
+          %bounded = math.clamp(%4) {low = 0.0, high = 100.0}
+          core.return(%a, %kept, %c, %narrow, %e, %f, %bounded)
+        }""",
+    ),
     "dequantize-of-moved": (
         "canonicalize,fold-pad",
         """func @main(%q: tensor<i8[1, 1, 4, 4], quant(0.5, 3)>, %w: tensor<f32[1, 1, 3, 3]>)
@@ -394,6 +415,35 @@ CASES: dict[str, tuple[str, str]] = {
           %4 = tensor.concat(%x, %y) {axis = 1}
           %c = tensor.concat(%4, %y) {axis = 1}
           core.return(%a, %b, %c)
+        }""",
+    ),
+    "products-of-quantized-numbers": (
+        "fold,integer-products,fold,dce",
+        """func @main(%x: tensor<u8[1, 2, 4, 4], quant(0.5, 3)>,
+            %a: tensor<i8[2, 3], quant(0.25, 0)>)
+            -> ("y": tensor<u8[1, 3, 4, 4], quant(0.1, 128)>, "z": tensor<f32[2, 2]>,
+                "u": tensor<f32[2, 2]>) {
+          %0 = core.constant() {value = dense<i8[3, 2, 1, 1], [1, 2, 3, -4, 5, -128]>,
+            encoding = [quant([0.5, 0.25, 0.125], 0, axis = 0)]}
+          %1 = core.constant() {value = dense<i32[3], [100, -7, 3]>,
+            encoding = [quant([0.25, 0.125, 0.0625], 0, axis = 0)]}
+          %2 = quant.dequantize(%x)
+          %3 = quant.dequantize(%0)
+          %4 = quant.dequantize(%1)
+          %5 = nn.conv(%2, %3, %4) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %6 = math.relu(%5)
+          %y = quant.quantize(%6) {encoding = quant(0.1, 128), dtype = u8}
+          %7 = core.constant() {value = dense<i8[3, 2], [1, 2, 3, -4, 5, -128]>,
+            encoding = [quant(0.5, 2)]}
+          %8 = quant.dequantize(%a)
+          %9 = quant.dequantize(%7)
+          %10 = core.constant() {value = dense<f32[2], [0.3, 1.0]>}
+          %z = nn.matmul(%8, %9, %10)
+          %11 = core.constant() {value = dense<i8[3, 2], [1, 2, 3, 4, 5, 6]>,
+            encoding = [quant([0.5, 0.25, 0.5], 0, axis = 0)]}
+          %12 = quant.dequantize(%11)
+          %u = nn.matmul(%8, %12)
+          core.return(%y, %z, %u)
         }""",
     ),
     "slices-that-may-not-fit": (
@@ -502,6 +552,35 @@ CASES: dict[str, tuple[str, str]] = {
           %m = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
           %t = tensor.transpose(%m) {permutation = [1, 0]}
           core.return(%0, %t)
+        }""",
+    ),
+    "folding-keeps-what-is-shared": (
+        "fold{limit=0},dce",
+        """func @main(%x: tensor<f32[1, 2]>) -> ("z": tensor<f32[1, 2]>,
+            "a": tensor<f32[1, 2]>, "b": tensor<f32[1, 2]>) {
+          %embedding = core.constant() {value = dense<f32[3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %transposed = tensor.transpose(%embedding) {permutation = [1, 0]}
+          %y = nn.matmul(%x, %transposed)
+          %0 = math.clamp(%x) {low = 0.0, high = 1.0}
+          %z = nn.matmul(%y, %embedding)
+          %packed = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %part = tensor.slice(%packed) {starts = [0, 0], sizes = [1, 2], steps = [1, 1]}
+          %rest = tensor.slice(%packed) {starts = [1, 0], sizes = [1, 2], steps = [1, 1]}
+          %a = math.add(%0, %part)
+          %b = math.add(%0, %rest)
+          core.return(%z, %a, %b)
+        }""",
+    ),
+    "folding-in-all": (
+        "fold{total=40},dce",
+        """func @main(%x: tensor<f32[8]>) -> ("y": tensor<f32[8]>, "z": tensor<f32[8]>) {
+          %one = core.constant() {value = dense<f32[], [1.0]>}
+          %ones = tensor.broadcast(%one) {shape = [8]}
+          %y = math.sub(%x, %ones)
+          %two = core.constant() {value = dense<f32[], [2.0]>}
+          %twos = tensor.broadcast(%two) {shape = [8]}
+          %z = math.sub(%x, %twos)
+          core.return(%y, %z)
         }""",
     ),
     "common-subexpressions": (
@@ -620,6 +699,36 @@ CASES: dict[str, tuple[str, str]] = {
           %3 = math.div(%2, %u)
           %4 = math.sub(%3, %t)
           core.return(%4)
+        }""",
+    ),
+    "scale-of-shifted-product": (
+        "fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[2, 2]>) -> ("y": tensor<f32[2, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %b = core.constant() {value = dense<f32[2], [0.5, 0.25]>}
+          %s = core.constant() {value = dense<f32[2], [2.0, 4.0]>}
+          %0 = nn.matmul(%x, %w)
+          %1 = math.add(%0, %b)
+          %2 = math.mul(%1, %s)
+          core.return(%2)
+        }""",
+    ),
+    "scale-below-shift": (
+        "fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[1, 2, 3, 3]>)
+            -> ("a": tensor<f32[1, 1, 3, 3]>, "b": tensor<f32[1, 1, 3, 3]>) {
+          %w = core.constant() {value = splat<f32[1, 2, 3, 3], 0.5>}
+          %s = core.constant() {value = dense<f32[2, 1, 1], [2.0, 4.0]>}
+          %t = core.constant() {value = dense<f32[1], [3.0]>}
+          %0 = math.mul(%x, %s)
+          %1 = math.sub(%0, %t)
+          %a = nn.conv(%1, %w) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
+          %v = core.constant() {value = splat<f32[1, 2, 3, 3], 0.25>}
+          %z = core.constant() {value = dense<f32[2, 1, 1], [2.0, 0.0]>}
+          %2 = math.mul(%x, %z)
+          %3 = math.add(%2, %t)
+          %b = nn.conv(%3, %v) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
+          core.return(%a, %b)
         }""",
     ),
     "one-product-of-three": (
@@ -895,6 +1004,84 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%7)
         }""",
     ),
+    "unmet-taps": (
+        "trim-kernels,fold,dce",
+        """func @main(%x: tensor<f32[1, 1, 4, 1]>, %z: tensor<f32[1, 1, 2]>)
+            -> ("y": tensor<f32[1, 1, 4, 1]>, "t": tensor<f32[1, 1, 1]>) {
+          %w = core.constant() {
+            value = dense<f32[1, 1, 3, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]>
+          }
+          %0 = nn.conv(%x, %w) {strides = [1, 1], pads = [4, 1, 4, 1], dilations = [4, 1]}
+          %v = core.constant() {value = dense<f32[1, 1, 3], [1.0, 2.0, 3.0]>}
+          %1 = nn.conv_transpose(%z, %v) {
+            strides = [1], pads = [0, 3], dilations = [1], output_padding = [0]
+          }
+          core.return(%0, %1)
+        }""",
+    ),
+    "zero-taps": (
+        "trim-kernels,fold,dce",
+        """func @main(%x: tensor<i8[1, 1, 8], quant(0.5, 3)>, %f: tensor<f32[1, 1, 8]>)
+            -> ("y": tensor<f32[1, 1, 8]>, "t": tensor<f32[1, 1, 13]>, "z": tensor<f32[1, 1, 8]>) {
+          %1 = quant.dequantize(%x)
+          %w = core.constant() {value = dense<f32[1, 1, 5], [0.0, 2.0, 3.0, 0.0, 0.0]>}
+          %2 = nn.conv(%1, %w) {strides = [1], pads = [1, 3], dilations = [1]}
+          %v = core.constant() {value = dense<f32[1, 1, 3], [0.0, 2.0, 0.0]>}
+          %3 = nn.conv_transpose(%1, %v) {
+            strides = [2], pads = [2, 2], dilations = [1], output_padding = [0]
+          }
+          %u = core.constant() {value = dense<f32[1, 1, 3], [0.0, 2.0, 0.0]>}
+          %4 = nn.conv(%f, %u) {strides = [1], pads = [1, 1], dilations = [1]}
+          core.return(%2, %3, %4)
+        }""",
+    ),
+    "zero-taps-of-finite": (
+        "trim-kernels{fast-math=true},fold,dce",
+        """func @main(%x: tensor<f32[1, 1, 8]>) -> ("y": tensor<f32[1, 1, 8]>) {
+          %w = core.constant() {value = dense<f32[1, 1, 3], [0.0, 2.0, 0.0]>}
+          %0 = nn.conv(%x, %w) {strides = [1], pads = [2, 2], dilations = [2]}
+          core.return(%0)
+        }""",
+    ),
+    "single-windows": (
+        "conv-to-matmul,fold,canonicalize,fold,dce",
+        """func @main(%x: tensor<f32[N, 2, 4, 4]>) -> ("y": tensor<f32[N, 2, 4, 4]>) {
+          %0 = tensor.reduce(%x) {kind = "mean", axes = [2, 3], keep_dims = true}
+          %w = core.constant() {value = dense<f32[1, 2, 1, 1], [1.0, 2.0]>}
+          %b = core.constant() {value = dense<f32[1], [5.0]>}
+          %1 = nn.conv(%0, %w, %b) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %2 = math.relu(%1)
+          %v = core.constant() {value = dense<f32[2, 1, 1, 1], [3.0, 4.0]>}
+          %3 = nn.conv(%2, %v) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %4 = math.sigmoid(%3)
+          %5 = math.mul(%x, %4)
+          core.return(%5)
+        }""",
+    ),
+    "space-to-depth": (
+        "space-to-depth{fast-math=true},canonicalize,fold,canonicalize,dce",
+        """func @main(%x: tensor<f32[1, 1, 7]>, %z: tensor<i32[1, 1, 6, 6]>)
+            -> ("y": tensor<f32[1, 2, 4]>, "p": tensor<i32[1, 1, 3, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 1, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %b = core.constant() {value = dense<f32[2], [1.0, 2.0]>}
+          %0 = nn.conv(%x, %w, %b) {strides = [2], pads = [1, 1], dilations = [1]}
+          %v = core.constant() {value = dense<i32[1, 1, 2, 2], [1, 2, 3, 4]>}
+          %1 = nn.conv(%z, %v) {strides = [2, 3], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          core.return(%0, %1)
+        }""",
+    ),
+    "depth-to-space-and-back": (
+        "canonicalize,dce",
+        """func @main(%x: tensor<f32[1, 8, 3, 3]>) -> ("y": tensor<f32[1, 8, 3, 3]>) {
+          %0 = tensor.reshape(%x) {shape = [1, 2, 2, 2, 3, 3]}
+          %1 = tensor.transpose(%0) {permutation = [0, 3, 4, 1, 5, 2]}
+          %2 = tensor.reshape(%1) {shape = [1, 2, 6, 6]}
+          %3 = tensor.reshape(%2) {shape = [1, 2, 3, 2, 3, 2]}
+          %4 = tensor.transpose(%3) {permutation = [0, 3, 5, 1, 2, 4]}
+          %5 = tensor.reshape(%4) {shape = [1, 8, 3, 3]}
+          core.return(%5)
+        }""",
+    ),
     "symbolic-dimensions": (
         "canonicalize,shape-cleanup,fuse,dce",
         """func @main(%x: tensor<f32[N, 3, 4]>) -> ("y": tensor<f32[N, 12]>) {
@@ -908,6 +1095,13 @@ CASES: dict[str, tuple[str, str]] = {
         }""",
     ),
 }
+
+
+SHOWN = (
+    *("algebra", "conversions", "fast-math", "kernels", "logic", "movement", "pads", "shapes"),
+    *("single-windows", "space-to-depth"),
+)
+"""Rule files, each rule of which is applied in one of the cases."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -938,7 +1132,7 @@ def test_every_rule_is_shown() -> None:
     files = {path.stem: path for path in rule_files()}
     missing = {
         rule.name
-        for name in ("algebra", "conversions", "fast-math", "logic", "movement", "pads", "shapes")
+        for name in SHOWN
         for rule in read_rules(files[name]).rules
         if rule.name not in shown
     }

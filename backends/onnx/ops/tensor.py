@@ -43,6 +43,19 @@ def reshaped(c: Context, x: Edge, old: Sequence[Dim], new: Sequence[Dim]) -> Edg
     return c.node("Reshape", x, c.ints(-1 if entry is None else entry for entry in listed))
 
 
+def expanded(c: Context, x: Edge, old: Sequence[Dim], new: Sequence[Dim]) -> Edge:
+    """``x`` of shape ``old`` broadcast to another shape, once for all that want the same.
+
+    A constant that only gains axes of size 1 is such a constant.
+    """
+    if list(old) == list(new):
+        return x
+    added = len(new) - len(old)
+    if x.constant is not None and [1] * added + list(old) == list(new):
+        return c.reshape(x, [*[1] * added, *x.constant.shape])
+    return c.once(("expand", x, tuple(new)), lambda: c.node("Expand", x, shape(c, new)))
+
+
 @exporter("tensor.dimension")
 def _dimension(c: Context) -> Edge:
     return c.node("Squeeze", size(c, c.a.value), c.ints([0]))
