@@ -202,6 +202,12 @@ def one_at(axis: Number, rank: Number, extent: Number) -> List:
     return tuple(extent if i == axis else 1 for i in range(rank))
 
 
+@rule_function
+def units_at(shape: List, axes: List) -> List:
+    """``shape`` with 1 at all of ``axes``."""
+    return tuple(1 if axis in axes else dim for axis, dim in enumerate(shape))
+
+
 # Shapes ----------------------------------------------------------------------------------
 
 

@@ -131,6 +131,7 @@ module "m" {{
     ("op", "scale", "new", "old"),
     [
         ("math.silu(%x)", 1, ["Swish"], ["Sigmoid", "Mul"]),
+        ("math.silu(%x) {alpha = 1.702}", 1, ["Swish"], ["Mul", "Sigmoid", "Mul"]),
         ("math.gelu(%x)", 1, ["Gelu"], ["Mul", "Mul", "Erf", "Add", "Mul"]),
         ("math.hard_swish(%x)", 1, ["HardSwish"], ["HardSigmoid", "Mul"]),
         ("math.mish(%x)", 1, ["Mish"], None),

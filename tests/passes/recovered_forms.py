@@ -42,11 +42,38 @@ _TANH = """%2 = {cube}
     {outer}
     core.return(%y)"""
 _POWER = "math.pow(%x, #3.0)"
+_ARGUMENTS = {
+    "nested": """%1 = math.mul(%x, #0.044715)
+        %2 = math.mul(%x, %1)
+        %3 = math.mul(%x, %2)
+        %4 = math.add(%x, %3)
+        %5 = math.mul(%4, #0.7978846)""",
+    "of-square": """%1 = math.mul(%x, %x)
+        %2 = math.mul(%1, #0.044715)
+        %3 = math.mul(%x, %2)
+        %4 = math.add(%x, %3)
+        %5 = math.mul(%4, #0.7978846)""",
+    "factored": """%1 = math.mul(%x, #0.044715)
+        %2 = math.mul(%1, %x)
+        %3 = math.add(%2, #1.0)
+        %4 = math.mul(%x, #0.7978846)
+        %5 = math.mul(%4, %3)""",
+    "factored-of-square": """%1 = math.mul(%x, %x)
+        %2 = math.mul(%1, #0.044715)
+        %3 = math.add(%2, #1.0)
+        %4 = math.mul(%x, #0.7978846)
+        %5 = math.mul(%4, %3)""",
+}
 _OUTER = {
     "last": "%h = math.mul(%t, #0.5)\n%y = math.mul(%x, %h)",
     "of-half": "%h = math.mul(%x, #0.5)\n%y = math.mul(%h, %t)",
     "halved": "%h = math.mul(%x, %t)\n%y = math.mul(%h, #0.5)",
 }
+
+
+def _gelu_tanh(name: str, inner: str) -> Form:
+    outer = _OUTER["of-half"]
+    return Form(f"gelu-tanh-{name}", f"{inner}\n{outer}\ncore.return(%y)", ("math.gelu_tanh",))
 
 
 def _activations() -> list[Form]:
@@ -64,23 +91,21 @@ def _activations() -> list[Form]:
         _gelu("erf-of-product", _OUTER["last"], _ERF_OF_PRODUCT),
         *tanhs,
         Form("gelu-tanh-products", cube, ("math.gelu_tanh",)),
-        Form(
-            "gelu-tanh-factored",
-            """%0 = math.mul(%x, #0.7978846)
-            %1 = math.mul(%x, #0.044715)
-            %2 = math.mul(%1, %x)
-            %3 = math.add(%2, #1.0)
-            %4 = math.mul(%0, %3)
-            %5 = math.tanh(%4)
-            %6 = math.add(%5, #1.0)
-            %7 = math.mul(%x, #0.5)
-            %y = math.mul(%7, %6)
-            core.return(%y)""",
-            ("math.gelu_tanh",),
+        *(
+            _gelu_tanh(name, f"{argument}\n%6 = math.tanh(%5)\n%t = math.add(%6, #1.0)")
+            for name, argument in _ARGUMENTS.items()
         ),
         Form(
             "silu",
             "%s = math.sigmoid(%x)\n%y = math.mul(%s, %x)\ncore.return(%y)",
+            ("math.silu",),
+        ),
+        Form(
+            "quick-gelu",
+            """%m = math.mul(%x, #1.702)
+            %s = math.sigmoid(%m)
+            %y = math.mul(%x, %s)
+            core.return(%y)""",
             ("math.silu",),
         ),
         Form(

@@ -502,6 +502,19 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%1, %3)
         }""",
     ),
+    "reductions-with-axes": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[2, 3, 4]>)
+            -> ("a": tensor<f32[2, 3, 1]>, "b": tensor<f32[2]>, "c": tensor<f32[1, 2]>) {
+          %0 = tensor.reduce(%x) {kind = "max", axes = [2], keep_dims = false}
+          %a = tensor.reshape(%0) {shape = [2, 3, 1]}
+          %1 = tensor.reduce(%x) {kind = "mean", axes = [1, 2], keep_dims = true}
+          %b = tensor.reshape(%1) {shape = [2]}
+          %2 = tensor.reduce(%x) {kind = "sum", axes = [1, 2], keep_dims = true}
+          %c = tensor.reshape(%2) {shape = [1, 2]}
+          core.return(%a, %b, %c)
+        }""",
+    ),
     "gather-one": (
         "canonicalize",
         """func @main(%x: tensor<f32[3, 4]>) -> ("y": tensor<f32[4]>) {
