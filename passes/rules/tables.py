@@ -20,10 +20,12 @@ def equal_halves(constant: Array) -> bool:
 def is_causal(constant: Array, most: Number) -> bool:
     """Whether a mask adds 0 to a query's keys up to its own, and ``most`` or less to later ones.
 
-    It is square, and the same for all heads.
+    It is square, and the same for all heads; if it is boolean, it adds 0 or -inf.
     """
-    if constant.ndim < 2 or constant.dtype == np.bool_:
+    if constant.ndim < 2:
         return False
+    if constant.dtype == np.bool_:
+        constant = np.where(constant, 0, -np.inf)
     rows, columns = constant.shape[-2:]
     if rows != columns or constant.size != rows * columns or rows < 2:
         return False

@@ -46,7 +46,7 @@ def is_closer(reference: Array, before: Array, after: Array) -> Array:
         beyond = np.abs(reference) > float(info.max) * (1 - float(info.eps))
         beyond &= (np.sign(b) == np.sign(reference)) & (np.abs(b) >= float(info.max) / 2)
         finite = np.isfinite(reference) & ((np.isfinite(b) & close) | beyond)
-        return finite | (np.isinf(reference) & (b == reference))
+        return np.asarray(finite | (np.isinf(reference) & (b == reference)))
 
 
 def _widened(module: Module, function: Function) -> Module:

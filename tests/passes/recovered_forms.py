@@ -319,11 +319,19 @@ _LATER = """core.constant() {value = dense<f32[3, 3],
     [0.0, -inf, -inf, 0.0, 0.0, -inf, 0.0, 0.0, 0.0]>}"""
 
 
+_EARLIER = """core.constant() {value = dense<bool[3, 3],
+    [true, false, false, true, true, false, true, true, false]>}"""
+_CAP = "%0 = math.mul(%s, #0.5)\n%1 = math.div(%0, #30.0)\n%2 = math.tanh(%1)"
+
+
 def _attentions() -> list[Form]:
-    def form(name: str, scores: str, more: str = "", fast_math: bool = False) -> Form:
+    def form(
+        name: str, scores: str, more: str = "", fast_math: bool = False, masks: tuple[str, ...] = ()
+    ) -> Form:
         inputs = f"{_QKV}{more}"
         body = f"{scores}\n{_WEIGHTED}"
-        return Form(f"attention-{name}", body, ("nn.attention",), inputs, _ATTENDED, fast_math)
+        ops = (*masks, "nn.attention")
+        return Form(f"attention-{name}", body, ops, inputs, _ATTENDED, fast_math)
 
     mask = ", %m: tensor<f32[2, 1, 1, 3]>"
     return [
@@ -351,9 +359,72 @@ def _attentions() -> list[Form]:
             f"{_PRODUCT}\n%m = math.select(%c, #0.0, #-inf)\n%z = math.add(%s, %m)",
             ", %c: tensor<bool[2, 1, 3, 3]>",
         ),
+        form(
+            "two-masks",
+            f"{_PRODUCT}\n%0 = math.add(%s, %m)\n%z = math.add(%0, %m)",
+            mask,
+            False,
+            ("math.add",),
+        ),
+        form("softcap", f"{_PRODUCT}\n{_CAP}\n%z = math.mul(%2, #30.0)"),
+        form(
+            "softcap-masked",
+            f"{_PRODUCT}\n{_CAP}\n%3 = math.mul(%2, #30.0)\n%z = math.add(%m, %3)",
+            mask,
+        ),
+        form(
+            "selected",
+            f"{_PRODUCT}\n%0 = math.mul(%s, #0.5)\n%z = math.select(%c, #-inf, %0)",
+            ", %c: tensor<bool[2, 1, 3, 3]>",
+            True,
+            ("math.logical_not",),
+        ),
+        form(
+            "selected-by-constant",
+            f"{_PRODUCT}\n%c = {_EARLIER}\n%z = math.select(%c, %s, #-10000.0)",
+            fast_math=True,
+        ),
+        form(
+            "selected-and-masked",
+            f"{_PRODUCT}\n%0 = math.select(%c, %s, #-3.4e38)\n%z = math.add(%0, %m)",
+            f"{mask}, %c: tensor<bool[2, 1, 3, 3]>",
+            True,
+            ("math.select", "math.add"),
+        ),
+        _of_rank_three(),
+        _shared_keys(),
         _grouped(),
         *_flat(),
     ]
+
+
+def _of_rank_three() -> Form:
+    operands = ", ".join(f"%{name}: tensor<f32[2, 3, 4]>" for name in "qkv")
+    return Form(
+        "attention-of-rank-three",
+        """%t = tensor.transpose(%k) {permutation = [0, 2, 1]}
+        %s = nn.matmul(%q, %t)
+        %0 = math.mul(%s, #0.5)
+        %z = math.add(%0, %m)
+        %w = nn.softmax(%z) {axis = 2}
+        %y = nn.matmul(%w, %v)
+        core.return(%y)""",
+        ("tensor.reshape", "nn.attention"),
+        f"{operands}, %m: tensor<f32[2, 1, 3]>",
+        "tensor<f32[2, 3, 4]>",
+    )
+
+
+def _shared_keys() -> Form:
+    shared = "tensor<f32[2, 1, 3, 4]>"
+    return Form(
+        "attention-shared-keys",
+        f"""%z = nn.matmul(%q, %k) {{transpose_b = true}}
+        {_WEIGHTED}""",
+        ("nn.attention",),
+        f"%q: tensor<f32[2, 2, 3, 4]>, %k: {shared}, %v: {shared}",
+        _ATTENDED,
+    )
 
 
 def _grouped() -> Form:

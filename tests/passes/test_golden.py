@@ -311,7 +311,7 @@ CASES: dict[str, tuple[str, str]] = {
                 "h": tensor<f32[4]>, "i": tensor<f32[4]>,
                 "j": tensor<f32[4]>, "k": tensor<f32[4]>, "l": tensor<f32[4]>,
                 "m": tensor<f32[4]>, "n": tensor<f32[4]>, "o": tensor<f32[4]>,
-                "p": tensor<f32[4]>) {
+                "p": tensor<f32[4]>, "q": tensor<f32[4]>) {
           %zero = core.constant() {value = dense<f32[], [0.0]>}
           %half = core.constant() {value = dense<f32[], [0.5]>}
           %three = core.constant() {value = dense<f32[], [3.0]>}
@@ -343,7 +343,9 @@ CASES: dict[str, tuple[str, str]] = {
           %o = math.sqrt(%11)
           %12 = math.abs(%z)
           %p = math.pow(%12, %half)
-          core.return(%a, %b, %c, %d, %e, %h, %i, %j, %k, %l, %m, %n, %o, %p)
+          %13 = math.div(%y, %three)
+          %q = math.div(%13, %five)
+          core.return(%a, %b, %c, %d, %e, %h, %i, %j, %k, %l, %m, %n, %o, %p, %q)
         }""",
     ),
     "quantize-of-dequantize": (
