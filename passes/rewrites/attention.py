@@ -1,8 +1,9 @@
 """Attention whose scores are scaled, capped and masked in any number of steps: no tree of ops.
 
 From the softmax inwards, scores are masked, then capped, then scaled, then a product of queries
-and keys; each step may be there several times or not at all.  What ``recover`` does with the
-attention afterwards are rules (passes/rules/recover-attention.rules).
+and keys; each step may be there several times or not at all.  Narrow floats may be widened on
+the way, and the weights narrowed: the op computes in f32 from the first to the last.  What
+``recover`` does with the attention afterwards are rules (passes/rules/recover-attention.rules).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from burnish.ir import Array, DType, Op, Value
 from ..pattern import Match, Outcome
 from ..pattern.constants import plain_constant
 from ..promises import FAST_MATH, ROUNDING
+from ..rules.library import WIDENED_FLOATS
 from .sets import RECOVERY
 
 FACTORS = ("math.mul", "math.div")
@@ -64,7 +66,10 @@ def attention_of_selected(m: Match) -> Outcome:
 
 
 def _attention(m: Match, *, selects: bool) -> Outcome:
-    softmax = m.producer(m.operand(0), "nn.softmax", one_use=True)
+    weights = m.operand(0)
+    if weights.op is not None and weights.op.name == "math.cast":  # computed in f32
+        weights = m.needed(m.producer(weights, "math.cast", one_use=True).operands[0])
+    softmax = m.producer(weights, "nn.softmax", one_use=True)
     rank = m.op.result.type.rank
     m.require(rank in (3, 4) and softmax.attributes.axis == rank - 1, "not along the keys")
     m.require(not (m.op.attributes.transpose_a or m.op.attributes.transpose_b), "transposed")
@@ -80,6 +85,8 @@ def _attention(m: Match, *, selects: bool) -> Outcome:
     shared = (q.type.shape[:-2], (*q.type.shape[:-3], 1))
     fits = k.type.shape[:-2] == v.type.shape[:-2] and k.type.shape[:-2] in shared[: rank - 2]
     m.require(fits, "heads of keys and values are others than those of queries")
+    fits = all(mask.type.dtype is q.type.dtype for mask in scores.added)
+    m.require(fits, "a mask is wider than the queries")
     for condition, _, other in scores.chosen:
         alone = len(scores.chosen) + len(scores.added) == 1
         m.require(_may_mask(condition, other, alone), "keys that are excluded count", condition)
@@ -111,6 +118,9 @@ def _scores(value: Value | None) -> _Scores | None:
     if op.name == "nn.matmul":
         plain = op.operand_types[2:] in ([], [None]) and not op.attributes.transpose_a
         found = _Scores(op) if plain else None
+    elif op.name == "math.cast":
+        widens = (op.inputs[0].type.dtype, op.result.type.dtype) in WIDENED_FLOATS
+        found = _scores(op.operands[0]) if widens else None
     elif op.name == "math.add":
         found = _added(op, 0) or _added(op, 1)
     elif op.name == "math.select":

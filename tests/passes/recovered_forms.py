@@ -483,6 +483,58 @@ def _flat() -> list[Form]:
     ]
 
 
+def _interleaved_rotaries() -> list[Form]:
+    table = "core.constant() {{value = dense<f32[2, 4], [{0}, {0}, {1}, {1}, {2}, {2}, {3}, {3}]>}}"
+    part = "tensor.slice(%x) {{starts = [0, 0, 0, {}], sizes = [1, 2, 2, 2], steps = [1, 1, 1, 2]}}"
+    index = """tensor.slice(%p) {{
+                starts = [0, 0, 0, 0, {}], sizes = [1, 2, 2, 2, 1], steps = [1, 1, 1, 1, 1]}}"""
+    last = "{shape = [1, 2, 2, 2, 1]}"
+    heads = "tensor<f32[1, 2, 2, 4]>"
+    return [
+        Form(
+            "rotary-interleaved",
+            f"""%c = {table.format(0.5, 0.25, 0.125, 1.0)}
+            %s = {table.format(0.75, 0.5, 1.5, 2.0)}
+            %0 = math.mul(%x, %c)
+            %a = {part.format(1)}
+            %n = math.neg(%a)
+            %b = {part.format(0)}
+            %n1 = tensor.reshape(%n) {last}
+            %b1 = tensor.reshape(%b) {last}
+            %t = tensor.concat(%n1, %b1) {{axis = 4}}
+            %r = tensor.reshape(%t) {{shape = [1, 2, 2, 4]}}
+            %1 = math.mul(%r, %s)
+            %y = math.add(%0, %1)
+            core.return(%y)""",
+            ("nn.rotary_embedding",),
+            f"%x: {heads}",
+            heads,
+        ),
+        Form(
+            "rotary-interleaved-of-parts",
+            f"""%p = tensor.reshape(%x) {{shape = [1, 2, 2, 2, 2]}}
+            %a0 = {index.format(0)}
+            %b0 = {index.format(1)}
+            %a = tensor.reshape(%a0) {{shape = [1, 2, 2, 2]}}
+            %b = tensor.reshape(%b0) {{shape = [1, 2, 2, 2]}}
+            %0 = math.mul(%a, %c)
+            %1 = math.mul(%b, %s)
+            %2 = math.sub(%0, %1)
+            %3 = math.mul(%b, %c)
+            %4 = math.mul(%a, %s)
+            %5 = math.add(%4, %3)
+            %6 = tensor.reshape(%2) {last}
+            %7 = tensor.reshape(%5) {last}
+            %t = tensor.concat(%6, %7) {{axis = 4}}
+            %y = tensor.reshape(%t) {{shape = [1, 2, 2, 4]}}
+            core.return(%y)""",
+            ("tensor.reshape", "tensor.reshape", "nn.rotary_embedding"),
+            f"%x: {heads}, %c: tensor<f32[1, 1, 2, 2]>, %s: tensor<f32[1, 1, 2, 2]>",
+            heads,
+        ),
+    ]
+
+
 def _rotaries() -> list[Form]:
     table = "core.constant() {{value = dense<f32[2, 4], [{0}, {1}, {0}, {1}, {2}, {3}, {2}, {3}]>}}"
     part = "tensor.slice(%x) {{starts = [0, 0, 0, {}], sizes = [1, 2, 2, 2], steps = [1, 1, 1, 1]}}"
@@ -523,4 +575,79 @@ def _rotaries() -> list[Form]:
     ]
 
 
-FORMS = [*_activations(), *_normalizations(), *_attentions(), *_rotaries()]
+_NARROW = "tensor<f16[2, 3, 8]>"
+
+
+def _of_narrow_floats() -> list[Form]:
+    """Computed in f32 between casts."""
+    wide = "%w = math.cast(%x) {to = f32}"
+    back = "%y = math.cast(%r) {to = f16}\ncore.return(%y)"
+    scale = "core.constant() {value = dense<f32[8], [1, 2, 0.5, 0.25, 3, 1, 1.5, 1]>}"
+    mean = _MEAN
+    qkv = ", ".join(f"%{name}: tensor<f16[2, 2, 3, 4]>" for name in "qkv")
+    return [
+        Form(
+            "narrow-silu",
+            f"{wide}\n%s = math.sigmoid(%w)\n%r = math.mul(%w, %s)\n{back}",
+            ("math.silu",),
+            f"%x: {_NARROW}",
+            _NARROW,
+        ),
+        Form(
+            "narrow-rms-norm",
+            f"""{wide}
+            %q = math.mul(%w, %w)
+            %v = tensor.reduce(%q) {mean}
+            %e = math.add(%v, #1e-06)
+            %s = math.rsqrt(%e)
+            %r = math.mul(%w, %s)
+            %n = math.cast(%r) {{to = f16}}
+            %y = math.mul(%n, %g)
+            core.return(%y)""",
+            ("nn.rms_norm",),
+            f"%x: {_NARROW}, %g: tensor<f16[8]>",
+            _NARROW,
+        ),
+        Form(
+            "narrow-layer-norm",
+            f"""{wide}
+            %m = tensor.reduce(%w) {mean}
+            %d = math.sub(%w, %m)
+            %q = math.mul(%d, %d)
+            %v = tensor.reduce(%q) {mean}
+            %e = math.add(%v, #1e-05)
+            %s = math.sqrt(%e)
+            %n = math.div(%d, %s)
+            %c = {scale}
+            %1 = math.mul(%n, %c)
+            %r = math.add(%1, %c)
+            {back}""",
+            ("nn.layer_norm",),
+            f"%x: {_NARROW}",
+            _NARROW,
+        ),
+        Form(
+            "narrow-attention",
+            f"""%t = tensor.transpose(%k) {_FLIP}
+            %s = nn.matmul(%q, %t)
+            %z = math.cast(%s) {{to = f32}}
+            %0 = math.mul(%z, #0.5)
+            %p = nn.softmax(%0) {{axis = 3}}
+            %w = math.cast(%p) {{to = f16}}
+            %y = nn.matmul(%w, %v)
+            core.return(%y)""",
+            ("nn.attention",),
+            qkv,
+            "tensor<f16[2, 2, 3, 4]>",
+        ),
+    ]
+
+
+FORMS = [
+    *_activations(),
+    *_normalizations(),
+    *_attentions(),
+    *_rotaries(),
+    *_interleaved_rotaries(),
+    *_of_narrow_floats(),
+]
