@@ -81,6 +81,7 @@ class KernelBuilder:
     def __init__(self, unit: Unit, prefix: str) -> None:
         self.unit = unit
         self.prefix = prefix
+        self.isa = unit.isa
         self.op: Op = unit.main
         self.attributes: Attributes = self.op.attributes
         self._parameters: list[Parameter] = []
@@ -280,31 +281,32 @@ class KernelBuilder:
 
     def variable(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
         """Declare a mutable local that holds values of ``dtype``."""
-        return self._declare(value_type(dtype), name, self._as_value(value, dtype))
+        return self.declare(value_type(dtype), name, self._as_value(value, dtype))
 
     def let(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
         """Declare a const local that holds a value of ``dtype``."""
-        return self._declare(f"const {value_type(dtype)}", name, self._as_value(value, dtype))
+        return self.declare(f"const {value_type(dtype)}", name, self._as_value(value, dtype))
 
     def let_stored(self, name: str, dtype: DType, value: Expr) -> Expr:
         """Declare a const local that holds an element as it is stored (to be moved, not used)."""
-        return self._declare(f"const {storage_type(dtype)}", name, value)
+        return self.declare(f"const {storage_type(dtype)}", name, value)
 
     def index_variable(self, name: str, value: Index) -> Expr:
         """Declare a mutable local for positions (``ptrdiff_t``)."""
-        return self._declare("ptrdiff_t", name, index(value))
+        return self.declare("ptrdiff_t", name, index(value))
 
     def let_index(self, name: str, value: Index) -> Expr:
         """``value`` under a name (``const ptrdiff_t``), or itself when it is known or a name."""
         value = index(value)
         if value.value is not None or value.text.isidentifier():
             return value
-        return self._declare("const ptrdiff_t", name, value)
+        return self.declare("const ptrdiff_t", name, value)
 
     def _as_value(self, value: Expr | float | int, dtype: DType) -> Expr:
         return value if isinstance(value, Expr) else literal(value, dtype.compute)
 
-    def _declare(self, c_type: str, hint: str, value: Expr) -> Expr:
+    def declare(self, c_type: str, hint: str, value: Expr) -> Expr:
+        """Declare a local of any C type, which goes when nothing reads it."""
         return self._writer.declare(c_type, hint, value)
 
     def local(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
@@ -325,7 +327,7 @@ class KernelBuilder:
         if offset.value == 0:
             return buffer.reshaped(shape)
         qualifier = "" if mutable else "const "
-        pointer = self._declare(
+        pointer = self.declare(
             f"{qualifier}{storage_type(buffer.dtype)} *const",
             name,
             Expr(f"{buffer.pointer} + {offset.within(ADDITIVE)}", ADDITIVE),
@@ -357,7 +359,7 @@ class KernelBuilder:
         Emits the check that makes the model fail with ``ERROR_INDEX`` when it is out of range.
         """
         found = Expr(f"{self.helper('position')}({buffer.at(indices)}, {index(size)})")
-        position = self._declare("const ptrdiff_t", name, found)
+        position = self.declare("const ptrdiff_t", name, found)
         self.fail_when(position < 0)
         return position
 
@@ -493,6 +495,15 @@ class KernelBuilder:
     def inputs(self) -> list[Buffer]:
         """The buffers read, each once."""
         return list(self._buffers.values())
+
+    @property
+    def outputs(self) -> dict[Value, Buffer]:
+        """The buffers written, by the value of the unit that each is to hold."""
+        return dict(self._outputs)
+
+    def buffer(self, value: Value) -> Buffer | None:
+        """Where a value is read from; None where it is computed by this kernel, or a literal."""
+        return self._buffers.get(value)
 
 
 def _is_cheap(value: Expr) -> bool:
