@@ -132,9 +132,7 @@ def is_view(op: Op) -> bool:
     return before == [(axes[axis], extent) for axis, extent in y.storage_axes if extent != 1]
 
 
-def select(
-    function: Function, prefix: str, sizes: Sizes = STATIC, isa: Isa = SCALAR
-) -> Selection:
+def select(function: Function, prefix: str, sizes: Sizes = STATIC, isa: Isa = SCALAR) -> Selection:
     """Choose a kernel for each op of ``function``, whose dimensions are over ``sizes``.
 
     Raises:

@@ -260,9 +260,7 @@ class _Writer:
 
     def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:
         k, shape = self.k, self.shape
-        sums = [
-            [self._sum(p, b, row.block) for b in range(blocks)] for p in range(segment.pixels)
-        ]
+        sums = [[self._sum(p, b, row.block) for b in range(blocks)] for p in range(segment.pixels)]
         rest = shape.inputs.rest if shape.groups == 1 else shape.inputs.lanes
         whole = shape.planes - (rest != shape.inputs.lanes)
         with k.loop("c", whole) as c:
@@ -321,7 +319,8 @@ class _Writer:
             for t in range(shape.kernel[-1]):
                 reach = [known + p * inner.stride + t * inner.dilation for p in range(len(sums))]
                 met = [
-                    p for p in range(len(sums))
+                    p
+                    for p in range(len(sums))
                     if not segment.bordering or 0 <= reach[p] < static([inner.size])[0]
                 ]
                 if met:
