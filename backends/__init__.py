@@ -2,6 +2,7 @@
 
 from .base import Artifact, Backend, Runner, backend_of
 from .target import (
+    COMMON_OPTIONS,
     Option,
     Target,
     complete_options,
@@ -9,6 +10,7 @@ from .target import (
     options_of,
     register_backend,
     register_target,
+    split_options,
     targets,
 )
 
@@ -16,6 +18,7 @@ from .target import (
 from . import c, onnx  # isort: skip
 
 __all__ = [
+    "COMMON_OPTIONS",
     "Artifact",
     "Backend",
     "Option",
@@ -29,5 +32,6 @@ __all__ = [
     "options_of",
     "register_backend",
     "register_target",
+    "split_options",
     "targets",
 ]

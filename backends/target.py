@@ -74,6 +74,19 @@ class Target:
         return hash(self.name)
 
 
+COMMON_OPTIONS = (
+    Option(
+        "name", "prefix of every emitted symbol, and name of the files; default: the model's", ""
+    ),
+    Option(
+        "fast-math",
+        "optimize by what holds in real arithmetic only: of numbers that are finite and do not "
+        "overflow; results change by more than rounding where they are not",
+        False,
+    ),
+)
+"""What every compilation takes, whatever the target."""
+
 _TARGETS: dict[str, Target] = {}
 _OPTIONS: dict[str, tuple[Option, ...]] = {}
 
@@ -128,24 +141,58 @@ def options_of(backend: str) -> tuple[Option, ...]:
     return _OPTIONS[backend]
 
 
+def split_options(
+    target: Target, given: Mapping[str, object] | None = None
+) -> tuple[dict[str, OptionValue], dict[str, OptionValue]]:
+    """The common options with their values, and those of ``target`` (see complete_options).
+
+    Raises:
+        TargetError: an unknown option, one given twice, or a value it does not take.
+    """
+    common = {option.name: option for option in COMMON_OPTIONS}
+    chosen = {name: option.default for name, option in common.items()}
+    own = {}
+    for name, value in _as_declared(given or {}).items():
+        if name in common:
+            chosen[name] = common[name].parse(value)
+        else:
+            own[name] = value
+    return chosen, complete_options(target, own)
+
+
 def complete_options(
     target: Target, given: Mapping[str, object] | None = None
 ) -> dict[str, OptionValue]:
     """All options of ``target`` with their values, in the order they are declared.
 
+    Names may be written with underscores, as Python does.
+
     Raises:
-        TargetError: an unknown option, or a value it does not take.
+        TargetError: an unknown option, one given twice, or a value it does not take.
     """
     declared = {option.name: option for option in options_of(target.backend)}
-    for name in given or {}:
+    asked = _as_declared(given or {})
+    for name in asked:
         if name not in declared:
-            close = get_close_matches(name, declared, n=1)
+            known = [*declared, *(option.name for option in COMMON_OPTIONS)]
+            close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             raise TargetError(
                 f"target {target.name} has no option {name!r}",
-                help=f"{hint}it has {', '.join(declared)}",
+                help=f"{hint}it has {', '.join(known)}",
             )
     chosen = {name: option.default for name, option in declared.items()}
     chosen.update(target.defaults)
-    chosen.update({name: declared[name].parse(value) for name, value in (given or {}).items()})
+    chosen.update({name: declared[name].parse(value) for name, value in asked.items()})
     return chosen
+
+
+def _as_declared(given: Mapping[str, object]) -> dict[str, object]:
+    """``given`` under the names that options are declared with: fast_math is fast-math."""
+    renamed: dict[str, object] = {}
+    for name, value in given.items():
+        declared = str(name).replace("_", "-")
+        if declared in renamed:
+            raise TargetError(f"option {declared} is given twice")
+        renamed[declared] = value
+    return renamed

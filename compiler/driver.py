@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from burnish.backends import Artifact, Target, backend_of, complete_options, find_target
+from burnish.backends import Artifact, Target, backend_of, find_target, split_options
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
 from burnish.ir.collector import paused_collector
@@ -21,6 +21,7 @@ from burnish.passes import (
     pipeline_text,
     run_pipeline,
     standard_pipeline,
+    with_fast_math,
 )
 
 from .compiled import CompiledModel, load
@@ -60,7 +61,9 @@ def compile(
         dims: sizes of dynamic dimensions: ``{"batch": 1, "seq": (1, 512)}`` by symbol, or
             ``{"input": (1, 3, 224, 224)}``, an input's whole shape.
         passes: pipeline text, or passes; default: the standard pipeline of the target.
-        options: of the target, and ``name``, the prefix of every emitted symbol.
+        options: of the target, and those of every compilation: ``name``, the prefix of every
+            emitted symbol, and ``fast_math``, which lets all passes that know the option, those
+            of ``passes`` too, use what holds in real arithmetic only.
         ram: bytes there are for activations, such as ``65536`` or ``"64K"``.
         flash: bytes there are for code and weights.
         verify: ``"each"`` (or True) checks the IR after every pass; ``"semantic"`` also
@@ -83,8 +86,10 @@ def compile(
         for what, size in (("ram", ram), ("flash", flash))
         if size is not None
     }
-    name, complete = _split_options(chosen, options)
+    common, complete = split_options(chosen, options)
     pipeline = _pipeline(chosen, passes)
+    if common["fast-math"]:
+        pipeline = with_fast_math(pipeline)
     mode = _verify_mode(verify)
     with reporting(progress) as notify, memory_errors(_place(model)), paused_collector():
         notify("import", 0.0)
@@ -92,7 +97,7 @@ def compile(
         try:
             report = _optimize(module, pipeline, mode, notify)
             notify("emit", 0.8)
-            artifact = _emit(module, chosen, complete, name or module.name)
+            artifact = _emit(module, chosen, complete, str(common["name"]) or module.name)
             compiled = CompiledModel(
                 module=module,
                 target=chosen,
@@ -147,17 +152,6 @@ def _read_text(path: Path) -> Module:
     except Error as error:
         raise error.located(clip(str(path))) from None
     return module
-
-
-def _split_options(
-    target: Target, options: Mapping[str, object] | None
-) -> tuple[str, dict[str, object]]:
-    """The name of the emitted model ("" for the model's own), and the backend's options."""
-    given = dict(options or {})
-    name = given.pop("name", "")
-    if not isinstance(name, str):
-        raise UsageError(f"option name is {name!r}, but must be text")
-    return name, dict(complete_options(target, given))
 
 
 def _pipeline(target: Target, passes: str | Sequence[Pass] | None) -> list[Pass]:

@@ -144,7 +144,12 @@ class Attributes(Mapping[str, AttributeValue]):
     @property
     def key(self) -> tuple[tuple[str, object], ...]:
         """A hashable form; distinguishes 1 from 1.0 and true, and 0.0 from -0.0; NaN equals NaN."""
-        return tuple((name, _key(value)) for name, value in sorted(self._values.items()))
+        return tuple((name, value_key(value)) for name, value in sorted(self._values.items()))
+
+    @property
+    def is_static(self) -> bool:
+        """Whether all dimensions in them are integers."""
+        return not any(map(_has_symbol, self._values.values()))
 
     def replace(self, **changes: AttributeValue) -> Attributes:
         """A copy with some values changed."""
@@ -156,7 +161,7 @@ class Attributes(Mapping[str, AttributeValue]):
 
     def map_dims(self, change: Callable[[Dim], Dim]) -> Attributes:
         """A copy with each dimension that is not an integer replaced by ``change`` of it."""
-        if not any(map(_has_symbol, self._values.values())):
+        if self.is_static:
             return self
         return Attributes({k: _map_dims(v, change) for k, v in self._values.items()})
 
@@ -164,9 +169,10 @@ class Attributes(Mapping[str, AttributeValue]):
         return f"Attributes({self._values!r})"
 
 
-def _key(value: AttributeValue) -> object:
+def value_key(value: object) -> object:
+    """A hashable form of one value, as in :attr:`Attributes.key`."""
     if isinstance(value, tuple):
-        return tuple(map(_key, value))
+        return tuple(map(value_key, value))
     if isinstance(value, float):
         return ("float", "nan" if math.isnan(value) else value.hex())
     return (type(value).__name__, value)

@@ -12,6 +12,7 @@ from . import (
     fold_affine,
     fuse,
     horizontal,
+    integer_products,
     layout,
     loops,
     recover,
@@ -30,7 +31,7 @@ from .base import (
 from .instruments import Instrument, PrintAfter, VerifyEach
 from .manager import VERIFY_MODES, PassManager, PassRecord, PassReport, count_ops, run_pipeline
 from .pattern import Match, Outcome, Pattern, PatternPass, PatternSet, Refusal
-from .pipeline import parse_pipeline, pipeline_text
+from .pipeline import parse_pipeline, pipeline_text, with_fast_math
 from .pipelines import STAGES, standard_pipeline, standard_stages
 from .rules import load_rules, rule_function
 
@@ -61,6 +62,7 @@ __all__ = [
     "fold_affine",
     "fuse",
     "horizontal",
+    "integer_products",
     "layout",
     "load_rules",
     "loops",
@@ -77,4 +79,5 @@ __all__ = [
     "standard_pipeline",
     "standard_stages",
     "user_rules",
+    "with_fast_math",
 ]

@@ -38,8 +38,8 @@ class CommonSubexpressionElimination(FunctionPass):
                 if _is_constant(op) and alike[op.result.type] == 1:
                     continue  # most weights: their data need not be read
                 if op.name in CONTROL and (known := _known_outside(op, seen)):
-                    op = with_captured(rewriter, op, known)  # noqa: PLW2901
-                    context.count("captured-subexpression", len(known), root=op)
+                    extended = with_captured(rewriter, op, known)
+                    context.count("captured-subexpression", len(known), root=extended)
                     continue  # what is left of it may equal another: next time
                 first = seen.setdefault(_key(op), op)
                 if first is not op:

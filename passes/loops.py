@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,16 +36,13 @@ class UnrollLoops(FunctionPass):
     def run_function(self, function: Function, context: PassContext) -> bool:
         """Inner loops first, so that an outer one counts what they became."""
         rewriter = context.rewriter()
-        for block in list(blocks_inside_out(function)):
-            for op in block:
-                if op.name != LOOP or not context.may_rewrite:
-                    continue
-                reason = self._refusal(op)
-                if reason:
-                    context.refusals[self.name, reason] += 1
-                    continue
-                context.count("unroll-loop", root=op)
-                _unroll(rewriter, op, known_iterations(op) or 0)
+        for loop in _loops(function, context):
+            reason = self._refusal(loop)
+            if reason:
+                context.refusals[self.name, reason] += 1
+                continue
+            context.count("unroll-loop", root=loop)
+            _unroll(rewriter, loop, known_iterations(loop) or 0)
         return rewriter.changes > 0
 
     def _refusal(self, loop: Op) -> str:
@@ -64,6 +61,14 @@ class UnrollLoops(FunctionPass):
         if count > 1 and count * ops > self.max_ops:
             return "the copies would have too many ops"
         return ""
+
+
+def _loops(function: Function, context: PassContext) -> Iterator[Op]:
+    """The loops of ``function``, inner ones first, for as long as rewrites are allowed."""
+    for block in list(blocks_inside_out(function)):
+        for op in block:
+            if op.name == LOOP and context.may_rewrite:
+                yield op
 
 
 def known_iterations(loop: Op) -> int | None:
@@ -126,13 +131,10 @@ class HoistInvariants(FunctionPass):
     def run_function(self, function: Function, context: PassContext) -> bool:
         """Inner loops first: what they give up can leave the next one too."""
         rewriter = context.rewriter()
-        for block in list(blocks_inside_out(function)):
-            for op in block:
-                if op.name != LOOP or not context.may_rewrite:
-                    continue
-                if invariant := _invariant(op):
-                    context.count("hoist-invariant", len(invariant), root=op)
-                    _hoist(rewriter, op, invariant)
+        for loop in _loops(function, context):
+            if invariant := _invariant(loop):
+                context.count("hoist-invariant", len(invariant), root=loop)
+                _hoist(rewriter, loop, invariant)
         return rewriter.changes > 0
 
 

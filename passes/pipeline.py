@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +50,16 @@ def parse_pipeline(text: str) -> list[Pass]:
 def pipeline_text(pipeline: Iterable[Pass]) -> str:
     """The text that :func:`parse_pipeline` turns into equal passes."""
     return ",".join(map(str, pipeline))
+
+
+def with_fast_math(pipeline: Iterable[Pass]) -> list[Pass]:
+    """The passes, each that has an option ``fast_math`` with it."""
+    return [
+        dataclasses.replace(pass_, fast_math=True)  # type: ignore[call-arg]
+        if any(option.name == "fast_math" for option in pass_.options())
+        else pass_
+        for pass_ in pipeline
+    ]
 
 
 def _pass(item: Tree[Token]) -> Pass:

@@ -24,7 +24,7 @@ def identifier(text: str, fallback: str) -> str:
     """A C identifier that resembles ``text``: lower case, at most :data:`MAX_IDENTIFIER` long.
 
     ``fallback`` is used when nothing of ``text`` can be kept.  Different texts may give the same
-    identifier: :class:`Names` tells them apart.
+    identifier: :class:`burnish.backends.names.Names` tells them apart.
     """
     name = re.sub(r"[^a-z0-9]+", "_", text[: 4 * MAX_IDENTIFIER].lower()).strip("_") or fallback
     if len(name) > MAX_IDENTIFIER or len(text) > 4 * MAX_IDENTIFIER:
@@ -33,23 +33,6 @@ def identifier(text: str, fallback: str) -> str:
     if name[0].isdigit() or name in _KEYWORDS:
         name = f"{fallback}_{name}"
     return name
-
-
-class Names:
-    """Gives out identifiers, each once."""
-
-    def __init__(self) -> None:
-        self._taken: dict[str, int] = {}
-
-    def take(self, text: str, fallback: str) -> str:
-        """An identifier that resembles ``text`` and has not been given out before."""
-        wanted = identifier(text, fallback)
-        name = wanted
-        while name in self._taken:
-            self._taken[wanted] += 1
-            name = f"{wanted}_{self._taken[wanted]}"
-        self._taken[name] = 1
-        return name
 
 
 def string_literal(text: str, limit: int = 1000) -> str:

@@ -27,7 +27,8 @@ from burnish.ir.dims import (
 )
 from burnish.ir.errors import UnsupportedError, clip
 
-from .names import Names
+from ..names import Names
+from .names import identifier
 
 PREFIX = "dim_"
 """Every C variable that holds a size is named so; no other name in emitted C is."""
@@ -149,7 +150,7 @@ def with_sizes(module: Module) -> tuple[Function, Sizes]:
     members = tuple(
         Member(
             name,
-            member := names.take(name, "size"),
+            member := names.take(identifier(name, "size")),
             PREFIX + member,
             *module.symbols[name],
             name in of_inputs,

@@ -14,8 +14,9 @@ import numpy as np
 
 from burnish.ir import Array, Constant, DType
 
+from ..names import Names
 from .elements import storage_type
-from .names import Names
+from .names import identifier
 
 _PER_LINE = 8
 _CHUNK = _PER_LINE * 4096
@@ -64,7 +65,7 @@ def lay_out(constants: Iterable[tuple[Constant, str]], alignment: int) -> Weight
     for constant, name in constants:
         if constant in members:
             continue
-        member = Member(names.take(name, "w"), offset, constant)
+        member = Member(names.take(identifier(name, "w")), offset, constant)
         members[constant] = member
         offset = -(-member.end // alignment) * alignment
     return WeightLayout(tuple(members.values()), offset, alignment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,12 +68,16 @@ class Scope:
 
 
 class Writer:
-    """State of one export: the opset, the constants, and the scope that is being filled."""
+    """State of one export: the opset, the constants, and the scope that is being filled.
 
-    def __init__(self, opset: int, ml_opset: int) -> None:
+    ``shared`` are constants of which there should be no second form.
+    """
+
+    def __init__(self, opset: int, ml_opset: int, shared: Collection[Constant] = ()) -> None:
         self.opsets = {"": opset, "ai.onnx.ml": ml_opset}
         self.scope = Scope(Graph())
         self.used_domains = {""}
+        self.shared = frozenset(shared)
         self._constants: dict[Constant, Edge] = {}
 
     def constant(self, data: Constant, hint: str = "") -> Edge:
@@ -339,11 +343,14 @@ class Context:
         return self.node("Reshape", edge, self.ints(shape), allowzero=allowzero)
 
     def transpose(self, edge: Edge, permutation: Sequence[int]) -> Edge:
-        """``edge`` with axes in another order, made once; a constant is transposed at once."""
+        """``edge`` with axes in another order, made once; a constant is transposed at once.
+
+        A large constant that other ops read too stays one, so that the file does not grow.
+        """
         order = tuple(permutation)
         if order == tuple(range(len(order))):
             return edge
-        if edge.constant is not None:
+        if edge.constant is not None and edge.constant not in self.writer.shared:
             return self.constant(np.ascontiguousarray(edge.constant.array.transpose(order)))
         return self.once(
             ("transpose", edge, order), lambda: self.node("Transpose", edge, perm=order)

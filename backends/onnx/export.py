@@ -6,12 +6,13 @@ dropped, names are given, and ONNX's own checker looks over the result.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import onnx
 
-from burnish.ir import Block, InternalError, Module, Op, Value
+from burnish.ir import Block, Constant, InternalError, Module, Op, Value
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import TargetError, UnsupportedError, clip
 
@@ -31,6 +32,9 @@ DEFAULT_OPSET = 23
 
 Swish, of opset 24, is slower there than the Sigmoid and Mul it stands for.
 """
+
+SHARED_BYTES = 1 << 16
+"""Up to that size, a constant may be written once for each form in which it is read."""
 
 _ML_OPSETS = {False: 3, True: 5}
 """Version of ai.onnx.ml, by whether an ensemble needs TreeEnsemble."""
@@ -86,6 +90,17 @@ def _refusal(refused: Sequence[_Refused], opset: int) -> UnsupportedError:
     return UnsupportedError(f"ONNX of opset {opset} cannot express " + "; ".join(lines), help=help_)
 
 
+def _shared_constants(module: Module) -> set[Constant]:
+    """The large constants that several ops read."""
+    readers = Counter(
+        value.constant
+        for op in module.walk()
+        for value in set(op.inputs)
+        if value.constant is not None and value.constant.nbytes > SHARED_BYTES
+    )
+    return {data for data, count in readers.items() if count > 1}
+
+
 @dataclass
 class _Export:
     """One attempt at one opset."""
@@ -97,7 +112,7 @@ class _Export:
     def __post_init__(self) -> None:
         ensembles = (op for op in self.module.walk() if op.name == "ml.tree_ensemble")
         needs = any(needs_tables(op.attributes) for op in ensembles)
-        self.writer = Writer(self.opset, _ML_OPSETS[needs])
+        self.writer = Writer(self.opset, _ML_OPSETS[needs], _shared_constants(self.module))
 
     def run(self) -> Graph:
         main = self.module.main

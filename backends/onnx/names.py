@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from ..names import Names
 from .graph import Edge, Graph, Node, initializers, walk
-
-
-class Names:
-    """Gives out names, each once."""
-
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = dict.fromkeys(taken, 1)
-
-    def take(self, wanted: str) -> str:
-        """``wanted``, with a number behind it when that is taken."""
-        name = wanted
-        while name in self._taken:
-            self._taken[wanted] += 1
-            name = f"{wanted}_{self._taken[wanted]}"
-        self._taken[name] = 1
-        return name
 
 
 def name_edges(graph: Graph) -> dict[Edge, str]:

@@ -23,7 +23,7 @@ def targets_command(as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from burnish.backends import options_of, targets
+    from burnish.backends import COMMON_OPTIONS, options_of, targets
 
     everything = targets()
     backends = list(dict.fromkeys(target.backend for target in everything.values()))
@@ -37,21 +37,24 @@ def targets_command(as_json: bool) -> None:
         flags, compilers = " ".join(target.flags), ", ".join(target.compilers)
         table.add_row(Text(name), Text(target.doc), Text(compilers), Text(flags))
     show(table)
-    for backend in backends:
-        options = Table(title=f"Options of {backend} (--option KEY=VALUE)", title_justify="left")
+    for title, declared in (
+        ("Options of all targets", COMMON_OPTIONS),
+        *((f"Options of {backend}", options_of(backend)) for backend in backends),
+    ):
+        options = Table(title=f"{title} (--option KEY=VALUE)", title_justify="left")
         for column in ("key", "values", "default", "what it says"):
             options.add_column(column, overflow="fold")
-        for option in options_of(backend):
+        for option in declared:
             row = (option.name, ", ".join(map(str, option.choices)), option.default, option.doc)
             options.add_row(*(Text(str(cell)) for cell in row))
         show(options)
 
 
 def _target_data(target: Any) -> dict[str, Any]:
-    from burnish.backends import options_of
+    from burnish.backends import COMMON_OPTIONS, options_of
 
     options = {o.name: {"doc": o.doc, "choices": list(o.choices), "default": o.default}
-               for o in options_of(target.backend)}  # fmt: skip
+               for o in (*options_of(target.backend), *COMMON_OPTIONS)}  # fmt: skip
     return {
         "name": target.name,
         "doc": target.doc,

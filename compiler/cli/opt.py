@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write the result there instead of printing it: ONNX when it ends in .onnx, else IR.",
 )
+@click.option(
+    "--fast-math", is_flag=True, help="Let passes use what holds in real arithmetic only."
+)
 @click.option("--opset", type=int, metavar="N", help="Version of the operators of an ONNX result.")
 @click.option(
     "--embed/--no-embed",
@@ -98,6 +101,7 @@ def opt_command(
     model: str,
     passes: str | None,
     out: str | None,
+    fast_math: bool,
     opset: int | None,
     embed: bool | None,
     load: tuple[str, ...],
@@ -129,7 +133,7 @@ def opt_command(
 
     Example: burnish opt model.onnx -o optimized.onnx
     """
-    from burnish.passes import parse_pipeline, run_pipeline, standard_pipeline
+    from burnish.passes import parse_pipeline, run_pipeline, standard_pipeline, with_fast_math
 
     from ..debugging import keeper
     from ..plugins import load_file
@@ -146,6 +150,8 @@ def opt_command(
     backend = "onnx" if to_onnx else "c"
     text = standard_pipeline(backend) if passes is None else passes.strip()
     pipeline = parse_pipeline(text) if text else []
+    if fast_math:
+        pipeline = with_fast_math(pipeline)
     if reduce and out is not None:
         _reduce(_failing(model, pipeline, target, seed, load, (dims, shapes, dims_from)), out)
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from burnish.ir import DType, Quantized, TensorType
 from burnish.ir import attributes as kinds
@@ -56,7 +57,7 @@ def complete(d: Drawing) -> None:
     d.fill()
     x = d.type(0) or TensorType((), d.base.dtype)
     for name, spec in d.definition.attributes.items():
-        d.attribute(name, lambda name=name, spec=spec: _drawn(d, name, spec, x))  # type: ignore[misc]
+        d.attribute(name, partial(_drawn, d, name, spec, x))
 
 
 def _drawn(d: Drawing, name: str, spec: AttributeSpec, x: TensorType) -> object:
@@ -434,7 +435,7 @@ def _convolution(d: Drawing) -> None:
     """Weights that fit the channels; grouped and depthwise convolutions too."""
     transposed = d.definition.name == "nn.conv_transpose"
     x, w = d.type(0), d.type(1)
-    if x is None and w is not None and w.rank < 3:
+    if w is not None and w.rank < 3:
         raise UnfitError("weights of rank below 3")
     if x is None and w is not None:
         groups = d.integer("groups", lambda: 1)

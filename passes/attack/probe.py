@@ -53,6 +53,8 @@ class PatternSubject:
         self._roots = [d.name for d in _definitions() if pattern.starts_at(d)]
         named = dict.fromkeys(_ops_in(pattern.rewrite, set()))
         self._ops = [name for name in named if not lookup(name).regions]
+        # Questions come before building: the ops that a pattern asks for are named first.
+        self._weights = [1 + 8 * 0.5**index for index in range(len(self._ops))]
 
     def _rewrite(self, m: Match) -> Outcome:
         try:
@@ -96,7 +98,8 @@ class PatternSubject:
         if kind == "same":
             return self._tree(choices, parent, site, depth - 1)
         if kind == "op" and self._ops:
-            return self._tree(choices, choices.pick(f"{site}.op", self._ops), site, depth - 1)
+            chosen = choices.pick(f"{site}.op", self._ops, self._weights)
+            return self._tree(choices, chosen, site, depth - 1)
         if kind == "number":
             return Number(choices.pick(f"{site}.number", (1, 0, 2, -1, 0.5)), _HERE)
         name = "x" if kind == "again" else site.replace(".", "_")

@@ -21,7 +21,7 @@ from .operands import UnfitError
 from .shrink import Refutation, refutation
 from .trial import Trial, try_pattern
 
-ATTEMPTS = 1500
+ATTEMPTS = 6000
 ATTEMPTS_PER_INSTANCE = 40
 """A search for n instances ends after ATTEMPTS + n * ATTEMPTS_PER_INSTANCE draws."""
 

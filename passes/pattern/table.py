@@ -129,15 +129,18 @@ class PatternSet:
         return PatternSet(self.name, load=lambda: (p for p in self if p.promise != FAST_MATH))
 
     def pattern(
-        self, name: str, *roots: Root, benefit: int = 1, promise: str = EXACT
+        self, name: str, *roots: Root, benefit: int = 1, promise: str = EXACT, depth: int = 1
     ) -> Callable[[RewriteFunction], RewriteFunction]:
-        """Decorator that enters a function as the pattern ``name`` for ``roots``."""
+        """Decorator that enters a function as the pattern ``name`` for ``roots``.
+
+        ``depth`` is more than 1 where it looks further than at what makes the root's operands.
+        """
 
         def enter(function: RewriteFunction) -> RewriteFunction:
             code = function.__code__
             where = f"{Path(code.co_filename).name}:{code.co_firstlineno}"
             doc = inspect.cleandoc(function.__doc__ or "")
-            self.add(Pattern(name, roots, function, benefit, promise, doc, where))
+            self.add(Pattern(name, roots, function, benefit, promise, doc, where, depth=depth))
             return function
 
         return enter

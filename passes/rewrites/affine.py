@@ -8,6 +8,7 @@ are left alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -104,11 +105,13 @@ class Linear:
         rank = 1 if self.op.name != "nn.matmul" else self.op.result.type.rank
         return _vector(self._match, self.op.operands[2], rank - 1, rank, self.channels)
 
-    def rebuilt(self, x: Value | None, weights: Array | None, bias: Array) -> Value:
-        """The op with new weights (None: the old ones) and bias, right before the root.
+    def rebuilt(
+        self, x: Value | Callable[[], Value] | None, weights: Array | None, bias: Array
+    ) -> Value:
+        """The op with another input, new weights (None: the old ones) and bias, before the root.
 
-        Refuses, before anything is built, where a number overflows, or where the old weights
-        would be kept beside the new ones.
+        Refuses, before anything is built (``x`` too, where it is a function), if a number
+        overflows, or if the old weights would be kept beside the new ones.
         """
         m, dtype = self._match, self.op.result.type.dtype.numpy
         m.require(self.op.result.type.dtype.bits >= 16, "new weights would lose too many digits")
@@ -123,7 +126,7 @@ class Linear:
             m.require(bool(np.isfinite(new_weights).all()), "a new weight is not finite")
             w = m.build_constant(new_weights, w.name)
         b = m.build_constant(new_bias) if bias.any() else None
-        return m.rebuild(self.op, [x, w, b])
+        return m.rebuild(self.op, [x() if callable(x) else x, w, b])
 
 
 def _normalization(m: Match, op: Op) -> tuple[Array, Array]:
@@ -136,7 +139,7 @@ def _normalization(m: Match, op: Op) -> tuple[Array, Array]:
     return factor, shift
 
 
-@AFFINE.pattern("batch-norm-into-weights", "nn.batch_norm", benefit=3, promise=ROUNDING)
+@AFFINE.pattern("batch-norm-into-weights", "nn.batch_norm", benefit=3, promise=ROUNDING, depth=2)
 def batch_norm_into_weights(m: Match) -> Outcome:
     """A batch norm after a convolution or matmul."""
     op = m.producer(m.operand(0), *LINEAR, one_use=True)
@@ -170,7 +173,7 @@ def _constant_operand(m: Match, linear: Linear) -> Array:
     return _vector(m, m.operand(1), linear.axis, result.rank, linear.channels)
 
 
-@AFFINE.pattern("scale-into-weights", "math.mul", "math.div", promise=ROUNDING)
+@AFFINE.pattern("scale-into-weights", "math.mul", "math.div", promise=ROUNDING, depth=2)
 def scale_into_weights(m: Match) -> Outcome:
     """A per-channel factor or divisor after a convolution or matmul."""
     op = m.producer(m.operand(0), *LINEAR, one_use=True)
@@ -184,7 +187,7 @@ def scale_into_weights(m: Match) -> Outcome:
     return linear.rebuilt(op.operands[0], linear.scaled(factor), bias)
 
 
-@AFFINE.pattern("shift-into-bias", "math.add", "math.sub", promise=ROUNDING)
+@AFFINE.pattern("shift-into-bias", "math.add", "math.sub", promise=ROUNDING, depth=2)
 def shift_into_bias(m: Match) -> Outcome:
     """A per-channel addend after a convolution or matmul."""
     op = m.producer(m.operand(0), *LINEAR, one_use=True)
@@ -231,3 +234,26 @@ def input_shift_into_bias(m: Match) -> Outcome:
     change = linear.response(shift)
     bias = linear.bias() + (change if addition.name == "math.add" else -change)
     return linear.rebuilt(addition.operands[0], None, bias)
+
+
+@AFFINE.pattern("input-scale-below-shift", *LINEAR, promise=ROUNDING, depth=3)
+def input_scale_below_shift(m: Match) -> Outcome:
+    """x·s + t before a convolution or matmul is x + t/s, and s goes into the weights.
+
+    So the factor is gone where the addend must stay, because padding would not be shifted.
+    """
+    addition = m.producer(m.operand(0), "math.add", "math.sub", one_use=True)
+    multiplication = m.producer(addition.operands[0], "math.mul", one_use=True)
+    linear = Linear(m, m.op)
+    _input_constant(m, linear, addition)
+    factor = _input_constant(m, linear, multiplication)
+    m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
+    t, s = (m.constant(op.operands[1]).astype(np.float64) for op in (addition, multiplication))
+    with np.errstate(all="ignore"):
+        quotient = (t / s).astype(addition.result.type.dtype.numpy)
+    m.require(bool(np.isfinite(quotient).all()), "the addend over the factor is not finite")
+
+    def shifted() -> Value:
+        return m.rebuild(addition, [multiplication.operands[0], m.build_constant(quotient)])
+
+    return linear.rebuilt(shifted, linear.with_scaled_input(factor), linear.bias())

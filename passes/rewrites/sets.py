@@ -21,3 +21,6 @@ PADS = PatternSet("fold-pad", load=partial(rules_of_set, "fold-pad"))
 
 RECOVERY = PatternSet("recover", load=partial(rules_of_set, "recover"))
 """Ops that exporters spell out by simpler ones (rounds differently)."""
+
+INTEGERS = PatternSet("integer-products")
+"""Products of quantized numbers as products of integers (rounds differently)."""

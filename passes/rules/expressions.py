@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from burnish.ir import AttributeValue, DType, Kind, Value
-from burnish.ir.attributes import AttributeKind, Attributes
+from burnish.ir.attributes import AttributeKind, value_key
 from burnish.ir.dims import DimExpr, is_nonnegative
 
 from ..pattern.match import Refusal
@@ -113,7 +113,12 @@ def wanted(expression: Expression, sort: Sort, scope: Scope) -> Evaluate:
 def _literal(literal: Literal) -> tuple[Evaluate, Sort]:
     value = literal.value
     sort = next(sort for kind, sort in _LITERALS if isinstance(value, kind))
-    return lambda s: value, sort
+    return always(value), sort
+
+
+def always(value: object) -> Evaluate:
+    """The expression that is ``value`` whatever was matched."""
+    return lambda s: value
 
 
 def _member(member: Member, scope: Scope) -> tuple[Evaluate, Sort]:
@@ -367,5 +372,5 @@ def same_attribute(a: AttributeValue, b: object) -> bool:
         Undecided: for some sizes they are, for others not.
     """
     if isinstance(a, float) or isinstance(b, float):
-        return Attributes({"x": a}).key == Attributes({"x": b}).key  # type: ignore[dict-item]
+        return value_key(a) == value_key(b)
     return are_equal(a, b)

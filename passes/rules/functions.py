@@ -123,6 +123,6 @@ def rule_function(function: Function) -> Function:
 
 def rule_functions() -> Mapping[str, RuleFunction]:
     """All functions by name."""
-    from . import library, tables  # noqa: F401  # entering them is what importing it does
+    from . import library, quantization, tables  # noqa: F401  # entering them is what importing it does
 
     return dict(sorted(_FUNCTIONS.items()))

@@ -11,7 +11,7 @@ from burnish.ir.attributes import BadAttributeError
 from ..pattern.constants import filled_with, plain_constant
 from . import steps
 from .errors import did_you_mean
-from .expressions import attribute_sort, compile_expression, wanted
+from .expressions import always, attribute_sort, compile_expression, wanted
 from .functions import Sort
 from .scope import NO_OP, Scope, Slots
 from .steps import Link, Reason, Step, takes_list
@@ -160,7 +160,7 @@ class PatternCompiler:
                 normal = kind.normalize(value.value)
             except BadAttributeError as error:
                 self._scope.fail(f"attribute {name}: {error}", value.at)
-            evaluate = lambda s: normal  # noqa: E731  # the literal as the op holds it
+            evaluate = always(normal)  # as the op holds it
         self._add(lambda next, at: steps.compared_attribute(op_slot, name, evaluate, at, next))
 
     # Operands ------------------------------------------------------------------------

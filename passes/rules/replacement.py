@@ -228,8 +228,9 @@ def with_numbers(
     Raises:
         Refusal: no other operand says what type that is.
     """
-    if not any(isinstance(operand, Pending) for operand in operands):
-        return list(operands)  # type: ignore[arg-type]  # that is what was asked
+    planned = [operand for operand in operands if not isinstance(operand, Pending)]
+    if len(planned) == len(operands):
+        return planned
     specs = list(opdef.operands.values())
     groups = [specs[min(index, len(specs) - 1)].group for index in range(len(operands))]
     dtypes: Mapping[str, DType] = {

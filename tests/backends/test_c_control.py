@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from regions import region
 
 from burnish.backends.c import compile_module, runner
 from burnish.ir import (
-    Block,
     Builder,
     Module,
     Value,
@@ -24,13 +23,6 @@ from burnish.ir.errors import InputError
 F = tensor("f32", 3)
 FLAG = tensor("bool")
 COUNT = tensor("i64")
-
-
-def region(types: list[Any], write: Callable[..., list[Value]]) -> Block:
-    block = Block(types)
-    builder = Builder(block)
-    builder.yield_(*write(builder, *block.args))
-    return block
 
 
 def assert_agree(module: Module, *inputs: dict[str, Any]) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from dynamic_cases import DynamicCase, module_of, variants
 from op_cases import assert_close, cases
+from regions import region
 
 import burnish
 from burnish.backends.c import compile_module, runner
-from burnish.ir import Block, Builder, DType, Module, build_function, interpret, symbol, tensor
+from burnish.ir import DType, Module, build_function, interpret, symbol, tensor
 from burnish.ir.errors import InputError, UnsupportedError
 
 BATCH = 40
@@ -270,12 +271,11 @@ def _branching() -> Module:
     n = symbol("n")
     types = {"x": tensor("f32", n), "c": tensor("bool")}
     function, b = build_function(module, "main", types, ["y", "d"])
-    blocks = []
-    for name in ("abs", "neg"):
-        block = Block([tensor("f32", n)], ["x"])
-        inner = Builder(block)
-        inner.yield_(inner(f"math.{name}", block.args[0]))
-        blocks.append(block)
+    vector = [tensor("f32", n)]
+    blocks = [
+        region(vector, lambda b, x: [b("math.abs", x)]),
+        region(vector, lambda b, x: [b("math.neg", x)]),
+    ]
     x, c = function.args
     y = b.create("control.if", [c, x], regions=blocks).result
     b.ret(y, b("tensor.dimension", value=2 * n + 1))

@@ -16,7 +16,8 @@ import pytest
 
 from burnish.backends import Artifact
 from burnish.backends.c import compile_module, runner, runner_from_files
-from burnish.backends.c.names import Names, identifier, string_literal
+from burnish.backends.c.names import identifier, string_literal
+from burnish.backends.names import Names
 from burnish.ir import (
     Block,
     Builder,
@@ -284,7 +285,7 @@ def test_hostile_names_of_everything_compile_and_run() -> None:
 
 def test_identifiers_are_valid_short_and_distinct() -> None:
     names = Names()
-    taken = [names.take(text, "w") for text in [*HOSTILE, *HOSTILE, "w_2", "w"]]
+    taken = [names.take(identifier(text, "w")) for text in [*HOSTILE, *HOSTILE, "w_2", "w"]]
     assert len(set(taken)) == len(taken)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) for name in taken)
     assert identifier("x" * 10_000, "w") != identifier("x" * 10_001, "w")

@@ -17,6 +17,7 @@ from burnish.ir import Constant, DType, Module, build_function, symbol, tensor
 from burnish.ir.elementwise import elementwise
 from burnish.ir.errors import InputError, TargetError, UnsupportedError
 from burnish.ir.opdef import FLOATS, registry
+from burnish.passes import run_pipeline, standard_pipeline
 
 
 def exported(text: str, opset: int | None = None) -> onnx.ModelProto:
@@ -541,3 +542,29 @@ module "m" {
     found = compile_model(parse(text), "onnx", passes="").run({"x": x})
     np.testing.assert_array_equal(found["a"], x[:, :3])
     np.testing.assert_array_equal(found["b"], x[:, 3:])
+
+
+def test_large_constants_that_are_shared_stay_one() -> None:
+    """An embedding that is the classifier, too: no transposed copy, whoever could make one."""
+    module = Module("tied")
+    tokens, features = tensor("i64", 1, 4), tensor("f32", 1, 4, 100)
+    function, builder = build_function(module, "main", {"i": tokens, "x": features}, ["e", "y"])
+    table = builder.constant(np.random.default_rng(0).normal(size=(300, 100)).astype(np.float32))
+    embedded = builder("tensor.gather", table, function.args[0])
+    transposed = builder("tensor.transpose", table, permutation=[1, 0])
+    builder.ret(embedded, builder("nn.matmul", function.args[1], transposed))
+    run_pipeline(module, standard_pipeline("onnx"))
+    model = export_onnx(module)
+    assert [list(data.dims) for data in model.graph.initializer] == [[300, 100]]
+    assert sorted(ops(model)) == ["Gather", "MatMul", "Transpose"]
+
+
+@pytest.mark.parametrize(("batch", "expands"), [(1, 0), (2, 2)])
+def test_rotary_tables_are_spread_once(batch: int, expands: int) -> None:
+    module = Module("rotary")
+    features = tensor("f32", batch, 2, 3, 8)
+    function, builder = build_function(module, "main", {"q": features, "k": features}, ["a", "b"])
+    angles = np.arange(12, dtype=np.float32).reshape(3, 4)
+    tables = [builder.constant(np.cos(angles)), builder.constant(np.sin(angles))]
+    builder.ret(*(builder("nn.rotary_embedding", x, *tables) for x in function.args))
+    assert ops(export_onnx(module)).count("Expand") == expands

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+import random_graphs as graphs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,15 +14,6 @@ from burnish import export_onnx, import_onnx
 from burnish.backends.onnx import compile_module, runner
 from burnish.ir import Array, Module, interpret
 from burnish.ir.errors import InputError
-
-# With --import-mode=importlib test folders are no packages.
-_SPEC = importlib.util.spec_from_file_location(
-    "random_graphs", Path(__file__).parent.parent / "passes" / "random_graphs.py"
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-graphs = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(graphs)
 
 CONTINUOUS = [step for step in graphs.EVERYTHING if step != "compare"]
 JUMPS = ["floor", "round", "sign", "div"]

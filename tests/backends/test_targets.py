@@ -10,6 +10,7 @@ from burnish.backends import (
     find_target,
     options_of,
     register_target,
+    split_options,
     targets,
 )
 from burnish.ir.errors import TargetError
@@ -55,9 +56,18 @@ def test_options_are_declared_with_defaults_that_targets_may_override() -> None:
     assert chosen["weights"] == "load"
 
 
+def test_common_options_are_split_off_and_names_may_have_underscores() -> None:
+    common, own = split_options(find_target("onnx"), {"fast_math": True, "external_data": "on"})
+    assert common == {"name": "", "fast-math": True}
+    assert own == {"opset": 0, "external-data": "on"}
+
+
 def test_wrong_options_are_refused_with_what_is_right() -> None:
     with pytest.raises(TargetError, match="weigths") as caught:
         complete_options(find_target("c"), {"weigths": "array"})
     assert "did you mean weights?" in caught.value.help
+    with pytest.raises(TargetError, match="fast-maht") as caught:
+        split_options(find_target("c"), {"fast_maht": True})
+    assert "did you mean fast-math?" in caught.value.help
     with pytest.raises(TargetError, match="array or blob or load"):
         complete_options(find_target("c"), {"weights": "cloud"})

@@ -71,12 +71,13 @@ def test_compile_options(burnish: CommandLine, open_model_file: Path, tmp_path: 
     text = burnish(
         "compile", open_model_file, "--out", tmp_path / "out", "--target", "c:generic",
         "--dim", "batch=2", "--passes", "canonicalize,dce", "--option", "name=net",
-        "--option", "weights=array", "--ram", "64K", "--flash", "1M", "--verify", "each", "--json",
+        "--option", "weights=array", "--option", "fast-math=true", "--ram", "64K",
+        "--flash", "1M", "--verify", "each", "--json",
     )  # fmt: skip
     data = json.loads(text)
     assert data["target"] == "c:generic"
     assert data["inputs"] == [{"name": "x", "type": "f32[2, 4]"}]
-    assert data["pipeline"] == "canonicalize,dce"
+    assert data["pipeline"] == "canonicalize{fast-math=true},dce"
     assert data["totals"]["macs"] == 64
     assert (tmp_path / "out" / "net.c").exists()
 
@@ -194,6 +195,8 @@ def test_opt(burnish: CommandLine, model_file: Path, tmp_path: Path) -> None:
     assert burnish("opt", model_file, "-p", "canonicalize", "-o", file) == ""
     assert burnish("opt", file, "-p", "") == burnish("opt", model_file, "-p", "canonicalize")
     burnish("compile", file, "--out", tmp_path / "out")
+    burnish("opt", model_file, "-p", "canonicalize,dce", "--fast-math", "--time-passes")
+    assert "canonicalize{fast-math=true}" in burnish.err
     burnish("opt", model_file, "-p", "nonsense", status=1)
     assert "no pass nonsense" in burnish.err
     burnish("opt", model_file, "--print-ir-after", "nonsense", status=1)

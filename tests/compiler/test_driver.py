@@ -70,6 +70,30 @@ def test_options_and_name(model: onnx.ModelProto) -> None:
     assert "other_net_run" in compiled.source["other_net.h"]
 
 
+def test_fast_math_is_handed_to_the_passes_that_know_it() -> None:
+    softmax = burnish.parse("""
+    module "unshifted" {
+      func @main(%x: tensor<f32[2, 4]>) -> ("y": tensor<f32[2, 4]>) {
+        %e = math.exp(%x)
+        %s = tensor.reduce(%e) {kind = "sum", axes = [1], keep_dims = true}
+        %y = math.div(%e, %s)
+        core.return(%y)
+      }
+    }
+    """)
+
+    def has_softmax(**request: object) -> bool:
+        module = burnish.compile(softmax, "onnx", **request).module
+        return any(op.name == "nn.softmax" for op in module.main.walk())
+
+    assert not has_softmax()
+    assert not has_softmax(options={"fast_math": False})
+    assert has_softmax(options={"fast_math": True})
+    assert has_softmax(options={"fast-math": "on"})
+    asked = burnish.compile(softmax, passes="recover,dce", options={"fast_math": True})
+    assert asked.report.pipeline == "recover{fast-math=true},dce"
+
+
 def test_a_pipeline_of_ones_own(model: onnx.ModelProto, sample: Sample) -> None:
     for passes in ("", "canonicalize,dce", [burnish.passes.make_pass("dce")]):
         compiled = burnish.compile(model, passes=passes)
@@ -114,7 +138,9 @@ def test_limits(model: onnx.ModelProto) -> None:
         ({"target": "z80"}, TargetError, "no target 'z80'"),
         ({"passes": "canonicalise"}, PassError, "no pass canonicalise"),
         ({"options": {"wieghts": "blob"}}, TargetError, "no option 'wieghts'"),
-        ({"options": {"name": 3}}, UsageError, "option name"),
+        ({"options": {"name": 3}}, TargetError, "option name"),
+        ({"options": {"fast_math": "maybe"}}, TargetError, "fast-math is 'maybe'.* on or off"),
+        ({"options": {"fast_math": 1, "fast-math": 0}}, TargetError, "given twice"),
         ({"verify": "sometimes"}, UsageError, "verify is 'sometimes'"),
         ({"ram": "lots"}, UsageError, 'ram is "lots"'),
         ({"dims": {"batch": 1}}, DimensionError, '"batch"'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from regions import region
 
 from burnish import ir
 from burnish.ir.errors import InputError, TypeInferenceError
@@ -11,14 +12,6 @@ from burnish.ir.errors import InputError, TypeInferenceError
 F32 = ir.tensor("f32", 2)
 FLAG = ir.tensor("bool")
 COUNT = ir.tensor("i64")
-
-
-def region(argument_types, emit):
-    """A block whose body ``emit(builder, *args)`` builds and whose results it returns."""
-    block = ir.Block(argument_types)
-    builder = ir.Builder(block)
-    builder.yield_(*emit(builder, *block.args))
-    return block
 
 
 def conditional(otherwise=lambda b, x: [b("math.neg", x)]) -> ir.Module:

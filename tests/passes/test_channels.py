@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+import random_graphs as graphs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,14 +31,6 @@ from burnish.passes import run_pipeline
 from burnish.passes.channels.constants import ConstantData
 from burnish.passes.channels.ranges import Ranges
 from burnish.passes.channels.ties import ChannelAxes
-
-_SPEC = importlib.util.spec_from_file_location(
-    "random_graphs", Path(__file__).with_name("random_graphs.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-graphs = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(graphs)
 
 SETTINGS = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None

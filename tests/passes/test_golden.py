@@ -354,6 +354,27 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%1)
         }""",
     ),
+    "quantized-bounds": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[4]>, %z: tensor<i8[4], quant(0.5, -128)>)
+            -> ("a": tensor<i8[4], quant(0.5, -128)>, "b": tensor<i8[4], quant(0.5, -127)>,
+                "c": tensor<u8[4], quant(0.025, 0)>, "d": tensor<u8[4], quant(0.02, 0)>,
+                "e": tensor<f32[4]>, "f": tensor<f32[4]>, "g": tensor<f32[4]>) {
+          %0 = math.relu(%x)
+          %a = quant.quantize(%0) {encoding = quant(0.5, -128), dtype = i8}
+          %1 = math.relu(%x)
+          %kept = quant.quantize(%1) {encoding = quant(0.5, -127), dtype = i8}
+          %2 = math.clamp(%x) {low = 0.0, high = 6.4}
+          %c = quant.quantize(%2) {encoding = quant(0.025, 0), dtype = u8}
+          %3 = math.clamp(%x) {low = 0.0, high = 5.0}
+          %narrow = quant.quantize(%3) {encoding = quant(0.02, 0), dtype = u8}
+          %4 = quant.dequantize(%z)
+          %e = math.relu(%4)
+          %f = math.clamp(%4) {low = 0.0, high = 127.5}
+          %bounded = math.clamp(%4) {low = 0.0, high = 100.0}
+          core.return(%a, %kept, %c, %narrow, %e, %f, %bounded)
+        }""",
+    ),
     "dequantize-of-moved": (
         "canonicalize,fold-pad",
         """func @main(%q: tensor<i8[1, 1, 4, 4], quant(0.5, 3)>, %w: tensor<f32[1, 1, 3, 3]>)
@@ -394,6 +415,35 @@ CASES: dict[str, tuple[str, str]] = {
           %4 = tensor.concat(%x, %y) {axis = 1}
           %c = tensor.concat(%4, %y) {axis = 1}
           core.return(%a, %b, %c)
+        }""",
+    ),
+    "products-of-quantized-numbers": (
+        "fold,integer-products,fold,dce",
+        """func @main(%x: tensor<u8[1, 2, 4, 4], quant(0.5, 3)>,
+            %a: tensor<i8[2, 3], quant(0.25, 0)>)
+            -> ("y": tensor<u8[1, 3, 4, 4], quant(0.1, 128)>, "z": tensor<f32[2, 2]>,
+                "u": tensor<f32[2, 2]>) {
+          %0 = core.constant() {value = dense<i8[3, 2, 1, 1], [1, 2, 3, -4, 5, -128]>,
+            encoding = [quant([0.5, 0.25, 0.125], 0, axis = 0)]}
+          %1 = core.constant() {value = dense<i32[3], [100, -7, 3]>,
+            encoding = [quant([0.25, 0.125, 0.0625], 0, axis = 0)]}
+          %2 = quant.dequantize(%x)
+          %3 = quant.dequantize(%0)
+          %4 = quant.dequantize(%1)
+          %5 = nn.conv(%2, %3, %4) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %6 = math.relu(%5)
+          %y = quant.quantize(%6) {encoding = quant(0.1, 128), dtype = u8}
+          %7 = core.constant() {value = dense<i8[3, 2], [1, 2, 3, -4, 5, -128]>,
+            encoding = [quant(0.5, 2)]}
+          %8 = quant.dequantize(%a)
+          %9 = quant.dequantize(%7)
+          %10 = core.constant() {value = dense<f32[2], [0.3, 1.0]>}
+          %z = nn.matmul(%8, %9, %10)
+          %11 = core.constant() {value = dense<i8[3, 2], [1, 2, 3, 4, 5, 6]>,
+            encoding = [quant([0.5, 0.25, 0.5], 0, axis = 0)]}
+          %12 = quant.dequantize(%11)
+          %u = nn.matmul(%8, %12)
+          core.return(%y, %z, %u)
         }""",
     ),
     "slices-that-may-not-fit": (
@@ -502,6 +552,35 @@ CASES: dict[str, tuple[str, str]] = {
           %m = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
           %t = tensor.transpose(%m) {permutation = [1, 0]}
           core.return(%0, %t)
+        }""",
+    ),
+    "folding-keeps-what-is-shared": (
+        "fold{limit=0},dce",
+        """func @main(%x: tensor<f32[1, 2]>) -> ("z": tensor<f32[1, 2]>,
+            "a": tensor<f32[1, 2]>, "b": tensor<f32[1, 2]>) {
+          %embedding = core.constant() {value = dense<f32[3, 2], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %transposed = tensor.transpose(%embedding) {permutation = [1, 0]}
+          %y = nn.matmul(%x, %transposed)
+          %0 = math.clamp(%x) {low = 0.0, high = 1.0}
+          %z = nn.matmul(%y, %embedding)
+          %packed = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %part = tensor.slice(%packed) {starts = [0, 0], sizes = [1, 2], steps = [1, 1]}
+          %rest = tensor.slice(%packed) {starts = [1, 0], sizes = [1, 2], steps = [1, 1]}
+          %a = math.add(%0, %part)
+          %b = math.add(%0, %rest)
+          core.return(%z, %a, %b)
+        }""",
+    ),
+    "folding-in-all": (
+        "fold{total=40},dce",
+        """func @main(%x: tensor<f32[8]>) -> ("y": tensor<f32[8]>, "z": tensor<f32[8]>) {
+          %one = core.constant() {value = dense<f32[], [1.0]>}
+          %ones = tensor.broadcast(%one) {shape = [8]}
+          %y = math.sub(%x, %ones)
+          %two = core.constant() {value = dense<f32[], [2.0]>}
+          %twos = tensor.broadcast(%two) {shape = [8]}
+          %z = math.sub(%x, %twos)
+          core.return(%y, %z)
         }""",
     ),
     "common-subexpressions": (
@@ -620,6 +699,36 @@ CASES: dict[str, tuple[str, str]] = {
           %3 = math.div(%2, %u)
           %4 = math.sub(%3, %t)
           core.return(%4)
+        }""",
+    ),
+    "scale-of-shifted-product": (
+        "fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[2, 2]>) -> ("y": tensor<f32[2, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+          %b = core.constant() {value = dense<f32[2], [0.5, 0.25]>}
+          %s = core.constant() {value = dense<f32[2], [2.0, 4.0]>}
+          %0 = nn.matmul(%x, %w)
+          %1 = math.add(%0, %b)
+          %2 = math.mul(%1, %s)
+          core.return(%2)
+        }""",
+    ),
+    "scale-below-shift": (
+        "fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[1, 2, 3, 3]>)
+            -> ("a": tensor<f32[1, 1, 3, 3]>, "b": tensor<f32[1, 1, 3, 3]>) {
+          %w = core.constant() {value = splat<f32[1, 2, 3, 3], 0.5>}
+          %s = core.constant() {value = dense<f32[2, 1, 1], [2.0, 4.0]>}
+          %t = core.constant() {value = dense<f32[1], [3.0]>}
+          %0 = math.mul(%x, %s)
+          %1 = math.sub(%0, %t)
+          %a = nn.conv(%1, %w) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
+          %v = core.constant() {value = splat<f32[1, 2, 3, 3], 0.25>}
+          %z = core.constant() {value = dense<f32[2, 1, 1], [2.0, 0.0]>}
+          %2 = math.mul(%x, %z)
+          %3 = math.add(%2, %t)
+          %b = nn.conv(%3, %v) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
+          core.return(%a, %b)
         }""",
     ),
     "one-product-of-three": (

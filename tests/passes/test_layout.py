@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from random_graphs import random_inputs, random_module
 
 from burnish.ir import Layout, Module, Op, TensorType, interpret, parse, to_text, verify
 from burnish.passes import run_pipeline
 from burnish.passes.layout import Factor, LayoutModel, choose_layouts, minimize, register_layouts
 from burnish.passes.layout.minimize import total
 from burnish.passes.layout.offers import _MODELS, Layouts
-
-from .random_graphs import random_inputs, random_module
 
 NHWC = Layout((0, 2, 3, 1))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from regions import region
 
 from burnish.ir import (
     Array,
-    Block,
     Builder,
     Module,
     Value,
@@ -60,12 +60,11 @@ class RandomRegions:
         return builder("math.greater", total, builder.constant(np.float32(0)))
 
     def conditional(self, builder: Builder, captured: list[Value], depth: int) -> list[Value]:
-        branches = []
-        for _ in range(2):
-            block = Block([VECTOR, VECTOR])
-            inner = Builder(block)
-            inner.yield_(self.ops(inner, list(block.args), 3, depth))
-            branches.append(block)
+
+        def branch(inner: Builder, *values: Value) -> list[Value]:
+            return [self.ops(inner, list(values), 3, depth)]
+
+        branches = [region([VECTOR, VECTOR], branch) for _ in range(2)]
         operands = [self.flag(builder, captured[0]), *captured]
         return list(builder.create("control.if", operands, regions=branches).results)
 
@@ -73,13 +72,14 @@ class RandomRegions:
         """One carried and one captured vector; sometimes a scan."""
         count = self.random.randint(0, 4)
         scans = bool(count) and self.random.random() < 0.5
-        block = Block([tensor("i64"), tensor("bool"), VECTOR, VECTOR])
-        inner = Builder(block)
-        last = self.ops(inner, list(block.args[2:]), 4, depth)
-        again = block.args[1]
-        if not scans and self.random.random() < 0.4:
-            again = self.flag(inner, last)
-        inner.yield_(again, last, *([last] if scans else []))
+
+        def body(inner: Builder, _: Value, again: Value, *values: Value) -> list[Value]:
+            last = self.ops(inner, list(values), 4, depth)
+            if not scans and self.random.random() < 0.4:
+                again = self.flag(inner, last)
+            return [again, last, *([last] if scans else [])]
+
+        block = region([tensor("i64"), tensor("bool"), VECTOR, VECTOR], body)
         trips = builder.constant(np.array(count))
         attributes = {"carried": 1, "iterations": count if scans else -1}
         loop = builder.create("control.loop", [trips, None, *values], attributes, regions=[block])

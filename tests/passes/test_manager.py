@@ -14,7 +14,6 @@ from burnish.passes import (
     PassContext,
     PassManager,
     PrintAfter,
-    base,
     count_ops,
     make_pass,
     passes,
@@ -38,12 +37,6 @@ module "m" {
 @pytest.fixture
 def module() -> Module:
     return parse(TEXT)
-
-
-@pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passes registered by a test are forgotten after it."""
-    monkeypatch.setattr(base, "_PASSES", dict(base._PASSES))
 
 
 def test_the_report_counts(module: Module) -> None:

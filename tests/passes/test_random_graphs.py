@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+import random_graphs as graphs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,15 +16,6 @@ from burnish.ir import Array, Module, interpret, verify
 from burnish.passes import passes, run_pipeline, standard_pipeline
 from burnish.passes.layout import layout_models
 from burnish.testing import assert_pipeline_preserves
-
-# With --import-mode=importlib test folders are no packages.
-_SPEC = importlib.util.spec_from_file_location(
-    "random_graphs", Path(__file__).with_name("random_graphs.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-graphs = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(graphs)
 
 EXACT_PASSES = ["canonicalize", "fold", "cse", "dce", "fuse", "fold-pad"]
 SETTINGS = settings(

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+import wrong_rewrites as wrong
 
 from burnish.passes import make_pass, run_pipeline
 from burnish.passes.trust import SemanticMismatchError
-
-
-def load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-wrong = load("wrong_rewrites")
 
 
 @pytest.mark.parametrize("case", wrong.CASES, ids=lambda case: case.name)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import wrong_rewrites as wrong
 
 from burnish.ir import Module, Op, build_function, interpret, parse, tensor, verify
 from burnish.ir.errors import Error, MismatchError, ParseError, PassError, VerifyError
@@ -44,27 +42,8 @@ from burnish.passes.trust import (
     shrink,
 )
 
-
-def load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-wrong = load("wrong_rewrites")
-
 MAX_TRIED = 400
 """Modules that the reduction of one of the wrong rewrites may try: work, not seconds."""
-
-
-@pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passes registered by a test are forgotten after it."""
-    monkeypatch.setattr(base, "_PASSES", dict(base._PASSES))
 
 
 def register(pass_: Pass) -> Pass:

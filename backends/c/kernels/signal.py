@@ -51,7 +51,7 @@ class FastFourierTransform(KernelFamily):
     ops = ("signal.dft",)
 
     def refusal(self, unit: Unit) -> str:
-        length: int = unit.main.attributes["length"]  # type: ignore[assignment]
+        length: int = unit.main.attributes.length
         return f"a transform of {length} points" if length > MAX_POINTS else ""
 
     def emit(self, k: KernelBuilder) -> None:

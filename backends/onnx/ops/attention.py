@@ -17,9 +17,9 @@ from burnish.ir.ops.attention import split_heads
 from ..context import Context
 from ..graph import Edge
 from ..registry import exporter
-from ..sizes import shape, size
+from ..sizes import size
 from .reduce import reduced
-from .tensor import reshaped
+from .tensor import expanded, reshaped
 
 
 @exporter("nn.attention")
@@ -56,7 +56,7 @@ def _whole_rows(c: Context, mask: Edge, type_: TensorType) -> Edge:
     if type_.rank >= 2 and type_.shape[-1] == keys:
         return mask
     rows = 1 if type_.rank >= 2 else queries
-    return c.node("Expand", mask, shape(c, [*[1] * (type_.rank - 2), rows, keys]))
+    return expanded(c, mask, type_.shape, [*[1] * (type_.rank - 2), rows, keys])
 
 
 def _composed(c: Context) -> Edge:
@@ -134,8 +134,8 @@ def _rotary_embedding(c: Context) -> Edge:
     if not c.takes("RotaryEmbedding", c.type().dtype):
         return _turned(c, parts, pairs)
     wanted = (parts[0], parts[2], pairs)
-    if positions is None and c.type(1).shape != wanted:
-        cos, sin = (c.node("Expand", edge, shape(c, wanted)) for edge in (cos, sin))
+    if positions is None:
+        cos, sin = (expanded(c, edge, c.type(1).shape, wanted) for edge in (cos, sin))
     attributes: dict[str, Any] = {"interleaved": int(c.a.interleaved)}
     if 2 * pairs != parts[3]:
         attributes["rotary_embedding_dim"] = 2 * pairs

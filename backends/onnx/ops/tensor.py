@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from burnish.ir import Dim, Value
+from burnish.ir import Dim
 from burnish.ir.ops.tensor import pad_source
 
 from ..context import Context, Refusal
@@ -21,8 +21,9 @@ _FAR = np.iinfo(np.int64).max
 @exporter("tensor.reshape")
 def _reshape(c: Context) -> Edge:
     new = c.a.shape
-    if _is_size(c.op.inputs[0], new):
-        return size(c, c.op.inputs[0].op.attributes.value)  # type: ignore[union-attr]
+    source = c.op.inputs[0].op
+    if source is not None and source.name == "tensor.dimension" and tuple(new) == (1,):
+        return size(c, source.attributes.value)  # a size made a list: how it is computed anyway
     return reshaped(c, c.input(0), c.type().shape, new)
 
 
@@ -42,9 +43,17 @@ def reshaped(c: Context, x: Edge, old: Sequence[Dim], new: Sequence[Dim]) -> Edg
     return c.node("Reshape", x, c.ints(-1 if entry is None else entry for entry in listed))
 
 
-def _is_size(value: Value, new: Sequence[Dim]) -> bool:
-    """Whether it is a dimension made a list, which is how sizes are computed anyway."""
-    return value.op is not None and value.op.name == "tensor.dimension" and tuple(new) == (1,)
+def expanded(c: Context, x: Edge, old: Sequence[Dim], new: Sequence[Dim]) -> Edge:
+    """``x`` of shape ``old`` broadcast to another shape, once for all that want the same.
+
+    A constant that only gains axes of size 1 is such a constant.
+    """
+    if list(old) == list(new):
+        return x
+    added = len(new) - len(old)
+    if x.constant is not None and [1] * added + list(old) == list(new):
+        return c.reshape(x, [*[1] * added, *x.constant.shape])
+    return c.once(("expand", x, tuple(new)), lambda: c.node("Expand", x, shape(c, new)))
 
 
 @exporter("tensor.dimension")

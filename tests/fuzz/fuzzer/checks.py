@@ -10,6 +10,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -177,7 +178,7 @@ def check(subjects: Sequence[Subject], settings: Settings, tally: Tally | None =
     jobs: list[Job] = []
     good: list[Subject] = []
     for subject in subjects:
-        verdict = guarded(lambda s=subject: prepare(s, settings))  # type: ignore[misc]
+        verdict = guarded(partial(prepare, subject, settings))
         subject.verdict = subject.verdict or verdict
         tally["runs"] += len(subject.inputs)
         tally["refused inputs"] += sum(isinstance(e, Error) for e in subject.expected)
@@ -196,7 +197,7 @@ def check(subjects: Sequence[Subject], settings: Settings, tally: Tally | None =
                 tally["C refused" if answer.refusal else "C ran"] += 1
                 if answer.refusal is not None:
                     tally[f"refusal: {_reason(answer.refusal)}"] += 1
-                verdict = guarded(lambda s=subject, a=answer, v=variant: _judge(s, a, v == "o"))  # type: ignore[misc]
+                verdict = guarded(partial(_judge, subject, answer, variant == "o"))
             if verdict:
                 subject.verdict = f"{what}: {verdict}"
                 break

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -277,7 +278,7 @@ def onnx_maker(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
             if len(names) == 1:
                 ONNX_MAKERS[name] = function
             else:
-                ONNX_MAKERS[name] = lambda g, name=name: function(g, name)  # type: ignore[misc]
+                ONNX_MAKERS[name] = partial(function, op=name)
         return function
 
     return enter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx
 import onnx.printer
@@ -45,7 +47,7 @@ def onnx_failure(seed: str, worker: Worker) -> str:
         inputs = {i.name: drawn.known[i.name] for i in alone.graph.input}
         results = {n: drawn.known[n] for n in node.output if n}
         subject = Subject("one", burnish.import_onnx(alone), [inputs], foreign=results)
-        verdict = guarded(lambda s=subject: prepare(s)) or subject.verdict  # type: ignore[misc]
+        verdict = guarded(partial(prepare, subject)) or subject.verdict
         if verdict:
             with np.printoptions(threshold=64, floatmode="unique"):
                 lines = [verdict, onnx.printer.to_text(alone)]
