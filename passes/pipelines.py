@@ -36,8 +36,8 @@ ONNX; the slices behind it cost the C backend more than it gains.
 def standard_stages(backend: str, layouts: str = "") -> dict[str, str]:
     """The stages of a backend's standard pipeline by name, in order; all of them if unknown.
 
-    ``layouts`` names whose offers the pass ``layout`` chooses from; without, there is no such stage,
-    and all tensors stay in row-major order.
+    ``layouts`` names whose offers the pass ``layout`` chooses from; without, there is no such
+    stage, and all tensors stay in row-major order.
     """
     names = BACKENDS.get(backend, tuple(STAGES))
     stages = {name: STAGES[name] for name in names}

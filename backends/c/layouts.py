@@ -14,19 +14,12 @@ from burnish.ir import Layout, Op, TensorType, Trait, Value
 from burnish.ir.cost import op_cost
 from burnish.ir.dims import Dim
 from burnish.passes.layout import LayoutModel, register_layouts
-from burnish.passes.layout.offers import Layouts
+from burnish.passes.layout.offers import Layouts, Offer
 
 from ..target import find_target
 from .isa import ISAS, NATIVE, Isa, isa_of
-from .kernels.blocked import (
-    blocked,
-    blocked_vector,
-    channels_last,
-    is_static_float,
-    weight_layout,
-)
-from .kernels.blocked_conv import conv_shape
-from .kernels.blocked_windows import BlockedDepthwise, depthwise_layout
+from .kernels.base import families_of
+from .kernels.blocked import blocked, is_static_float
 
 BYTES_PER_CYCLE = 8.0
 """Of tensors that are read and written once."""
@@ -37,8 +30,11 @@ CONVERSION_BYTES_PER_CYCLE = 4.0
 CALL_CYCLES = 50.0
 """What any kernel costs."""
 
-_ROW_MAJOR_MACS = {"nn.conv": 4.0, "depthwise": 0.6}
-"""Multiply-adds per cycle of the kernels that compute convolutions in row-major order."""
+ELEMENT_CYCLES = 4.0
+"""Of kernels that compute where each single element lies."""
+
+CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE = 4.0, 0.6
+"""Of the kernels that compute convolutions in row-major order."""
 
 
 class CLayouts(LayoutModel):
@@ -57,60 +53,55 @@ class CLayouts(LayoutModel):
             return ()
         return (blocked(type_.rank, self.isa.lanes),)
 
-    def of_op(self, op: Op) -> Sequence[tuple[Layouts, Layouts]]:
-        find = {"nn.conv": self._conv}.get(op.name)
-        return find(op) if find is not None and self.layouts(op.inputs[0].type) else ()
-
-    def _conv(self, op: Op) -> list[tuple[Layouts, Layouts]]:
-        x, rank, lanes = op.inputs[0], op.inputs[0].type.rank, self.isa.lanes
-        result: Layouts = (blocked(rank, lanes),)
-        bias: Layouts = (blocked_vector(lanes),) * (len(op.operands) - 2)
-        found: list[tuple[Layouts, Layouts]] = []
-        if BlockedDepthwise().shape(op, self.isa) is not None:
-            found.append(((result[0], depthwise_layout(rank, lanes), *bias), result))
-        inputs: list[Layout | None] = [None, blocked(rank, lanes)]
-        if x.op is not None and x.op.name == "tensor.transpose":
-            inputs.append(channels_last(rank))
-        for layout in inputs:
-            if conv_shape(op, x.type.with_layout(layout), self.isa) is not None:
-                found.append(((layout, weight_layout(layout, rank, lanes), *bias), result))
+    def offers(self, op: Op) -> list[Offer]:
+        found = super().offers(op)
+        if self.layouts(op.inputs[0].type) if op.inputs else ():
+            for family in families_of(op.name):
+                for form in family.offers(op, self.isa):
+                    moving = _moving(op, form.operands, form.results)
+                    cycles = CALL_CYCLES + max(form.cycles, moving)
+                    found.append(Offer(form.operands, form.results, cycles))
         return found
 
     def cost(self, op: Op, operands: Layouts, results: Layouts) -> float:
         if op.is_terminator or Trait.CONSTANT in op.opdef.traits:
             return 0.0
-        moved = _bytes(op, operands, results) / BYTES_PER_CYCLE
-        if op.name == "tensor.transpose":
-            return 0.0 if any(results) or any(operands) else moved
+        if op.name == "tensor.transpose" and (any(operands) or any(results)):
+            return 0.0  # it gives axes other names, and moves nothing
         if Trait.VIEW in op.opdef.traits:
             return 0.0
-        return CALL_CYCLES + max(moved, self._arithmetic(op, operands, results))
-
-    def _arithmetic(self, op: Op, operands: Layouts, results: Layouts) -> float:
-        if op.name != "nn.conv":
-            return 0.0
-        if not any(results):
-            w = op.inputs[1].type
-            kind = "depthwise" if op.attributes.groups > 1 and w.shape[1] == 1 else op.name
-            return _number(op_cost(op).macs) / _ROW_MAJOR_MACS[kind]
-        if operands[1] == depthwise_layout(op.inputs[0].type.rank, self.isa.lanes) and operands[0]:
-            shape = BlockedDepthwise().shape(op, self.isa)
-            assert shape is not None
-            return shape.cycles(self.isa, BlockedDepthwise.held)
-        conv = conv_shape(op, op.inputs[0].type.with_layout(operands[0]), self.isa)
-        assert conv is not None
-        return conv.cycles(self.isa)
+        cycles = 0.0
+        if any(results) and _is_broadcast_by_element(op):
+            cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
+        if op.name == "nn.conv":
+            few = op.attributes.groups > 1 and op.inputs[1].type.shape[1] == 1
+            rate = DEPTHWISE_MACS_PER_CYCLE if few else CONV_MACS_PER_CYCLE
+            cycles = _number(op_cost(op).macs) / rate
+        return CALL_CYCLES + max(cycles, _moving(op, operands, results))
 
     def conversion(self, type_: TensorType, source: Layout | None, target: Layout | None) -> float:
-        size = _number(type_.with_layout(source).bytes) + _number(type_.with_layout(target).bytes)
-        return CALL_CYCLES + size / CONVERSION_BYTES_PER_CYCLE
+        old, new = type_.with_layout(source), type_.with_layout(target)
+        if old.storage_order() == new.storage_order() and source != target:
+            return 0.0
+        return CALL_CYCLES + (_number(old.bytes) + _number(new.bytes)) / CONVERSION_BYTES_PER_CYCLE
 
 
-def _bytes(op: Op, operands: Layouts, results: Layouts) -> float:
-    """Bytes read and written."""
+def _moving(op: Op, operands: Layouts, results: Layouts) -> float:
+    """Cycles to read and write all that an op reads and writes."""
     pairs: list[tuple[Value | None, Layout | None]] = [*zip(op.operands, operands)]
     pairs += zip(op.results, results)
-    return sum(_number(v.type.with_layout(layout).bytes) for v, layout in pairs if v is not None)
+    sizes = [v.type.with_layout(layout).bytes for v, layout in pairs if v is not None]
+    return sum(map(_number, sizes)) / BYTES_PER_CYCLE
+
+
+def _is_broadcast_by_element(op: Op) -> bool:
+    """Whether an elementwise op in blocks has to find its operands' elements one by one.
+
+    That is so where channels do not fill the blocks and an operand has one number for each.
+    """
+    shape = op.result.type.shape
+    sizes = [(1,) * (len(shape) - v.type.rank) + v.type.shape for v in op.inputs]
+    return shape[1] % 4 != 0 and any(size != shape and size[1] != 1 for size in sizes)
 
 
 def _number(size: Dim) -> float:

@@ -126,10 +126,8 @@ def is_view(op: Op) -> bool:
     if op.name not in ("tensor.transpose", "tensor.relayout"):
         return False
     x, y = op.inputs[0].type, op.result.type
-    axes = op.attributes.get("permutation", range(x.rank))
-    assert isinstance(axes, (tuple, range))
-    before = [(axis, extent) for axis, extent in x.storage_axes if extent != 1]
-    return before == [(axes[axis], extent) for axis, extent in y.storage_axes if extent != 1]
+    axes = op.attributes.permutation if op.name == "tensor.transpose" else None
+    return x.storage_order() == y.storage_order(axes)
 
 
 def select(function: Function, prefix: str, sizes: Sizes = STATIC, isa: Isa = SCALAR) -> Selection:

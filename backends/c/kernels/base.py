@@ -30,7 +30,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from burnish.ir import Attributes, Constant, DType, Op, Value, scalar
+from burnish.ir import Attributes, Constant, DType, Layout, Op, Value, scalar
 from burnish.ir.dims import Dim, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
@@ -38,6 +38,7 @@ from burnish.ir.errors import InternalError
 from .. import scalar as c_scalar
 from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, cast, index
 from ..elements import literal, storage_type, value_type
+from ..isa import Isa
 from ..sizes import PREFIX
 from .buffer import Buffer
 from .unit import Unit
@@ -544,6 +545,19 @@ def table_refusal(entries: int) -> str:
     return f"it needs a table of {entries} constants (the limit is {MAX_TABLE})"
 
 
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A way to compute an op other than in row-major order.
+
+    ``operands`` and ``results`` are the layouts in which it reads and writes (None: row-major), and
+    ``cycles`` what its arithmetic takes.
+    """
+
+    operands: tuple[Layout | None, ...]
+    results: tuple[Layout | None, ...]
+    cycles: float = 0.0
+
+
 class KernelFamily(ABC):
     """A generator of kernels for some ops.
 
@@ -563,6 +577,13 @@ class KernelFamily(ABC):
     def refusal(self, unit: Unit) -> str:
         """Why this family cannot compute ``unit``; empty when it can."""
         return ""
+
+    def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
+        """In which layouts, other than row-major, this family can compute an op that stands alone.
+
+        Whatever elementwise ops are fused to it later must not lead to a refusal.
+        """
+        return ()
 
     def parameters(self, unit: Unit) -> dict[str, object]:
         """What was decided for ``unit`` (tile sizes, variants), for the printed selection."""
@@ -586,6 +607,11 @@ def register(cls: Family) -> Family:
     for op in family.ops:
         _FAMILIES.setdefault(op, []).append(family)
     return cls
+
+
+def families_of(name: str) -> Sequence[KernelFamily]:
+    """The families that implement the ops of that name, preferred ones first."""
+    return _FAMILIES.get(name, ())
 
 
 def families_for(unit: Unit) -> list[KernelFamily]:

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from burnish.ir import Op
+from burnish.ir import Layout, Op
 from burnish.ir.types import TensorType
 
 from ..code import Expr, Index, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, register
+from .base import KernelBuilder, KernelFamily, LaidOut, register
 from .blocked import (
     ChannelSteps,
     blocked,
     blocked_vector,
     channel_steps,
+    channels_last,
     flat,
     inside,
     is_static_float,
@@ -150,6 +151,13 @@ def layout_refusal(unit: Unit) -> str:
     return ""
 
 
+def conv_form(op: Op, isa: Isa, x: Layout | None, weights: Layout, cycles: float) -> LaidOut:
+    """A convolution of ``x``, its weights packed in that layout, that writes blocks."""
+    bias = (blocked_vector(isa.lanes),) * (len(op.operands) - 2)
+    result = blocked(op.result.type.rank, isa.lanes)
+    return LaidOut((x, weights, *bias), (result,), cycles)
+
+
 @register
 class BlockedConv(KernelFamily):
     """Tiles of neighbours along a row x blocks of channels, over packed weights.
@@ -172,6 +180,19 @@ class BlockedConv(KernelFamily):
             return "with weights that are not packed"
         return "" if conv_shape(unit.main, x.type, unit.isa) else "of these sizes in a layout"
 
+    def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
+        x, rank = op.inputs[0], op.inputs[0].type.rank
+        inputs = [None, blocked(rank, isa.lanes)]
+        if x.op is not None and x.op.name == "tensor.transpose":
+            inputs.append(channels_last(rank))
+        found = []
+        for layout in inputs:
+            shape = conv_shape(op, x.type.with_layout(layout), isa)
+            if shape is not None:
+                weights = weight_layout(layout, rank, isa.lanes)
+                found.append(conv_form(op, isa, layout, weights, shape.cycles(isa)))
+        return found
+
     def parameters(self, unit: Unit) -> dict[str, object]:
         shape = conv_shape(unit.main, unit.main.inputs[0].type, unit.isa)
         assert shape is not None
@@ -184,7 +205,7 @@ class BlockedConv(KernelFamily):
 
 
 def conv_shape(op: Op, x: TensorType, isa: Isa) -> ConvShape | None:
-    """The sizes of a convolution that reads ``x`` and writes blocks; None where it has no kernel."""
+    """The sizes of a convolution that reads ``x`` and writes blocks; None if it has no kernel."""
     shape = ConvShape.of(op, x, isa.lanes)
     if shape is not None and shape.is_pointwise:
         shape = shape.flattened()

@@ -1,4 +1,4 @@
-"""Windows over single channels, in blocks: depthwise convolution and pooling."""
+"""Windows over single channels, in blocks: what depthwise convolution and pooling share."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from burnish.ir import Layout, Op
+from burnish.ir import Op
 
 from ..code import Expr, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, register
+from .base import KernelBuilder, KernelFamily
 from .blocked import blocked, flat, inside, is_static_float
 from .blocked_conv import layout_refusal
 from .buffer import Buffer
@@ -82,7 +82,7 @@ class WindowShape:
         return rows * taps * row
 
 
-class _BlockedWindows(KernelFamily):
+class BlockedWindows(KernelFamily):
     """Tiles of neighbours along a row x blocks of channels; taps outside are never computed."""
 
     fusable = True
@@ -118,29 +118,29 @@ class _BlockedWindows(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         shape = self.shape(k.op, k.isa)
         assert shape is not None
-        writer = _Writer(self, k, shape)
+        writer = WindowWriter(self, k, shape)
         writer.emit()
 
-    def start(self, w: _Writer, block: Expr) -> Expr:
+    def start(self, w: WindowWriter, block: Expr) -> Expr:
         """What accumulators of a block hold before the first tap."""
         raise NotImplementedError
 
-    def row(self, w: _Writer, tap: Expr, block: Expr, blocks: int) -> None:
+    def row(self, w: WindowWriter, tap: Expr, block: Expr, blocks: int) -> None:
         """Prepare a row of taps, of which ``tap`` is the first."""
 
-    def add(self, w: _Writer, total: Expr, x: Expr, tap: int, b: int) -> None:
+    def add(self, w: WindowWriter, total: Expr, x: Expr, tap: int, b: int) -> None:
         """Take an element into an accumulator of block ``b`` of the tile."""
         raise NotImplementedError
 
-    def finish(self, w: _Writer, total: Expr, windows: Sequence[Expr]) -> Expr:
+    def finish(self, w: WindowWriter, total: Expr, windows: Sequence[Expr]) -> Expr:
         """The result, from what the accumulator holds after the last tap."""
         return total
 
 
-class _Writer:
+class WindowWriter:
     """Writes one kernel for a family."""
 
-    def __init__(self, family: _BlockedWindows, k: KernelBuilder, shape: WindowShape) -> None:
+    def __init__(self, family: BlockedWindows, k: KernelBuilder, shape: WindowShape) -> None:
         self.family, self.k, self.shape = family, k, shape
         self.lanes = k.isa.lanes
         self.vectors = VectorRenderer(self.lanes, k.helper)
@@ -234,54 +234,3 @@ class _Writer:
                 if not segment.bordering or 0 <= element < size:
                     met.setdefault(element, []).append((p, t))
         return sorted(met.items())
-
-
-def depthwise_layout(rank: int, lanes: int) -> Layout:
-    """How weights [C, 1, kernel...] are packed."""
-    return Layout(tuple(range(rank)), ((0, lanes),))
-
-
-@register
-class BlockedDepthwise(_BlockedWindows):
-    """Depthwise convolution: every tap of a block of channels has a vector of weights."""
-
-    name = "blocked_depthwise"
-    ops = ("nn.conv",)
-    held = 3
-
-    def kernel(self, op: Op) -> tuple[int, ...]:
-        return static(op.inputs[1].type.shape[2:])
-
-    def shape(self, op: Op, isa: Isa) -> WindowShape | None:
-        w, x = op.inputs[1].type, op.inputs[0].type
-        if not (is_static_float(w) and x.shape[1] == w.shape[0] == op.attributes.groups):
-            return None
-        return super().shape(op, isa)
-
-    def refusal(self, unit: Unit) -> str:
-        if reason := super().refusal(unit):
-            return reason
-        w = unit.main.inputs[1].type
-        packed = w.layout == depthwise_layout(w.rank, unit.isa.lanes)
-        return "" if packed else "with weights that are not packed"
-
-    def start(self, w: _Writer, block: Expr) -> Expr:
-        bias = w.k.optional("b")
-        if bias is None:
-            return w.vectors.splat(Expr("0.0f"))
-        return w.vectors.load(flat(bias).at([block * w.lanes]))
-
-    def row(self, w: _Writer, tap: Expr, block: Expr, blocks: int) -> None:
-        weights = flat(w.k.operand("w"))
-        taps = math.prod(self.kernel(w.k.op))
-        first = w.k.view("packed", weights, (block * taps + tap) * w.lanes, weights.shape)
-        w.factors = [
-            [
-                w.vector(f"w{b}", w.vectors.load(first.at([index((b * taps + t) * w.lanes)])))
-                for t in range(w.shape.taps)
-            ]
-            for b in range(blocks)
-        ]
-
-    def add(self, w: _Writer, total: Expr, x: Expr, tap: int, b: int) -> None:
-        w.k.assign(total, w.vectors.fma(x, w.factors[b][tap], total))

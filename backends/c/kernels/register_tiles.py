@@ -1,8 +1,8 @@
 """Tiles of sums that stay in registers, and how a row of results is covered by them.
 
-A tile is ``pixels`` x ``blocks`` vectors: neighbours along a row of results, times blocks of as many
-channels as a vector has lanes.  Each sum is a variable of its own, written out: compilers keep an
-array of sums in memory unless they unroll every loop over it.
+A tile is ``pixels`` x ``blocks`` vectors: neighbours along a row of results, times blocks of as
+many channels as a vector has lanes.  Each sum is a variable of its own, written out: compilers keep
+an array of sums in memory unless they unroll every loop over it.
 """
 
 from __future__ import annotations
