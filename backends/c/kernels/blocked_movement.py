@@ -54,8 +54,10 @@ class _Movement(KernelFamily):
 
     def refusal(self, unit: Unit) -> str:
         op, isa = unit.main, unit.isa
-        layout = blocked(op.result.type.rank, isa.lanes) if op.result.type.rank > 1 else None
         types = [value.type for value in (*op.inputs, op.result)]
+        if all(t.layout is None for t in types):
+            return "in row-major order"
+        layout = blocked(op.result.type.rank, isa.lanes)
         if not isa.has_vectors or any(t.layout != layout for t in types):
             return "in different layouts"
         if not is_static_float(*types) or self.pieces(op, isa.lanes) is None:
