@@ -13,14 +13,15 @@ STAGES: Mapping[str, str] = {
     "recover": f"recover,fold,{CLEANUP}",
     "dequantize": "fold{growth=4.0}",
     "shapes": f"shape-cleanup,fold,{CLEANUP}",
-    "affine": f"fold-batch-norm,fold-pad,{CLEANUP}",
+    "affine": f"fold-batch-norm,fold-pad,trim-kernels,{CLEANUP}",
+    "windows": f"conv-to-matmul,fold,{CLEANUP}",
     "horizontal": "fuse-horizontal,dce",
     "fuse": "fuse,dce",
 }
 """The stages of the full pipeline, in order; golden tests look at the IR after each."""
 
 BACKENDS: Mapping[str, tuple[str, ...]] = {
-    "c": ("channels", "simplify", "recover", "dequantize", "shapes", "affine", "fuse"),
+    "c": ("channels", "simplify", "recover", "dequantize", "shapes", "affine", "windows", "fuse"),
     "tvm": ("channels", "simplify", "recover", "shapes", "affine"),
     "relay": ("channels", "simplify", "recover", "shapes", "affine"),
     "onnx": ("channels", "simplify", "recover", "shapes", "affine", "horizontal"),

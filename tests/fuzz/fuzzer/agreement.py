@@ -145,6 +145,9 @@ class _Disturbed:
 
     def _noise(self, x: Array, amount: float) -> Array:
         """x, a compute type, off by up to ``amount`` times itself."""
+        if self._snaps():
+            mantissa, exponent = np.frexp(x)
+            return np.asarray(np.ldexp(_on_grid(mantissa, amount), exponent)).astype(x.dtype)
         factor = 1 + self.rng.uniform(-amount, amount, x.shape)
         smallest = float(np.finfo(x.dtype).smallest_subnormal)
         tiny = (np.abs(x) < 1e3 * smallest) & (x != 0)  # where eps says nothing
@@ -154,7 +157,13 @@ class _Disturbed:
     def _shaken(self, y: Array, amount: float) -> Array:
         """y off by up to ``amount`` times its largest finite element, or 1."""
         largest = np.abs(y[np.isfinite(y)]).max(initial=1.0)
+        if self._snaps():
+            return np.asarray(largest * _on_grid(y / largest, amount)).astype(y.dtype)
         return np.asarray(y + largest * self.rng.uniform(-amount, amount, y.shape)).astype(y.dtype)
+
+    def _snaps(self) -> bool:
+        """Whether errors are such, this time, that numbers that are nearly equal become equal."""
+        return bool(self.rng.random() < 0.25)
 
     def _signs(self, x: Array) -> Array:
         """x, its zeros of any sign."""
@@ -287,6 +296,11 @@ def _functions(e: scalars.Expr) -> set[str]:
 
 def _is_float(x: Array | None) -> bool:
     return x is not None and DType.from_numpy(x.dtype).is_float
+
+
+def _on_grid(x: Array, step: float) -> Array:
+    """x rounded to multiples of ``step``; as it is if that is 0."""
+    return np.asarray(np.rint(x / step) * step) if step else x
 
 
 def _widened(x: Array | None, work: DType) -> Any:
