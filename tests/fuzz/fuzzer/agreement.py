@@ -19,6 +19,13 @@ Error bounds, in units of the rounding error eps of the type an op computes in:
 - results of types narrower than f32 may round to a neighbour: half a unit becomes one;
 - everything else is exact, until passes change the algebra (``reassociated``): then each
   arithmetic operation counts.
+
+Passes are checked by ``burnish.passes.trust.latitude``, which disturbs a module likewise and needs
+none of the tables below: before and after a pass, one library computes, with one algorithm per op.
+Here another library and other algorithms do, whose bounds, infinities and paddings are these
+tables.  For two modules of the interpreter they find no more: of 349 random graphs in which one
+value was off by 1e-5 to 0.1 of itself, the latitude of passes found 266, these bounds 258, in
+several times the work.
 """
 
 from __future__ import annotations
