@@ -49,6 +49,8 @@ OF_CONSTANTS: Mapping[str, tuple[int, ...]] = {
     "equal_halves": (),
     "equal_pairs": (),
     "invertible_exactly": (2, 4, 1),
+    "zeros_before": (),
+    "zeros_after": (),
 }
 """Functions that ask about constants, and numbers for which they are likely to hold."""
 
@@ -83,10 +85,23 @@ def paired_neighbours(type_: TensorType) -> Array | None:
     return _doubled(type_, lambda half: np.repeat(half, 2, axis=-1))
 
 
+def ring_of_zeros(type_: TensorType) -> Array | None:
+    """Weights, of which those of the first and the last tap along each axis are zero."""
+    if type_.rank < 3 or type_.elements == 0:
+        return None
+    shape = type_.static_shape
+    weights = np.zeros(shape)
+    places = (slice(None),) * 2 + tuple(slice(1, max(extent - 1, 2)) for extent in shape[2:])
+    inside = weights[places]
+    inside[:] = (np.arange(inside.size) % 5 - 2.0).reshape(inside.shape)
+    return np.asarray(weights.astype(type_.dtype.numpy))
+
+
 TABLES: Mapping[str, Callable[[TensorType], Array | None]] = {
     "is_causal": causal_mask,
     "equal_halves": paired_halves,
     "equal_pairs": paired_neighbours,
+    "zeros_before": ring_of_zeros,
 }
 """Functions that ask for a structure in a constant, and what has it; None: no such shape."""
 

@@ -61,14 +61,16 @@ class PruneChannels(FunctionPass):
 
     def _prune(self, block: Block, rewriter: Rewriter, context: PassContext) -> None:
         axes = ChannelAxes(block)
+        if not axes.axis:
+            return
         data = ConstantData(self.negligible)
-        ranges = Ranges(block, axes, data, self.fast_math)
+        ranges = Ranges(axes, data, self.fast_math)
         needs = Needs(block, axes, ranges, data)
         if not any(map(needs.is_changed, block)):
             return
         promise = ROUNDING
         if self.fast_math:  # was that taken for granted, or is it known?
-            proven = Needs(block, axes, Ranges(block, axes, data, finite=False), data)
+            proven = Needs(block, axes, Ranges(axes, data, finite=False), data)
             same = all(
                 np.array_equal(proven.kept[value], needs.kept[value]) for value in needs.kept
             )

@@ -61,6 +61,13 @@ class Interval:
             return self
         return Interval(self.low.min(keepdims=True), self.high.max(keepdims=True))
 
+    def compact(self) -> Interval:
+        """With one entry, if all are the same."""
+        low, high = self.low, self.high
+        if low.size > 1 and (low == low[0]).all() and (high == high[0]).all():
+            return Interval(low[:1], high[:1])
+        return self
+
     def spread(self, channels: int) -> Interval:
         """With one entry per channel; entries of other counts are united first."""
         source = self if self.low.size == channels else self.hull()

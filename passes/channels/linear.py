@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,8 +28,6 @@ class Linear:
         in_axis: the axis of the weights (operand 1) that belongs to x's channels.
         out_axis: the one that belongs to the result's.
         groups: groups of channels; the weights are then [groups, out, in, taps].
-        inside: per tap, whether it meets an element of x for every element of the result; the
-            others sometimes meet padding, which adds nothing.
     """
 
     op: Op
@@ -37,7 +36,14 @@ class Linear:
     in_axis: int
     out_axis: int
     groups: int
-    inside: Array
+
+    @cached_property
+    def inside(self) -> Array:
+        """Per tap, whether it meets an element of x for every element of the result.
+
+        The others sometimes meet padding, which adds nothing.
+        """
+        return _inside(self.op)
 
     @property
     def x(self) -> Value:
@@ -96,7 +102,7 @@ def linear(op: Op) -> Linear | None:
     if op.name == "nn.matmul" and w.type.rank != 2:
         return None
     groups = 1 if op.name == "nn.matmul" else int(op.attributes.groups)
-    return Linear(op, x_axis, axis, in_axis, out_axis, groups, _inside(op))
+    return Linear(op, x_axis, axis, in_axis, out_axis, groups)
 
 
 def _axes(op: Op) -> tuple[int, int, int, int]:

@@ -65,8 +65,10 @@ class Needs:
 
     def _readers(self, op: Linear) -> Array:
         """[out, in]: whether an output channel reads an input channel."""
-        reads: Array = op.weights(self._data)[0].any(axis=-1)
         x = self._ranges[op.x]
+        if not self._ranges.finite and not x.finite.any():
+            return np.ones((self._axes.extent(op.op.result), x.low.size), bool)
+        reads: Array = op.weights(self._data)[0].any(axis=-1)
         if not self._ranges.finite:
             reads = reads | ~x.finite  # infinity times zero is not a number
         readers: Array = reads & ~self.absorbed(op)

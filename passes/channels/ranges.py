@@ -8,43 +8,75 @@ the result are counted as maybe adding nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 
-from burnish.ir import Array, Block, DType, Op, Value
+from burnish.ir import Array, DType, Op, Value
 from burnish.ir.elementwise import ElementwiseOp
 
 from . import intervals
 from .constants import ConstantData, is_constant
 from .intervals import Interval, choose, rounding_error, unite
 from .linear import Linear, linear
-from .ties import ChannelAxes, Tie
+from .ties import ChannelAxes, End, Tie
 
 
 class Ranges:
-    """Intervals of all values of a block, one per channel where a value has channels.
+    """Intervals of the values of a block, one per channel where a value has channels.
+
+    Only what is asked for is computed, with what it depends on.  Where all channels have the same
+    interval one stands for all, and elementwise ops of such operands are computed once: in most
+    float models nearly nothing is known of nearly every value.
 
     Attributes:
         data: the numbers of constants.
         finite: whether floats of which nothing is known are taken to be finite numbers.
     """
 
-    def __init__(self, block: Block, axes: ChannelAxes, data: ConstantData, finite: bool) -> None:
+    def __init__(self, axes: ChannelAxes, data: ConstantData, finite: bool) -> None:
         self.data = data
         self.finite = finite
         self._axes = axes
         self._known: dict[Value, Interval] = {}
-        for op in block:
-            if len(op.results) == 1 and not is_constant(op.result):
-                self._known[op.result] = self._bounds(op, axes.tie.get(op))
+        self._uniform: dict[Hashable, Interval] = {}
 
     def __getitem__(self, value: Value) -> Interval:
         """The interval of each channel, or one for all of a value that has no channels."""
-        known = self._known.get(value) or Interval.of_dtype(value.type.dtype)
+        known = self._of(value)
         if value in self._axes.axis:
             return known.spread(self._axes.extent(value))
         return known.hull()
+
+    def _of(self, value: Value) -> Interval:
+        """Like ``self[value]``, but one interval stands for channels that have the same one."""
+        self._settle(value)
+        return self._known.get(value) or Interval.of_dtype(value.type.dtype)
+
+    def _settle(self, value: Value) -> None:
+        """Compute the interval of ``value``, those that it depends on first."""
+        pending = [value]
+        while pending:
+            op = pending[-1].op
+            if op is None or not self._is_open(pending[-1]):
+                pending.pop()
+                continue
+            before = [operand for operand in op.inputs if self._is_open(operand)]
+            if before:
+                pending += before
+            else:
+                bounds = self._bounds(op, self._axes.tie.get(op))
+                self._known[pending.pop()] = bounds.compact()
+
+    def _is_open(self, value: Value) -> bool:
+        """Whether an interval is still to be computed."""
+        op = value.op
+        return (
+            op is not None
+            and len(op.results) == 1
+            and value not in self._known
+            and not is_constant(value)
+        )
 
     def _bounds(self, op: Op, tie: Tie | None) -> Interval:
         everything = Interval.of_dtype(op.result.type.dtype)
@@ -56,15 +88,19 @@ class Ranges:
         if (found := linear(op)) is not None:
             return self._linear(found).within(op.result.type.dtype)
         if isinstance(op.opdef, ElementwiseOp):
-            bounds = self._elementwise(op, op.opdef, operands)
-        elif op.name in _COMPUTED and operands:
+            return self._elementwise(op, op.opdef, operands)
+        if op.name in _COMPUTED and operands:
             bounds = _COMPUTED[op.name](op, operands, self.data)
-        else:
-            return everything
+            return self._settled(op, operands, bounds)
+        return everything
+
+    def _settled(self, op: Op, operands: list[Interval], bounds: Interval) -> Interval:
+        """What the result can be, if it lies within ``bounds`` for operands that are numbers."""
+        dtype = op.result.type.dtype
         if not self.finite:
             known = np.logical_and.reduce(np.broadcast_arrays(*(i.finite for i in operands)))
-            bounds = choose(known, bounds, everything)
-        return bounds.within(op.result.type.dtype)
+            bounds = choose(known, bounds, Interval.of_dtype(dtype))
+        return bounds.within(dtype)
 
     def _operands(self, op: Op, tie: Tie | None) -> list[Interval]:
         """The intervals of the operands, by label of the tie where they have channels."""
@@ -76,11 +112,11 @@ class Ranges:
             end = ends.get(index)
             if end is None or tie is None:
                 found.append(
-                    self._constant(value, None) if is_constant(value) else self[value].hull()
+                    self._constant(value, None) if is_constant(value) else self._of(value).hull()
                 )
                 continue
-            bounds = self._constant(value, end.axis) if is_constant(value) else self[value]
-            found.append(_by_label(bounds, end.labels, tie.labels))
+            bounds = self._constant(value, end.axis) if is_constant(value) else self._of(value)
+            found.append(_by_label(bounds, end, tie.labels))
         return found
 
     def _constant(self, value: Value, axis: int | None) -> Interval:
@@ -97,7 +133,19 @@ class Ranges:
         return choose(unknown, Interval.single(-np.inf, np.inf), bounds)
 
     def _elementwise(self, op: Op, definition: ElementwiseOp, operands: list[Interval]) -> Interval:
-        operands = intervals.aligned(*operands)
+        if any(bounds.low.size != 1 for bounds in operands):
+            bounds = self._computed(op, definition, intervals.aligned(*operands))
+            return self._settled(op, operands, bounds)
+        ends = tuple((bounds.low[0], bounds.high[0]) for bounds in operands)
+        dtypes = tuple(value.type.dtype for value in op.inputs)
+        key = (op.name, op.attributes.key, dtypes, ends)
+        if key not in self._uniform:
+            bounds = self._computed(op, definition, operands)
+            self._uniform[key] = self._settled(op, operands, bounds)
+        return self._uniform[key]
+
+    def _computed(self, op: Op, definition: ElementwiseOp, operands: list[Interval]) -> Interval:
+        """Bounds of a scalar expression of operands with equally many entries."""
         dtypes = [value.type.dtype for value in op.inputs]
         work = definition.work_dtype(dtypes).compute
         values = dict(zip(definition.operands, operands))
@@ -119,9 +167,11 @@ class Ranges:
 
     def _linear(self, op: Linear) -> Interval:
         """Σ w·x + b per output channel, each tap that may meet padding counted as maybe 0."""
+        x = self._of(op.x)
+        if not self.finite and not x.finite.any() and x.low.size:
+            return Interval.of_dtype(op.op.result.type.dtype)
         weights = op.weights(self.data)
         groups, outputs, inputs, taps_each = weights.shape
-        x = self[op.x]
         is_ours = self._axes.axis.get(op.x) == op.x_axis
         x = (x if is_ours else x.hull()).spread(groups * inputs)
         low, high = np.zeros((2, groups, outputs))
@@ -161,12 +211,14 @@ def _times(factor: Array, ends: Array) -> Array:
     return total
 
 
-def _by_label(bounds: Interval, labels: Array, count: int) -> Interval:
+def _by_label(bounds: Interval, end: End, count: int) -> Interval:
     """Bounds per label: the hull over the positions that have it; empty where none has."""
-    bounds = bounds.spread(len(labels))
+    if end.is_plain and len(end.labels) == count:
+        return bounds if bounds.low.size == 1 else bounds.spread(count)
+    bounds = bounds.spread(len(end.labels))
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(low, labels, bounds.low)
-    np.maximum.at(high, labels, bounds.high)
+    np.minimum.at(low, end.labels, bounds.low)
+    np.maximum.at(high, end.labels, bounds.high)
     return Interval(low, high)
 
 
@@ -190,6 +242,8 @@ def _moved(op: Op, operands: list[Interval], tie: Tie | None) -> Interval:
     united = unite(intervals.aligned(*operands))
     if tie is None:
         return united.hull()
+    if united.low.size == 1 or (tie.result.is_plain and united.low.size == len(tie.result.labels)):
+        return united
     united = united.spread(tie.labels)  # an operand that broadcasts has one entry
     return Interval(united.low[tie.result.labels], united.high[tie.result.labels])
 

@@ -38,9 +38,9 @@ class ChannelRemoval:
     def run(self, block: Block) -> Counter[str]:
         """Rebuild every op that loses channels; returns how many of which kind went."""
         old = [op for op in block if self._needs.is_changed(op)]
+        removed = self._count(old)
         for op in old:
             self._rebuild(op)
-        removed = self._count(old)
         for op in reversed(old):  # users first
             new = self._new[op.result]
             if new.type == op.result.type:

@@ -9,9 +9,11 @@ convolution ties an input channel to the output channels of its group.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +34,11 @@ class End:
     index: int
     axis: int
     labels: Array
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each position is its own label."""
+        return self.labels is _positions(len(self.labels))
 
 
 @dataclass(frozen=True)
@@ -66,33 +73,42 @@ def _is_short(op: Op) -> bool:
     )
 
 
-def ties(op: Op) -> Iterator[Tie]:
-    """The ways in which channels of ``op`` may belong together, for all axes they may lie on."""
+def ties(op: Op, first: int = 0) -> Iterator[Tie]:
+    """The ways in which channels of ``op`` may belong together, for all axes they may lie on.
+
+    Those where channels of the result lie along axis ``first`` come first.
+    """
     rule = _RULES.get(op.name) or (_elementwise if _is_elementwise(op) else None)
     if rule is None or len(op.results) != 1 or not _is_short(op):
         return
+    values = {RESULT: op.result, **dict(enumerate(op.operands))}
+    present = {index: value for index, value in values.items() if value is not None}
+    known = {index for index, value in present.items() if is_constant(value)}
+    whole = {i for i, value in present.items() if i not in known and not _is_sliceable(value)}
     shape = op.result.type.shape
-    for axis, extent in enumerate(shape):
-        if not isinstance(extent, int):
+    for axis in sorted(range(len(shape)), key=lambda axis: axis != first):
+        if not isinstance(shape[axis], int):
             continue
         for places in rule(op, axis):
-            values = {RESULT: op.result, **dict(enumerate(op.operands))}
+            if not whole.isdisjoint(places):
+                continue
             ends = [
-                End(value, index, place, labels)
+                End(present[index], index, place, labels)
                 for index, (place, labels) in places.items()
-                if (value := values[index]) is not None
+                if index in present
             ]
-            if all(_is_sliceable(end) for end in ends):
-                labels = 1 + max((int(end.labels.max(initial=-1)) for end in ends), default=-1)
-                free = tuple(end for end in ends if not is_constant(end.value))
-                yield Tie(free, tuple(end for end in ends if is_constant(end.value)), labels)
+            free = tuple(end for end in ends if end.index not in known)
+            constants = tuple(end for end in ends if end.index in known)
+            yield Tie(free, constants, 1 + max(map(_last_label, ends), default=-1))
 
 
-def _is_sliceable(end: End) -> bool:
+def _last_label(end: End) -> int:
+    return len(end.labels) - 1 if end.is_plain else int(end.labels.max(initial=-1))
+
+
+def _is_sliceable(value: Value) -> bool:
     """Whether positions can be taken out: not of blocks, tiles, or what promises zeros."""
-    type_ = end.value.type
-    if is_constant(end.value):
-        return True
+    type_ = value.type
     in_blocks = type_.quantized is not None and type_.quantized.block > 0
     return not (in_blocks or type_.layout is not None or isinstance(type_.encoding, Sparse))
 
@@ -102,7 +118,15 @@ def _is_elementwise(op: Op) -> bool:
 
 
 def _count(extent: Dim) -> Array:
-    return np.arange(extent if isinstance(extent, int) else 0)
+    return _positions(extent if isinstance(extent, int) else 0)
+
+
+@lru_cache(maxsize=64)
+def _positions(count: int) -> Array:
+    """0, 1, …, the same array for everybody."""
+    labels = np.arange(count)
+    labels.flags.writeable = False
+    return labels
 
 
 # Rules -----------------------------------------------------------------------------------
@@ -194,10 +218,10 @@ def _reshape(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
         covered = inner % below == 0 and (below * extent) % (inner * size) == 0
         if covers:
             labels = np.arange(size) * inner // below % extent
-            yield {RESULT: (axis, labels), 0: (place, np.arange(extent))}
+            yield {RESULT: (axis, labels), 0: (place, _positions(extent))}
         elif covered:
-            labels = np.arange(extent) * below // inner % size
-            yield {RESULT: (axis, np.arange(size)), 0: (place, labels)}
+            labels = _positions(extent) * below // inner % size
+            yield {RESULT: (axis, _positions(size)), 0: (place, labels)}
 
 
 def _product(dims: tuple[Dim, ...]) -> int | None:
@@ -224,7 +248,7 @@ def _slice(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
     start = a.starts[axis]
     if isinstance(extent, int) and isinstance(start, int) and a.steps[axis] == 1:
         taken = start + _count(op.result.type.shape[axis])
-        yield {RESULT: (axis, taken), 0: (axis, np.arange(extent))}
+        yield {RESULT: (axis, taken), 0: (axis, _positions(extent))}
 
 
 def _pad(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
@@ -233,7 +257,7 @@ def _pad(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
     before, after = a.before[axis], a.after[axis]
     if not isinstance(extent, int) or (a.mode != "constant" and (before or after)):
         return
-    data = np.arange(extent)
+    data = _positions(extent)
     added = extent + np.arange(before + after)
     labels = np.concatenate([added[:before], data, added[before:]])
     yield {RESULT: (axis, labels), 0: (axis, data)}
@@ -242,7 +266,7 @@ def _pad(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
 def _tile(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
     extent = op.inputs[0].type.shape[axis]
     if isinstance(extent, int):
-        labels = np.arange(extent)
+        labels = _positions(extent)
         yield {RESULT: (axis, np.tile(labels, op.attributes.repeats[axis])), 0: (axis, labels)}
 
 
@@ -255,7 +279,7 @@ def _gather(op: Op, axis: int) -> Iterator[Mapping[int, tuple[int, Array]]]:
         if added == 1 and indices.constant is not None and isinstance(extent, int):
             positions = indices.constant.array.astype(np.int64)
             if positions.size and -extent <= positions.min() and positions.max() < extent:
-                yield {RESULT: (axis, positions % extent), 0: (along, np.arange(extent))}
+                yield {RESULT: (axis, positions % extent), 0: (along, _positions(extent))}
         return
     labels = _count(op.result.type.shape[axis])
     yield {RESULT: (axis, labels), 0: (axis if axis < along else axis - added + 1, labels)}
@@ -295,6 +319,13 @@ _RULES: Mapping[str, Rule] = {
 # Axes ------------------------------------------------------------------------------------
 
 
+def _kept(ties: Iterator[Tie], found: list[Tie]) -> Iterator[Tie]:
+    """``ties``, each of which is added to ``found``."""
+    for tie in ties:
+        found.append(tie)
+        yield tie
+
+
 class ChannelAxes:
     """Along which axis the channels of each value of a block lie, and how ops tie them.
 
@@ -309,7 +340,7 @@ class ChannelAxes:
     def __init__(self, block: Block) -> None:
         self.axis: dict[Value, int] = {}
         self.tie: dict[Op, Tie] = {}
-        self._ties: dict[Op, tuple[Tie, ...]] = {}
+        self._ties: dict[Op, tuple[list[Tie], Iterator[Tie]]] = {}
         ops = [op for op in block if not op.is_terminator]
         convolutions = [op for op in ops if op.name != "nn.matmul"]
         products = [op for op in ops if op.name == "nn.matmul"]
@@ -330,15 +361,14 @@ class ChannelAxes:
                 continue
             self.axis[value] = axis
             for op in [*value.users, *([value.op] if value.op is not None else [])]:
-                tie = self._tie_at(op, value, axis)
-                if tie is not None and op not in self.tie:
+                tie = None if op in self.tie else self._tie_at(op, value, axis)
+                if tie is not None:
                     self.tie[op] = tie
                     pending += [(end.value, end.axis) for end in tie.ends]
 
     def _tie_at(self, op: Op, value: Value, axis: int) -> Tie | None:
-        if op not in self._ties:
-            self._ties[op] = tuple(ties(op))
-        for tie in self._ties[op]:
+        found, further = self._ties.setdefault(op, ([], ties(op, axis)))
+        for tie in itertools.chain(found, _kept(further, found)):
             if any(end.value is value and end.axis == axis for end in tie.ends):
                 return tie
         return None

@@ -19,6 +19,15 @@ AFFINE = PatternSet("fold-batch-norm", load=partial(rules_of_set, "fold-batch-no
 PADS = PatternSet("fold-pad", load=partial(rules_of_set, "fold-pad"))
 """Padding into the ops that pad by themselves."""
 
+KERNELS = PatternSet("trim-kernels", load=partial(rules_of_set, "trim-kernels"))
+"""Smaller kernels: taps that cannot change a result."""
+
+WINDOWS = PatternSet("conv-to-matmul", load=partial(rules_of_set, "conv-to-matmul"))
+"""Convolutions with one window into products of matrices."""
+
+SPACE_TO_DEPTH = PatternSet("space-to-depth", load=partial(rules_of_set, "space-to-depth"))
+"""Strided convolutions of few channels into dense ones of more."""
+
 RECOVERY = PatternSet("recover", load=partial(rules_of_set, "recover"))
 """Ops that exporters spell out by simpler ones (rounds differently)."""
 

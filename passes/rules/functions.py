@@ -123,6 +123,7 @@ def rule_function(function: Function) -> Function:
 
 def rule_functions() -> Mapping[str, RuleFunction]:
     """All functions by name."""
-    from . import library, quantization, tables  # noqa: F401  # entering them is what importing it does
+    # Entering them is what importing them does.
+    from . import library, quantization, tables, taps  # noqa: F401
 
     return dict(sorted(_FUNCTIONS.items()))

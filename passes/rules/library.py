@@ -77,6 +77,13 @@ def add(a: List, b: List) -> List:
 
 
 @rule_function
+def subtract(a: List, b: List) -> List:
+    """Differences, element by element."""
+    _same_length(a, b)
+    return tuple(p - q for p, q in zip(a, b))
+
+
+@rule_function
 def multiply(a: List, b: List) -> List:
     """Products, element by element."""
     _same_length(a, b)

@@ -10,79 +10,14 @@ import os
 from pathlib import Path
 
 import pytest
+from real_models import FLOAT_FILES, QUANTIZED_FILES, dims_of
 
 import burnish
 from burnish.compiled import runner
-from burnish.dimensions import dims_from_samples
 from burnish.driver import read_model
-from burnish.samples import Samples, file_beside
+from burnish.samples import Samples
 from burnish.verification import Verification, choose_samples, verify_execution, verify_model
 
-TRAINED = [
-    "aecmos_gru",
-    "digits_cnn",
-    "digits_gru",
-    "digits_mlp",
-    "digits_vit",
-    "dnsmos_sig_bak_ovr",
-    "doc_orientation_lcnet",
-    "magika_filetype",
-    "mlperf_tiny_ad_autoencoder",
-    "mlperf_tiny_ic_resnet8",
-    "mlperf_tiny_kws_dscnn",
-    "mlperf_tiny_vww_mobilenet",
-    "mnist_cnn",
-    "ppocr_cls",
-    "ppocr_v4_det",
-    "ppocr_v4_rec",
-    "silero_vad_sequence",
-    "silero_vad_step",
-    "tflm_sine",
-    "ultraface_rfb320",
-    "yunet_n_320",
-]
-QUANTIZED = [
-    "mlperf_tiny_ad_autoencoder",
-    "mlperf_tiny_ic_resnet8",
-    "mlperf_tiny_kws_dscnn",
-    "mlperf_tiny_vww_mobilenet",
-    "mobilenet_v2_imagenet_int8",
-    "tflm_micro_speech",
-    "tflm_sine",
-]
-ARCHITECTURES = [
-    "addernet",
-    "bert_tiny",
-    "condensenet",
-    "convnext",
-    "deit_tiny",
-    "densenet",
-    "efficientnet_b0",
-    "efficientnet_v2",
-    "ghostnet",
-    "gru_keyword",
-    "gru_streaming",
-    "llama_decoder",
-    "lstm_keyword",
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "mobilevit_xs",
-    "power_of_two_shift",
-    "resnet18",
-    "resnet50",
-    "shiftnet",
-    "shufflenet_v2",
-    "squeezenet",
-    "swin_tiny",
-    "unet",
-    "vit_tiny",
-    "yolo_tiny",
-]
-FLOAT_FILES = [f"models/{name}/model.onnx" for name in TRAINED] + [
-    f"zoo/{name}/model.onnx" for name in ARCHITECTURES
-]
-QUANTIZED_FILES = [f"models/{name}/int8.onnx" for name in QUANTIZED]
 EVERYDAY_FILES = [
     "models/digits_cnn/model.onnx",
     "models/digits_gru/model.onnx",
@@ -99,12 +34,6 @@ MAX_SAMPLES = {"models/dnsmos_sig_bak_ovr/model.onnx": 1}
 
 STEPS = {"models/mobilenet_v2_imagenet_int8/int8.onnx": 46}
 """Rounding ties grow over 52 layers: onnxruntime's own optimizer moves this one by 46 steps."""
-
-
-def dims_of(model: Path) -> dict[str, object]:
-    samples = file_beside(model)
-    assert samples is not None
-    return dict(dims_from_samples(str(model), {}, samples).dims)
 
 
 def verification(model: Path, name: str) -> Verification:

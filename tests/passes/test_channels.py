@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -202,7 +202,7 @@ def check_ranges(module: Module, inputs: dict[str, Array], *, finite: bool) -> N
     """Every element the interpreter computes lies in the interval of its channel."""
     body = module.main.body
     axes = ChannelAxes(body)
-    ranges = Ranges(body, axes, ConstantData(), finite)
+    ranges = Ranges(axes, ConstantData(), finite)
 
     def observe(op: Op, results: Sequence[Array]) -> None:
         for value, array in zip(op.results, results):
@@ -252,7 +252,7 @@ def test_padding_keeps_a_constant_channel_from_being_constant() -> None:
     mix = builder.constant(np.ones((2, 2, 1, 1), np.float32))
     builder.ret(builder("nn.conv", y, mix, **plain))
     axes = ChannelAxes(function.body)
-    ranges = Ranges(function.body, axes, ConstantData(), True)
+    ranges = Ranges(axes, ConstantData(), True)
     assert list(ranges[x].constant) == [False, True]
     assert (ranges[y].low[1], ranges[y].high[1]) == pytest.approx((1, 9), rel=1e-4)
     inputs = integers(module, 0)
@@ -432,3 +432,39 @@ def test_convolutions_of_no_channels_are_left_alone() -> None:
     }""")
     run_pipeline(module, "prune-channels", verify="each")
     assert interpret(module, {"x": np.ones((1, 0, 1), np.float32)})["y"].shape == (1, 1, 2)
+
+
+def _chain(ops: int, *, convolution: bool) -> Module:
+    """Elementwise ops one after another, behind a convolution or not."""
+    module = Module("chain")
+    function, builder = build_function(module, "main", {"x": tensor("f32", 1, 8, 4, 4)}, ["y"])
+    x = function.args[0]
+
+    def convolved(x: Value) -> Value:
+        w = builder.constant(np.ones((8, 8, 1, 1), np.float32))
+        return builder("nn.conv", x, w, pads=[0] * 4, **WHOLE) if convolution else x
+
+    x = convolved(x)
+    for index in range(ops):
+        x = builder(("math.tanh", "math.neg", "math.sigmoid")[index % 3], x)
+    builder.ret(convolved(x))
+    return module
+
+
+def test_what_has_no_channels_costs_next_to_nothing(
+    work: Callable[[Callable[[], object]], int],
+) -> None:
+    def calls(ops: int) -> int:
+        module = _chain(ops, convolution=False)
+        return work(lambda: run_pipeline(module, "prune-channels"))
+
+    calls(1)  # what the first run loads does not count
+    assert calls(300) < 20 * 300
+
+
+def test_work_grows_linearly(work: Callable[[Callable[[], object]], int]) -> None:
+    def calls(ops: int) -> int:
+        module = _chain(ops, convolution=True)
+        return work(lambda: run_pipeline(module, "prune-channels{fast-math=true}"))
+
+    assert calls(2000) < 2.2 * calls(1000)

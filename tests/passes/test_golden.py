@@ -1019,6 +1019,84 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%7)
         }""",
     ),
+    "unmet-taps": (
+        "trim-kernels,fold,dce",
+        """func @main(%x: tensor<f32[1, 1, 4, 1]>, %z: tensor<f32[1, 1, 2]>)
+            -> ("y": tensor<f32[1, 1, 4, 1]>, "t": tensor<f32[1, 1, 1]>) {
+          %w = core.constant() {
+            value = dense<f32[1, 1, 3, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]>
+          }
+          %0 = nn.conv(%x, %w) {strides = [1, 1], pads = [4, 1, 4, 1], dilations = [4, 1]}
+          %v = core.constant() {value = dense<f32[1, 1, 3], [1.0, 2.0, 3.0]>}
+          %1 = nn.conv_transpose(%z, %v) {
+            strides = [1], pads = [0, 3], dilations = [1], output_padding = [0]
+          }
+          core.return(%0, %1)
+        }""",
+    ),
+    "zero-taps": (
+        "trim-kernels,fold,dce",
+        """func @main(%x: tensor<i8[1, 1, 8], quant(0.5, 3)>, %f: tensor<f32[1, 1, 8]>)
+            -> ("y": tensor<f32[1, 1, 8]>, "t": tensor<f32[1, 1, 13]>, "z": tensor<f32[1, 1, 8]>) {
+          %1 = quant.dequantize(%x)
+          %w = core.constant() {value = dense<f32[1, 1, 5], [0.0, 2.0, 3.0, 0.0, 0.0]>}
+          %2 = nn.conv(%1, %w) {strides = [1], pads = [1, 3], dilations = [1]}
+          %v = core.constant() {value = dense<f32[1, 1, 3], [0.0, 2.0, 0.0]>}
+          %3 = nn.conv_transpose(%1, %v) {
+            strides = [2], pads = [2, 2], dilations = [1], output_padding = [0]
+          }
+          %u = core.constant() {value = dense<f32[1, 1, 3], [0.0, 2.0, 0.0]>}
+          %4 = nn.conv(%f, %u) {strides = [1], pads = [1, 1], dilations = [1]}
+          core.return(%2, %3, %4)
+        }""",
+    ),
+    "zero-taps-of-finite": (
+        "trim-kernels{fast-math=true},fold,dce",
+        """func @main(%x: tensor<f32[1, 1, 8]>) -> ("y": tensor<f32[1, 1, 8]>) {
+          %w = core.constant() {value = dense<f32[1, 1, 3], [0.0, 2.0, 0.0]>}
+          %0 = nn.conv(%x, %w) {strides = [1], pads = [2, 2], dilations = [2]}
+          core.return(%0)
+        }""",
+    ),
+    "single-windows": (
+        "conv-to-matmul,fold,canonicalize,fold,dce",
+        """func @main(%x: tensor<f32[N, 2, 4, 4]>) -> ("y": tensor<f32[N, 2, 4, 4]>) {
+          %0 = tensor.reduce(%x) {kind = "mean", axes = [2, 3], keep_dims = true}
+          %w = core.constant() {value = dense<f32[1, 2, 1, 1], [1.0, 2.0]>}
+          %b = core.constant() {value = dense<f32[1], [5.0]>}
+          %1 = nn.conv(%0, %w, %b) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %2 = math.relu(%1)
+          %v = core.constant() {value = dense<f32[2, 1, 1, 1], [3.0, 4.0]>}
+          %3 = nn.conv(%2, %v) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %4 = math.sigmoid(%3)
+          %5 = math.mul(%x, %4)
+          core.return(%5)
+        }""",
+    ),
+    "space-to-depth": (
+        "space-to-depth{fast-math=true},canonicalize,fold,canonicalize,dce",
+        """func @main(%x: tensor<f32[1, 1, 7]>, %z: tensor<i32[1, 1, 6, 6]>)
+            -> ("y": tensor<f32[1, 2, 4]>, "p": tensor<i32[1, 1, 3, 2]>) {
+          %w = core.constant() {value = dense<f32[2, 1, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>}
+          %b = core.constant() {value = dense<f32[2], [1.0, 2.0]>}
+          %0 = nn.conv(%x, %w, %b) {strides = [2], pads = [1, 1], dilations = [1]}
+          %v = core.constant() {value = dense<i32[1, 1, 2, 2], [1, 2, 3, 4]>}
+          %1 = nn.conv(%z, %v) {strides = [2, 3], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          core.return(%0, %1)
+        }""",
+    ),
+    "depth-to-space-and-back": (
+        "canonicalize,dce",
+        """func @main(%x: tensor<f32[1, 8, 3, 3]>) -> ("y": tensor<f32[1, 8, 3, 3]>) {
+          %0 = tensor.reshape(%x) {shape = [1, 2, 2, 2, 3, 3]}
+          %1 = tensor.transpose(%0) {permutation = [0, 3, 4, 1, 5, 2]}
+          %2 = tensor.reshape(%1) {shape = [1, 2, 6, 6]}
+          %3 = tensor.reshape(%2) {shape = [1, 2, 3, 2, 3, 2]}
+          %4 = tensor.transpose(%3) {permutation = [0, 3, 5, 1, 2, 4]}
+          %5 = tensor.reshape(%4) {shape = [1, 8, 3, 3]}
+          core.return(%5)
+        }""",
+    ),
     "symbolic-dimensions": (
         "canonicalize,shape-cleanup,fuse,dce",
         """func @main(%x: tensor<f32[N, 3, 4]>) -> ("y": tensor<f32[N, 12]>) {
@@ -1032,6 +1110,13 @@ CASES: dict[str, tuple[str, str]] = {
         }""",
     ),
 }
+
+
+SHOWN = (
+    *("algebra", "conversions", "fast-math", "kernels", "logic", "movement", "pads", "shapes"),
+    *("single-windows", "space-to-depth"),
+)
+"""Rule files, each rule of which is applied in one of the cases."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -1062,7 +1147,7 @@ def test_every_rule_is_shown() -> None:
     files = {path.stem: path for path in rule_files()}
     missing = {
         rule.name
-        for name in ("algebra", "conversions", "fast-math", "logic", "movement", "pads", "shapes")
+        for name in SHOWN
         for rule in read_rules(files[name]).rules
         if rule.name not in shown
     }
