@@ -313,3 +313,49 @@ def test_emission_does_not_depend_on_the_machine_but_for_the_host_target() -> No
     first, second = (burnish.compile(parse(NETWORK), target="c:x86-64-v3") for _ in range(2))
     assert first.source == second.source
     assert "network_f32x8" in first.source["network.c"]
+
+
+MATMULS = [
+    # a, b, transpose_b, c
+    ((1, 20), (20, 16), False, (16,)),
+    ((1, 20), (13, 20), True, (13,)),
+    ((2, 3, 9), (9, 21), False, (1, 21)),
+    ((5, 33), (1, 33, 10), False, None),
+    ((197, 16), (48, 16), True, (48,)),
+    ((1, 1), (1, 1), False, None),
+    ((7, 64), (64, 8), False, (8,)),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "flip", "c"), MATMULS)
+def test_packed_matmul(
+    a: Sequence[int], b: Sequence[int], flip: bool, c: Sequence[int] | None
+) -> None:
+    if len(b) > 2:
+        a = (1, *a)
+    columns = b[-2] if flip else b[-1]
+    y = [*a[:-1], columns]
+    rows = f"{len(b) - 2}, {len(b) - 1}"
+    if not flip:
+        rows = f"{len(b) - 1}, {len(b) - 2}"
+    outer = "".join(f"{axis}, " for axis in range(len(b) - 2))
+    column_axis = len(b) - 2 if flip else len(b) - 1
+    bias = "" if c is None else ", %q"
+    bias_op = ""
+    if c is not None:
+        packed = layout(range(len(c)), (len(c) - 1, 8))
+        bias_op = f"%q = tensor.relayout(%c) {{layout = {packed}}}"
+    c_arg = "" if c is None else f", %c: tensor<f32{listed(c)}>"
+    text = f"""module "m" {{
+      func @main(%a: tensor<f32{listed(a)}>, %b: tensor<f32{listed(b)}>{c_arg},
+                 %r: tensor<f32{listed(y)}>) -> ("y": tensor<f32{listed(y)}>) {{
+        %p = tensor.relayout(%b) {{layout = layout({outer}{rows}, {column_axis}:8)}}
+        {bias_op}
+        %0 = nn.matmul(%a, %p{bias}) {{transpose_b = {str(flip).lower()}}}
+        %1 = math.relu(%0)
+        %2 = math.add(%1, %r)
+        core.return(%2)
+      }}
+    }}"""
+    compiled = agrees(text, PORTABLE)
+    assert "packed_matmul" in str(compiled.artifact.stages["select"])
