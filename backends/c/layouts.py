@@ -21,7 +21,7 @@ from .isa import ISAS, NATIVE, Isa, isa_of
 from .kernels.base import families_of
 from .kernels.blocked import blocked, is_static_float
 
-BYTES_PER_CYCLE = 8.0
+BYTES_PER_CYCLE = 16.0
 """Of tensors that are read and written once."""
 
 CONVERSION_BYTES_PER_CYCLE = 4.0

@@ -165,8 +165,42 @@ EPILOGUES = [
     "math.sub(%0, %s)",
     "math.div(%0, %s)",
     "math.sigmoid(%0)",
-    "math.erf(%0)",
+    "math.silu(%0)",
+    "math.gelu(%0)",
+    "math.gelu_tanh(%0)",
+    "math.mish(%0)",
 ]
+
+
+@pytest.mark.parametrize("target", ["c", PORTABLE])
+@pytest.mark.parametrize("function", ["exp", "erf", "tanh"])
+def test_functions_of_vectors(function: str, target: str) -> None:
+    """Within 4e-7 (exp: relatively) over all floats, infinities and NaN included."""
+    bits = np.arange(0, 1 << 32, 65_521, dtype=np.uint32)
+    count = len(bits) // 8 * 8
+    x = np.ascontiguousarray(bits[:count].view(np.float32).reshape(1, 8, 1, -1))
+    x[0, 0, 0, :6] = [0.0, -0.0, np.inf, -np.inf, np.nan, 88.7]
+    shape = listed(x.shape)
+    text = f"""module "m" {{ func @main(%x: tensor<f32{shape}>) -> ("y": tensor<f32{shape}>) {{
+      %a = tensor.relayout(%x) {{layout = layout(0, 1, 2, 3, 1:8)}}
+      %w = core.constant() {{value = splat<f32[8, 1, 1, 1], 1.0>}}
+          : tensor<f32[8, 1, 1, 1], layout(0, 1, 2, 3, 0:8)>
+      %0 = nn.conv(%a, %w) {{strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0],
+          groups = 8}} : tensor<f32{shape}, layout(0, 1, 2, 3, 1:8)>
+      %1 = math.{function}(%0) : tensor<f32{shape}, layout(0, 1, 2, 3, 1:8)>
+      %2 = tensor.relayout(%1) {{layout = layout(0, 1, 2, 3)}}
+      core.return(%2)
+    }} }}"""
+    compiled = burnish.compile(parse(text), target=target, passes="fuse,dce")
+    if isa_of(find_target(target)).lanes == 8:
+        assert f"{function}_f32x8" in compiled.source["m.c"]
+    actual = compiled.run({"x": x})["y"]
+    with np.errstate(all="ignore"):
+        expected = interpret(parse(text), {"x": x})["y"]
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+    relative = 3e-7 if function == "exp" else 0.0
+    absolute = 3e-45 if function == "exp" else 4e-7
+    np.testing.assert_allclose(actual, expected, rtol=relative, atol=absolute)
 
 
 @pytest.mark.parametrize("channels", [16, 13])
