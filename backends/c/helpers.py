@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from burnish.ir.dtypes import DType, Kind
 from burnish.ir.errors import InternalError
 
+from . import vectors
 from .elements import is_narrow_float, storage_type, value_type
 
 _INTEGERS = [dtype for dtype in DType if dtype.is_integer]
@@ -449,7 +450,12 @@ for _dtype in DType:
     if _dtype.is_integer or _dtype.is_float:
         _define_order(_dtype)
 
+_TABLE.update(vectors.definitions())
+
 _CALL = re.compile(r"@_(\w+)\(")
+_DEFINITION = re.compile(r"(?:#define|static inline \w+) @_(\w+)\(")
+_SOURCES = {found: name for name, text in _TABLE.items() for found in _DEFINITION.findall(text)}
+"""Which entry defines a function or macro; some define several."""
 
 
 def closure(names: Iterable[str]) -> list[str]:
@@ -465,7 +471,8 @@ def closure(names: Iterable[str]) -> list[str]:
             return
         if name not in _TABLE:
             raise InternalError(f"there is no C helper {name}")
-        for callee in sorted(set(_CALL.findall(_TABLE[name])) - {name}):
+        callees = {_SOURCES.get(callee, callee) for callee in _CALL.findall(_TABLE[name])}
+        for callee in sorted(callees - {name}):
             visit(callee)
         done[name] = None
 

@@ -13,7 +13,7 @@ from burnish import compile as compile_model
 from burnish import export_onnx, import_onnx, interpret, load, parse
 from burnish.backends.onnx import DEFAULT_OPSET, model_files, newest_opset
 from burnish.backends.onnx.files import joined
-from burnish.ir import Array, Constant, DType, Module, build_function, symbol, tensor
+from burnish.ir import Constant, DType, Module, build_function, symbol, tensor
 from burnish.ir.elementwise import elementwise
 from burnish.ir.errors import InputError, TargetError, UnsupportedError
 from burnish.ir.opdef import FLOATS, registry
@@ -131,6 +131,7 @@ module "m" {{
     ("op", "scale", "new", "old"),
     [
         ("math.silu(%x)", 1, ["Swish"], ["Sigmoid", "Mul"]),
+        ("math.silu(%x) {alpha = 1.702}", 1, ["Swish"], ["Mul", "Sigmoid", "Mul"]),
         ("math.gelu(%x)", 1, ["Gelu"], ["Mul", "Mul", "Erf", "Add", "Mul"]),
         ("math.hard_swish(%x)", 1, ["HardSwish"], ["HardSigmoid", "Mul"]),
         ("math.mish(%x)", 1, ["Mish"], None),
@@ -570,52 +571,22 @@ def test_rotary_tables_are_spread_once(batch: int, expands: int) -> None:
     assert ops(export_onnx(module)).count("Expand") == expands
 
 
-def meaning(text: str) -> tuple[Array, Array]:
-    """The result of a module without inputs, and that of the exported one."""
-    module = parse(text)
-    again = import_onnx(export_onnx(module))
-    return interpret(module, {})["y"], interpret(again, {})["y"]
-
-
-def test_sums_of_integers_wrap() -> None:
-    """ONNX convolves floats only: f64 holds the sum, but a cast to i32 is not defined for it."""
-    before, after = meaning("""module "m" { func @main() -> ("y": tensor<i32[1, 1, 1]>) {
-      %0 = core.constant() {value = dense<i32[1, 1, 1], [-2103764317]>}
-      %1 = core.constant() {value = dense<i32[1, 1, 1], [2]>}
-      %2 = nn.conv(%0, %1) {strides = [1], pads = [0, 0], dilations = [1]}
-      core.return(%2)
-    } }""")
-    np.testing.assert_array_equal(after, before)
-
-
-def test_a_bias_that_f64_does_not_hold_is_refused() -> None:
-    text = """module "m" { func @main() -> ("y": tensor<i64[1, 1, 1]>) {
-      %0 = core.constant() {value = dense<i64[1, 1, 1], [1]>}
-      %1 = core.constant() {value = dense<i64[1], [485585202497310631]>}
-      %2 = nn.conv(%0, %0, %1) {strides = [1], pads = [0, 0], dilations = [1]}
-      core.return(%2)
-    } }"""
-    with pytest.raises(UnsupportedError, match="would not be exact"):
-        meaning(text)
-
-
-def test_windows_that_ceil_mode_leaves_out_are_refused() -> None:
-    """One axis rounds up, and along the other the last window starts in the padding."""
-    text = """module "m" { func @main() -> ("y": tensor<f32[1, 1, 5, 1]>) {
-      %0 = core.constant() {value = splat<f32[1, 1, 1, 1], 2.0>}
-      %1 = nn.average_pool(%0) {kernel = [1, 3], strides = [1, 3], pads = [2, 0, 2, 2],
-        dilations = [1, 2], overhang = [0, 2]}
-      core.return(%1)
-    } }"""
-    with pytest.raises(UnsupportedError, match="round up"):
-        meaning(text)
-
-
-def test_no_windows_where_onnx_infers_one_are_refused() -> None:
-    text = """module "m" { func @main(%x: tensor<f32[1, 1, 2]>) -> ("y": tensor<f32[1, 1, 0]>) {
-      %w = core.constant() {value = splat<f32[1, 1, 3], 1.0>}
-      %1 = nn.conv(%x, %w) {strides = [2], pads = [0, 0], dilations = [1]}
-      core.return(%1)
-    } }"""
-    with pytest.raises(UnsupportedError, match="where none fits"):
-        export_onnx(parse(text))
+@pytest.mark.parametrize("shape", [(2, 1, 1, 3), (1, 3), (3,), (), (2, 1, 4, 1), (2, 4, 3)])
+@pytest.mark.parametrize("dtype", ["f32", "bool"])
+@pytest.mark.parametrize("rank", [3, 4])
+def test_masks_of_attention_may_broadcast(shape: tuple[int, ...], dtype: str, rank: int) -> None:
+    """onnxruntime wants an entry for every query and key."""
+    module = Module("masked")
+    queries, keys = ((2, 2, 4, 2), (2, 2, 3, 2)) if rank == 4 else ((2, 4, 4), (2, 3, 4))
+    types = {"q": tensor("f32", *queries), "k": tensor("f32", *keys), "v": tensor("f32", *keys)}
+    types["m"] = tensor(dtype, *shape)
+    function, builder = build_function(module, "main", types, ["y"])
+    heads = {} if rank == 4 else {"heads": 2, "kv_heads": 2}
+    builder.ret(builder("nn.attention", *function.args, scale=0.5, **heads))
+    random = np.random.default_rng(0)
+    inputs = {name: random.normal(size=t.static_shape) for name, t in types.items()}
+    inputs = {name: array.astype(np.float32) for name, array in inputs.items()}
+    if dtype == "bool":
+        inputs["m"] = inputs["m"] > -1
+    found = compile_model(module, "onnx", passes="").run(inputs)["y"]
+    np.testing.assert_allclose(found, interpret(module, inputs)["y"], rtol=1e-5, atol=1e-6)
