@@ -393,3 +393,17 @@ def test_packed_matmul(
     }}"""
     compiled = agrees(text, PORTABLE)
     assert "packed_matmul" in str(compiled.artifact.stages["select"])
+
+
+def test_pools_of_known_channels_and_unknown_extent_stay_in_row_major_order() -> None:
+    text = """module "m" {
+      symbols {N = 0..8}
+      func @main(%x: tensor<f32[1, 8, N]>) -> ("y": tensor<f32[1, 8, floordiv(N - 1, 2) + 1]>) {
+        %0 = nn.average_pool(%x) {kernel = [4], strides = [2], pads = [1, 1], dilations = [1],
+          overhang = [1]}
+        core.return(%0)
+      }
+    }"""
+    module = parse(text)
+    run_pipeline(module, "layout{target=avx2}", verify="each")
+    assert module == parse(text)
