@@ -676,6 +676,23 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%2)
         }""",
     ),
+    "below-a-shuffle": (
+        "shape-cleanup,fold,fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[1, 1, 2, 2]>) -> ("y": tensor<f32[1, 4, 2, 2]>) {
+          %w = core.constant() {value = dense<f32[4, 1, 1, 1], [1.0, 2.0, 3.0, 4.0]>}
+          %0 = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %1 = tensor.reshape(%0) {shape = [1, 2, 2, 2, 2]}
+          %2 = tensor.transpose(%1) {permutation = [0, 2, 1, 3, 4]}
+          %3 = tensor.reshape(%2) {shape = [1, 4, 2, 2]}
+          %s = core.constant() {value = dense<f32[4], [1.0, 10.0, 100.0, 1000.0]>}
+          %b = core.constant() {value = dense<f32[4], [1.0, 2.0, 3.0, 4.0]>}
+          %m = core.constant() {value = splat<f32[4], 0.0>}
+          %v = core.constant() {value = splat<f32[4], 1.0>}
+          %4 = nn.batch_norm(%3, %s, %b, %m, %v) {epsilon = 0.0}
+          %5 = math.relu(%4)
+          core.return(%5)
+        }""",
+    ),
     "batch-norm-into-conv": (
         "fold-batch-norm",
         """func @main(%x: tensor<f32[1, 1, 2, 2]>) -> ("y": tensor<f32[1, 2, 2, 2]>) {
