@@ -110,13 +110,11 @@ def elementwise_of_reshapes(m: Match) -> Outcome:
 
 def _is_just_computed(value: Value) -> bool:
     """Whether an elementwise op may fuse with what computes ``value``, once it has moved there."""
-    op: Op | None = value.op
-    while op is not None and op.name in ("tensor.reshape", "tensor.transpose"):
-        if not op.result.has_one_use:
-            return False
-        op, value = op.inputs[0].op, op.inputs[0]
-    computes = op is not None and (Trait.ELEMENTWISE in op.opdef.traits or op.name in ANCHORS)
-    return computes and value.has_one_use
+    while value.has_one_use and value.op is not None:
+        if value.op.name not in ("tensor.reshape", "tensor.transpose"):
+            return Trait.ELEMENTWISE in value.op.opdef.traits or value.op.name in ANCHORS
+        value = value.op.inputs[0]
+    return False
 
 
 def _unreshaped(m: Match, value: Value, shape: Sequence[object]) -> Value:
