@@ -306,6 +306,22 @@ def test_slice(starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]
     assert "blocked_slice" in str(compiled.artifact.stages["select"])
 
 
+@pytest.mark.parametrize("shape", [(3, 21), (5,), (), (2, 1, 8), (40, 3)])
+@pytest.mark.parametrize("other", ["", "1", "last"])
+def test_elementwise_functions_in_vectors(shape: Sequence[int], other: str) -> None:
+    """Runs of vectors, and what is left of the last axis."""
+    small = {"": (), "1": (1,), "last": shape[-1:]}[other]
+    text = f"""module "m" {{
+      func @main(%x: tensor<f32{listed(shape)}>, %s: tensor<f32{listed(small)}>)
+          -> ("y": tensor<f32{listed(shape) if shape else listed(small)}>) {{
+        %0 = math.silu(%x)
+        %1 = math.mul(%0, %s)
+        core.return(%1)
+      }}
+    }}"""
+    agrees(text, PORTABLE)
+
+
 NETWORK = """module "network" {
   func @main(%x: tensor<f32[1, 12, 12, 3]>) -> ("y": tensor<f32[1, 16]>) {
     %w0 = core.constant() {value = splat<f32[16, 3, 3, 3], 0.25>}
