@@ -55,7 +55,8 @@ class CLayouts(LayoutModel):
 
     def offers(self, op: Op) -> list[Offer]:
         found = super().offers(op)
-        if self.isa.has_vectors and op.inputs:
+        static = all(value.type.is_static for value in (*op.inputs, *op.results))
+        if self.isa.has_vectors and op.inputs and static:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):
                     moving = _moving(op, form.operands, form.results)

@@ -439,3 +439,17 @@ def test_vectors_of_64_bit_arm(tmp_path: Path) -> None:
     expected = interpret(parse(text), inputs)["y"]
     actual = np.fromfile(tmp_path / "y", np.float32).reshape(expected.shape)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+
+
+def test_pools_of_known_channels_and_unknown_extent_stay_in_row_major_order() -> None:
+    text = """module "m" {
+      symbols {N = 0..8}
+      func @main(%x: tensor<f32[1, 8, N]>) -> ("y": tensor<f32[1, 8, floordiv(N - 1, 2) + 1]>) {
+        %0 = nn.average_pool(%x) {kernel = [4], strides = [2], pads = [1, 1], dilations = [1],
+          overhang = [1]}
+        core.return(%0)
+      }
+    }"""
+    module = parse(text)
+    run_pipeline(module, "layout{target=avx2}", verify="each")
+    assert module == parse(text)
