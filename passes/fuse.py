@@ -155,7 +155,7 @@ class GroupPlan:
 
 def is_elementwise(op: Op) -> bool:
     """Whether ``op`` computes each element of its one result from elements of its operands."""
-    return Trait.ELEMENTWISE in op.opdef.traits and len(op.results) == 1
+    return op.is_pointwise and len(op.results) == 1
 
 
 def goes_inside(op: Op, value: Value) -> bool:

@@ -10,7 +10,16 @@ from op_cases import OpCase, assert_close, cases
 
 from burnish.backends.c import compile_module, runner
 from burnish.backends.c.plan import CallStep, Plan, verify_plan
-from burnish.ir import Block, Builder, Module, build_function, interpret, tensor
+from burnish.ir import (
+    Block,
+    Builder,
+    DType,
+    Module,
+    Quantized,
+    build_function,
+    interpret,
+    tensor,
+)
 from burnish.passes import run_pipeline
 from burnish.passes.fuse import ANCHORS
 
@@ -113,3 +122,43 @@ def test_movement_anchors_meet_operands_that_broadcast(shape: tuple[int, ...]) -
     actual = runner(compile_module(module, "c")).run(inputs)
     for name, array in expected.items():
         np.testing.assert_array_equal(actual[name], array)
+
+
+STORAGES = ["i8", "u8", "i4", "u4", "i16", "u16", "i32", "f8e4m3fn", "f8e5m2"]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("expressed", ["f32", "f16", "f64"])
+def test_quantization_is_part_of_groups(storage: str, expressed: str) -> None:
+    """sum → quantize → dequantize → tanh → quantize, and what is quantized is a result too."""
+    dtype, real = DType.parse(storage), DType.parse(expressed)
+    zero_point = 0 if dtype.is_float or dtype is DType.I32 else 3
+    encoding = Quantized((0.25,), (zero_point,), dtype=real)
+    types = {"x": tensor(real, 3, 40), "y": tensor(real, 3, 40)}
+    module = Module("quantized")
+    function, b = build_function(module, "main", types, ["q", "r"])
+    total = b("math.add", *function.args)
+    stored = b("quant.quantize", total, encoding=encoding, dtype=dtype)
+    back = b("math.neg", b("quant.dequantize", stored))
+    b.ret(stored, b("quant.quantize", back, encoding=encoding, dtype=dtype))
+    rng = np.random.default_rng(0)
+    inputs = {n: rng.normal(size=(3, 40)).astype(real.numpy) * 9 for n in types}
+    for column, special in enumerate([np.nan, np.inf, -np.inf, 6e4, -0.0, 0.125]):
+        inputs["x"][:, column] = np.asarray(special).astype(real.numpy)
+    expected = interpret(module, inputs)
+    run_pipeline(module, "fuse,dce", verify="each")
+    assert [op.name for op in module.main.body] == ["core.group", "core.return"]
+    actual = runner(compile_module(module, "c")).run(inputs)
+    for name, array in expected.items():
+        found = actual[name].astype(np.float64)
+        np.testing.assert_array_equal(found, array.astype(np.float64))
+
+
+def test_parameters_along_an_axis_stay_outside_of_groups() -> None:
+    encoding = Quantized((0.5, 0.25), (0, 0), axis=0)
+    module = Module("along")
+    function, b = build_function(module, "main", {"x": tensor("f32", 2, 5)}, ["y"])
+    x = b("math.relu", function.args[0])
+    b.ret(b("quant.quantize", x, encoding=encoding, dtype=DType.I8))
+    run_pipeline(module, "fuse,dce", verify="each")
+    assert [op.name for op in module.main.body] == ["math.relu", "quant.quantize", "core.return"]

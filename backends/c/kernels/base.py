@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
@@ -388,7 +388,7 @@ class KernelBuilder:
             rendered = self._apply(op, indices, known)
             name = "v" if op is not last or len(self.unit.results) > 1 else ""
             dtype = op.results[0].type.dtype
-            if name:
+            if name and not _is_cheap(rendered):
                 rendered = self.let(name, dtype, self.round_unless(rendered, dtype))
             known[op.results[0]] = rendered
         for result_value, buffer in self._outputs.items():
@@ -402,6 +402,8 @@ class KernelBuilder:
 
     def _apply(self, op: Op, indices: Sequence[Index], known: dict[Value, Expr]) -> Expr:
         definition = op.opdef
+        if op.name in _POINTWISE:
+            return _POINTWISE[op.name](self, op, self._element(op.inputs[0], indices, known))
         if not isinstance(definition, ElementwiseOp):
             raise InternalError(f"{op.name} is elementwise but has no scalar expression")
         values: dict[str, Expr] = {}
@@ -562,6 +564,22 @@ class KernelFamily(ABC):
         """Write the kernel."""
 
 
+Pointwise = Callable[[KernelBuilder, Op, Expr], Expr]
+"""Writes one element of the result of an op from that of its operand."""
+
+_POINTWISE: dict[str, Pointwise] = {}
+
+
+def pointwise(name: str) -> Callable[[Pointwise], Pointwise]:
+    """Decorator: how an op that has no scalar expression is computed as part of a group."""
+
+    def enter(function: Pointwise) -> Pointwise:
+        _POINTWISE[name] = function
+        return function
+
+    return enter
+
+
 _FAMILIES: dict[str, list[KernelFamily]] = {}
 ELEMENTWISE = "elementwise"
 """Stands in ``ops`` for every op with the trait."""
@@ -590,5 +608,6 @@ __all__ = [
     "KernelFamily",
     "Parameter",
     "families_for",
+    "pointwise",
     "register",
 ]

@@ -86,7 +86,7 @@ class Unit:
             constant = inner.results[0].constant
             if constant is not None:
                 literals[inner.results[0]] = constant
-            elif Trait.ELEMENTWISE in inner.opdef.traits:
+            elif inner.is_pointwise:
                 epilogue.append(inner)
             else:
                 anchor = inner
