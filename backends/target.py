@@ -55,7 +55,8 @@ class Target:
     ``word`` is the size of a pointer in bits, ``alignment`` that of the arena and of weights in
     bytes.  ``compilers`` are the commands tried in turn, ``flags`` what they are given; ``host``
     says that the result runs on the machine that compiles.  ``defaults`` overrides defaults of
-    the backend's options.
+    the backend's options.  ``isa`` names the instruction set that kernels are written for, by which
+    the pass ``layout`` chooses how tensors are stored, too ("" for neither).
     """
 
     name: str
@@ -66,6 +67,7 @@ class Target:
     word: int = 64
     alignment: int = 64
     host: bool = False
+    isa: str = ""
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __hash__(self) -> int:

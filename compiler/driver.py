@@ -28,6 +28,7 @@ from .compiled import CompiledModel, load
 from .frontend.onnx.bindings import Binding
 from .frontend.onnx.importer import import_onnx
 from .frontend.onnx.load import ModelSource
+from .layouts import with_layouts
 from .progress import ProgressCallback, reporting
 from .report.build import build_report
 from .requests import parse_size, shorten, show_size
@@ -50,6 +51,7 @@ def compile(
     ram: int | str | None = None,
     flash: int | str | None = None,
     verify: str | bool | None = None,
+    layouts: Mapping[str, str] | None = None,
     progress: bool | ProgressCallback | None = None,
 ) -> CompiledModel:
     """Compile a model for a target.
@@ -68,6 +70,8 @@ def compile(
         flash: bytes there are for code and weights.
         verify: ``"each"`` (or True) checks the IR after every pass; ``"semantic"`` also
             interprets it before and after, and names the rewrite that changed a result.
+        layouts: the order of axes in which the compiled model takes inputs and gives outputs, by
+            name: ``{"image": "NHWC"}``, or the numbers of the model's axes, ``"0,2,3,1"``.
         progress: True shows progress on a terminal; a function is called with the stage's name
             and the fraction done.
 
@@ -95,6 +99,7 @@ def compile(
         notify("import", 0.0)
         module = read_model(model, dims)
         try:
+            module = with_layouts(module, layouts or {})
             report = _optimize(module, pipeline, mode, notify)
             notify("emit", 0.8)
             artifact = _emit(module, chosen, complete, str(common["name"]) or module.name)
@@ -156,7 +161,7 @@ def _read_text(path: Path) -> Module:
 
 def _pipeline(target: Target, passes: str | Sequence[Pass] | None) -> list[Pass]:
     if passes is None:
-        passes = standard_pipeline(target.backend)
+        passes = standard_pipeline(target.backend, target.isa)
     if isinstance(passes, str):
         return parse_pipeline(passes) if passes.strip() else []
     return list(passes)

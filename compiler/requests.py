@@ -128,6 +128,21 @@ def _is_expression(text: str) -> bool:
         return False
 
 
+def parse_layouts(texts: Iterable[str]) -> dict[str, str]:
+    """``layouts`` for :func:`burnish.compile` from ``input=NHWC``.
+
+    Raises:
+        UsageError: malformed text, or a name given twice.
+    """
+    layouts: dict[str, str] = {}
+    for text in texts:
+        name, layout = _split(text, "--layout image=NHWC")
+        if name in layouts:
+            raise UsageError(f'the layout of "{clip(name)}" is given twice')
+        layouts[name] = layout
+    return layouts
+
+
 def _split(text: str, example: str) -> tuple[str, str]:
     # Names of a model may hold "="; what they are bound to never does.
     name, equals, value = text.rpartition("=")

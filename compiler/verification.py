@@ -20,6 +20,7 @@ from burnish.ir.errors import MismatchError, clip
 from .driver import Model, compile, is_ir_file, read_model
 from .frontend.onnx.bindings import Binding
 from .frontend.onnx.load import ModelSource
+from .layouts import in_model_order
 from .progress import ProgressCallback, silent
 from .samples import Samples, file_beside, read_samples, seeded_samples
 
@@ -284,6 +285,7 @@ def verify_model(
     steps: int = 1,
     passes: str | None = None,
     options: Mapping[str, object] | None = None,
+    layouts: Mapping[str, str] | None = None,
     progress: ProgressCallback = silent,
 ) -> Verification:
     """Compile a model, run it, and compare it with onnxruntime and the interpreter.
@@ -292,14 +294,15 @@ def verify_model(
     random numbers.  At most ``samples`` of them are run (of random ones, by default one).
     Quantized outputs may differ by ``steps`` steps: a sum near the middle of two steps may be
     rounded to either, and every following layer rounds again.  The interpreter runs the module
-    as imported, so that the passes are checked, too.
+    as imported, so that the passes are checked, too.  Samples have the model's own order of
+    axes, whatever ``layouts`` the model is compiled with.
 
     Raises:
         Error: the model cannot be compiled, or the inputs do not fit.
     """
     module = read_model(model, dims)
     compiled = compile(
-        model, target, dims=dims, passes=passes, options=options,
+        model, target, dims=dims, passes=passes, options=options, layouts=layouts,
         progress=lambda stage, fraction: progress(stage, fraction / 2),
     )  # fmt: skip
     chosen = choose_samples(model, module, inputs, samples, seed)
@@ -308,7 +311,7 @@ def verify_model(
         names = module.main.result_names
         references = {"onnxruntime": lambda: onnxruntime_execution(model, names), **references}
     return verify_execution(
-        compiled.run,
+        in_model_order(compiled.run, module, layouts or {}),
         references,
         chosen,
         steps=dict.fromkeys(quantized_outputs(module), steps),

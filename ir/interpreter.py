@@ -43,20 +43,24 @@ def interpret(
     function: str = "main",
     observe: Observer | None = None,
     around: Around | None = None,
+    max_regions: int | None = None,
 ) -> dict[str, Array]:
     """Run a function of ``module`` on arrays by name; results by name.
 
     Symbolic dimensions take their sizes from the inputs, or from the op that defines them.
     ``observe`` sees every op with its results (not those of nested regions).  ``around`` gives
-    the results of every op, nested ones included.
+    the results of every op, nested ones included.  ``max_regions`` bounds how often regions are
+    run, which are the iterations of all loops together and the branches taken: a trip count may be
+    an input, and any number.
 
     Raises:
         InputError: a missing, unknown or ill-typed input, an index out of range, data that is
-            not what the types promise, or a size outside its range.
+            not what the types promise, a size outside its range, or more than ``max_regions``.
     """
     target = module.functions[function]
     arrays, binding = bind_inputs(target, inputs, module.symbols)
-    results = _Frame(binding, observe, module.symbols, around).run(target.body, arrays)
+    regions = _Allowance(max_regions)
+    results = _Frame(binding, observe, module.symbols, around, regions).run(target.body, arrays)
     return dict(zip(target.result_names, results))
 
 
@@ -145,6 +149,24 @@ def evaluate_definition(
     return [result] if isinstance(result, (np.ndarray, np.generic)) else result
 
 
+class _Allowance:
+    """How many more regions may be run."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    def take(self) -> None:
+        """One more.
+
+        Raises:
+            InputError: there were as many as may be.
+        """
+        if self._taken == self._limit:
+            raise InputError(f"loops run for more than {self._limit} iterations")
+        self._taken += 1
+
+
 class _Frame:
     """One run of a function: the sizes of symbols and their ranges, and who watches."""
 
@@ -154,11 +176,13 @@ class _Frame:
         observe: Observer | None = None,
         ranges: Mapping[str, Interval] | None = None,
         around: Around | None = None,
+        allowance: _Allowance | None = None,
     ) -> None:
         self._binding: dict[str, int] = binding
         self._observe = observe
         self._ranges = ranges or {}
         self._around = around
+        self._allowance = allowance or _Allowance(None)
 
     def run(self, block: Block, arguments: Sequence[Array]) -> list[Array]:
         values: dict[Value, Array] = dict(zip(block.args, arguments))
@@ -261,8 +285,13 @@ class _Frame:
         self._binding[symbol] = size
 
     def _region(self, region: Block) -> RegionFunction:
-        inner = _Frame(self._binding, ranges=self._ranges, around=self._around)
-        return lambda *arguments: inner.run(region, arguments)
+        inner = _Frame(self._binding, None, self._ranges, self._around, self._allowance)
+
+        def run(*arguments: Array) -> list[Array]:
+            self._allowance.take()
+            return inner.run(region, arguments)
+
+        return run
 
     def _checked(self, op: Op, array: Array, type_: TensorType) -> Array:
         dtype = DType.from_numpy(array.dtype)

@@ -247,6 +247,23 @@ class TensorType:
             return tuple(enumerate(self.shape))
         return self.layout.storage_axes(self.shape)
 
+    def storage_order(self, names: Sequence[int] | None = None) -> tuple[tuple[int, Dim], ...]:
+        """In which order elements lie in memory: equal for types whose bytes are equal.
+
+        Axes of one element are left out, and tiles that nothing lies between are one axis again.
+        Axes are called ``names``, by default their numbers.
+        """
+        found: list[tuple[int, Dim]] = []
+        for axis, extent in self.storage_axes:
+            name = axis if names is None else names[axis]
+            if extent == 1:
+                continue
+            if found and found[-1][0] == name:
+                found[-1] = (name, found[-1][1] * extent)
+            else:
+                found.append((name, extent))
+        return tuple(found)
+
     @property
     def storage_shape(self) -> tuple[Dim, ...]:
         """Shape of the array in memory: the logical shape unless there is a layout."""

@@ -223,14 +223,13 @@ def make_pass(name: str, options: Mapping[str, OptionValue] | None = None) -> Pa
         hint = f"did you mean {close[0]}?" if close else "`burnish passes` lists all"
         raise PassError(f"there is no pass {name}", help=hint)
     declared = {option_name(option): option for option in cls.options()}
-    hints = get_type_hints(cls)
     values: dict[str, OptionValue] = {}
     for key, value in (options or {}).items():
         if key not in declared:
             known = ", ".join(declared) or "no options"
             raise PassError(f"pass {name} has no option {key}", help=f"it has {known}")
         field_name = declared[key].name
-        values[field_name] = _convert(name, key, hints[field_name], value)
+        values[field_name] = _convert(name, key, get_type_hints(cls)[field_name], value)
     for key in cls.needs:
         if not values.get(key):
             help = f"write {name}{{{key}=…}}; `burnish passes {name}` shows its options"

@@ -34,12 +34,21 @@ ONNX; the slices behind it cost the C backend more than it gains.
 """
 
 
-def standard_stages(backend: str) -> dict[str, str]:
-    """The stages of a backend's standard pipeline by name, in order; all of them if unknown."""
+def standard_stages(backend: str, layouts: str = "") -> dict[str, str]:
+    """The stages of a backend's standard pipeline by name, in order; all of them if unknown.
+
+    ``layouts`` names whose offers the pass ``layout`` chooses from; without, there is no such
+    stage, and all tensors stay in row-major order.
+    """
     names = BACKENDS.get(backend, tuple(STAGES))
-    return {name: STAGES[name] for name in names}
+    stages = {name: STAGES[name] for name in names}
+    if layouts:
+        fuse = stages.pop("fuse", None)
+        stages["layout"] = f"layout{{target={layouts}}},dce"
+        stages |= {} if fuse is None else {"fuse": fuse}
+    return stages
 
 
-def standard_pipeline(backend: str) -> str:
+def standard_pipeline(backend: str, layouts: str = "") -> str:
     """The standard pipeline of a backend (``c``, ``tvm``, ``relay``, ``onnx``) as text."""
-    return ",".join(standard_stages(backend).values())
+    return ",".join(standard_stages(backend, layouts).values())

@@ -1,6 +1,6 @@
 """The C backend: select kernels, plan memory, emit C99, and build it for this machine."""
 
-from . import targets
+from . import layouts, targets
 from .compile import check_module, compile_module, runner, runner_from_files
 from .measurement import code_size
 
@@ -8,6 +8,7 @@ __all__ = [
     "check_module",
     "code_size",
     "compile_module",
+    "layouts",
     "runner",
     "runner_from_files",
     "targets",

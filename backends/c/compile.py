@@ -13,6 +13,7 @@ from ..base import Artifact, signature
 from ..target import Target, complete_options, find_target
 from .emit import Program, emit, weight_layout
 from .host import CRunner, SanitizedRunner, build
+from .isa import isa_of
 from .names import identifier
 from .plan import plan
 from .select import select
@@ -40,7 +41,7 @@ def compile_module(
     settings = complete_options(chosen, options)
     prefix = identifier(module.name if name is None else name, "model")
     function, sizes = with_sizes(module)
-    selection = select(function, prefix, sizes)
+    selection = select(function, prefix, sizes, isa_of(chosen))
     planned = plan(selection, chosen.alignment, sizes)
     layout = weight_layout(function, planned, chosen.alignment)
     program = Program(prefix, module.main, chosen, settings, selection, planned, layout, sizes)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from burnish.ir.dtypes import DType, Kind
 from burnish.ir.errors import InternalError
 
+from . import vectors
 from .elements import is_narrow_float, storage_type, value_type
 
 _INTEGERS = [dtype for dtype in DType if dtype.is_integer]
@@ -451,7 +452,10 @@ for _dtype in DType:
     if _dtype.is_integer or _dtype.is_float:
         _define_order(_dtype)
 
+_TABLE.update(vectors.definitions())
+
 _CALL = re.compile(r"@_(\w+)\(")
+_MACRO = re.compile(r"#define @_(\w+)\(")
 
 
 def closure(names: Iterable[str]) -> list[str]:
@@ -467,7 +471,8 @@ def closure(names: Iterable[str]) -> list[str]:
             return
         if name not in _TABLE:
             raise InternalError(f"there is no C helper {name}")
-        for callee in sorted(set(_CALL.findall(_TABLE[name])) - {name}):
+        own = {name, *_MACRO.findall(_TABLE[name])}
+        for callee in sorted(set(_CALL.findall(_TABLE[name])) - own):
             visit(callee)
         done[name] = None
 

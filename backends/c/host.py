@@ -76,6 +76,20 @@ def compiler_version(command: tuple[str, ...]) -> str:
     return answer.stdout or answer.stderr
 
 
+@lru_cache(maxsize=16)
+def compiler_macros(command: tuple[str, ...]) -> frozenset[str]:
+    """The names of the macros that a compiler defines with these flags.
+
+    Raises:
+        ToolchainError: it cannot be run, or does not say.
+    """
+    answer = _execute([*command, "-dM", "-E", "-x", "c", os.devnull])
+    if answer.returncode != 0:
+        raise ToolchainError(f"{command[0]} does not tell its macros")
+    lines = (line.split() for line in answer.stdout.splitlines())
+    return frozenset(words[1] for words in lines if len(words) > 1)
+
+
 def _execute(
     command: Sequence[str], folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from burnish.ir import Block, Function, Layout, Op, Trait, Value
 from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 
 from .elements import is_supported, storage_type
+from .isa import SCALAR, Isa
 from .kernels.base import KernelBuilder, KernelFamily, Parameter, families_for
 from .kernels.unit import Unit
 from .sizes import STATIC, Sizes
@@ -125,19 +126,17 @@ def is_view(op: Op) -> bool:
     if op.name not in ("tensor.transpose", "tensor.relayout"):
         return False
     x, y = op.inputs[0].type, op.result.type
-    axes = op.attributes.get("permutation", range(x.rank))
-    assert isinstance(axes, (tuple, range))
-    before = [(axis, extent) for axis, extent in x.storage_axes if extent != 1]
-    return before == [(axes[axis], extent) for axis, extent in y.storage_axes if extent != 1]
+    axes = op.attributes.permutation if op.name == "tensor.transpose" else None
+    return x.storage_order() == y.storage_order(axes)
 
 
-def select(function: Function, prefix: str, sizes: Sizes = STATIC) -> Selection:
+def select(function: Function, prefix: str, sizes: Sizes = STATIC, isa: Isa = SCALAR) -> Selection:
     """Choose a kernel for each op of ``function``, whose dimensions are over ``sizes``.
 
     Raises:
         UnsupportedError: some ops cannot be compiled; it names all of them.
     """
-    selector = _Selector(prefix, sizes)
+    selector = _Selector(prefix, sizes, isa)
     for number, value in enumerate(function.results):
         if value.type.layout is not None:
             selector.note(f"the output in {value.type.layout}", f"output {number}")
@@ -147,9 +146,10 @@ def select(function: Function, prefix: str, sizes: Sizes = STATIC) -> Selection:
 
 
 class _Selector:
-    def __init__(self, prefix: str, sizes: Sizes) -> None:
+    def __init__(self, prefix: str, sizes: Sizes, isa: Isa) -> None:
         self.prefix = prefix
         self.sizes = sizes
+        self.isa = isa
         self.problems: dict[str, list[str]] = {}
         self.known: dict[Hashable, tuple[Kernel, tuple[tuple[str, object], ...]]] = {}
         self.by_text: dict[Hashable, Kernel] = {}
@@ -194,7 +194,7 @@ class _Selector:
             return Choice(op, None, regions=tuple(map(self.block, op.regions)))
         key = signature(op)
         if key not in self.known:
-            unit = Unit.of(op, self.sizes.ranges)
+            unit = Unit.of(op, self.sizes.ranges, self.isa)
             try:
                 family = self.family_for(unit)
                 if family is None:

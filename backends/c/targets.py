@@ -30,7 +30,7 @@ _HOST_FLAGS = (*COMMON_FLAGS, "-O3", "-fno-math-errno", "-fno-trapping-math")
 """GCC before 13 vectorizes loops over products well from -O3 on only."""
 
 
-def _host(name: str, doc: str, *flags: str) -> None:
+def _host(name: str, doc: str, *flags: str, isa: str = "") -> None:
     register_target(
         Target(
             name,
@@ -39,6 +39,7 @@ def _host(name: str, doc: str, *flags: str) -> None:
             _HOST_COMPILERS,
             (*_HOST_FLAGS, *flags),
             host=True,
+            isa=isa,
             defaults={"weights": "blob"},
         )
     )
@@ -51,8 +52,8 @@ def _bare(
     register_target(Target(name, "c", doc, compilers, all_flags, word, alignment))
 
 
-_host("c", "the machine burnish runs on", "-march=native")
-_host("c:x86-64-v3", "64-bit x86 with AVX2 and FMA", "-march=x86-64-v3")
+_host("c", "the machine burnish runs on", "-march=native", isa="native")
+_host("c:x86-64-v3", "64-bit x86 with AVX2 and FMA", "-march=x86-64-v3", isa="avx2")
 _bare(
     "c:aarch64",
     "64-bit ARM with NEON",

@@ -43,6 +43,15 @@ options_option = click.option(
 )
 
 
+layouts_option = click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    metavar="NAME=AXES",
+    help="Take an input, or give an output, with its axes in this order: --layout image=NHWC.",
+)
+
+
 def dims_options(command: Command) -> Command:
     """The options that bind dynamic dimensions: --dim, --shape, --dims-from."""
     for option in (

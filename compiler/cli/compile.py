@@ -8,6 +8,7 @@ from .common import (
     bindings,
     dims_options,
     json_option,
+    layouts_option,
     options_option,
     passes_option,
     print_json,
@@ -21,6 +22,7 @@ from .common import (
 @target_option
 @click.option("-o", "--out", required=True, metavar="DIR", help="Folder for the output.")
 @dims_options
+@layouts_option
 @passes_option
 @options_option
 @click.option("--ram", metavar="SIZE", help="RAM there is for activations: 64K, 1M.")
@@ -41,6 +43,7 @@ def compile_command(
     dims: tuple[str, ...],
     shapes: tuple[str, ...],
     dims_from: str | None,
+    layouts: tuple[str, ...],
     passes: str | None,
     options: tuple[str, ...],
     ram: str | None,
@@ -58,7 +61,7 @@ def compile_command(
     """
     from ..driver import compile as compile_model
     from ..report.text import tables
-    from ..requests import parse_options
+    from ..requests import parse_layouts, parse_options
 
     compiled = compile_model(
         model,
@@ -66,6 +69,7 @@ def compile_command(
         dims=bindings(model, dims, shapes, dims_from),
         passes=passes,
         options=parse_options(options),
+        layouts=parse_layouts(layouts),
         ram=ram,
         flash=flash,
         verify=verify,

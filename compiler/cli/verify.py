@@ -12,6 +12,7 @@ from .common import (
     dims_options,
     is_ir,
     json_option,
+    layouts_option,
     note,
     options_option,
     passes_option,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     help="Accepted difference of quantized outputs, in quantization steps.",
 )
 @dims_options
+@layouts_option
 @passes_option
 @options_option
 @json_option
@@ -68,6 +70,7 @@ def verify_command(
     dims: tuple[str, ...],
     shapes: tuple[str, ...],
     dims_from: str | None,
+    layouts: tuple[str, ...],
     passes: str | None,
     options: tuple[str, ...],
     as_json: bool,
@@ -82,7 +85,7 @@ def verify_command(
     Example: burnish verify model.onnx --dim batch=1 --samples 4
     """
     from ..progress import terminal_progress
-    from ..requests import parse_options
+    from ..requests import parse_layouts, parse_options
     from ..verification import verify_model
 
     if inputs is not None and dims_from is None:
@@ -100,6 +103,7 @@ def verify_command(
             steps=steps,
             passes=passes,
             options=parse_options(options),
+            layouts=parse_layouts(layouts),
             progress=progress,
         )
     if as_json:

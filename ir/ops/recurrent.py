@@ -343,7 +343,7 @@ class LSTM(_Recurrent):
         group="T",
     )
     p = operand(
-        "peephole weights of i, o, f [directions, 3·H]; 0 when absent",
+        "peephole weights of i, o, f [directions, 3·H]; no peepholes when absent",
         dtypes=FLOAT_DTYPES,
         rank=2,
         optional=True,
@@ -356,9 +356,16 @@ class LSTM(_Recurrent):
         size = h.shape[1]
         total = projected + h @ cell.recurrence.T + cell.bias[4 * size :]
         into, out, forget, candidate = np.split(total, 4, axis=1)
-        peep = np.zeros(3 * size, h.dtype) if cell.peephole is None else cell.peephole
-        i = cell.activate(0, into + peep[:size] * memory)
-        f = 1 - i if cell.a.input_forget else cell.activate(0, forget + peep[2 * size :] * memory)
+
+        def peeped(gate: Array, index: int, memory: Array) -> Array:
+            """The gate with its peephole; none is nothing, also where the memory is infinite."""
+            weights = cell.peephole
+            if weights is None:
+                return gate
+            return np.asarray(gate + weights[index * size : (index + 1) * size] * memory)
+
+        i = cell.activate(0, peeped(into, 0, memory))
+        f = 1 - i if cell.a.input_forget else cell.activate(0, peeped(forget, 2, memory))
         memory = f * memory + i * cell.activate(1, candidate)
-        o = cell.activate(0, out + peep[size : 2 * size] * memory)
+        o = cell.activate(0, peeped(out, 1, memory))
         return o * cell.activate(2, memory), memory

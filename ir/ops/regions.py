@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -99,11 +100,21 @@ class RegionAlign(_RegionPool):
         return narrow(y, x.dtype)
 
 
-_Samples = tuple[Array, Array, Array, Array]
-"""Per bin and sample: the elements around it and their weights."""
+class _Samples(NamedTuple):
+    """Samples of all bins along an axis, ``per_bin`` of each.
+
+    ``low`` and ``high`` [bins, samples] are the elements around each, with their weights.
+    """
+
+    low: Array
+    high: Array
+    low_weight: Array
+    high_weight: Array
+    per_bin: int
 
 
 def _samples(a: Attributes, low: Array, high: Array, bins: int, size: int) -> _Samples:
+    """Samples beyond the elements are alike, so few of them are listed: a box may be huge."""
     dtype = DType.from_numpy(low.dtype)
     known = {"scale": a.scale, "offset": 0.5 if a.half_pixel else 0.0}
     start, end = (_value(ALIGN_START, dtype, a=v, **known) for v in (low, high))
@@ -124,20 +135,27 @@ def _samples(a: Attributes, low: Array, high: Array, bins: int, size: int) -> _S
         i=np.arange(count),
     )
     inside = (place >= -1) & (place <= size)
+    listed = np.asarray(inside.any(axis=0))
+    for outside in ~inside:
+        listed[np.flatnonzero(outside)[:1]] = True
+    place, inside = place[:, listed], inside[:, listed]
     place = np.minimum(np.maximum(np.where(inside, place, 0), 0), size - 1)
     below = np.floor(place)
     past = place - below
     first = below.astype(np.intp)
     zero = np.zeros_like(past)
     weights = np.where(inside, 1 - past, zero), np.where(inside, past, zero)
-    return first, np.minimum(first + 1, size - 1), *weights
+    return _Samples(first, np.minimum(first + 1, size - 1), *weights, count)
 
 
 def _pooled(a: Attributes, x: Array, rows: _Samples, columns: _Samples) -> Array:
     """Bins of ``x`` [C, H, W] from the samples of rows and columns."""
     terms = []
-    for row, row_weight in ((rows[0], rows[2]), (rows[1], rows[3])):
-        for column, column_weight in ((columns[0], columns[2]), (columns[1], columns[3])):
+    for row, row_weight in ((rows.low, rows.low_weight), (rows.high, rows.high_weight)):
+        for column, column_weight in (
+            (columns.low, columns.low_weight),
+            (columns.high, columns.high_weight),
+        ):
             # [channels, row bins, row samples, column bins, column samples]
             found = x[:, row[:, :, np.newaxis, np.newaxis], column]
             terms.append(found * (row_weight[:, :, np.newaxis, np.newaxis] * column_weight))
@@ -147,7 +165,7 @@ def _pooled(a: Attributes, x: Array, rows: _Samples, columns: _Samples) -> Array
         best = np.maximum(np.maximum(terms[0], terms[1]), np.maximum(terms[2], terms[3]))
         return np.asarray(best.max(axis=(2, 4)))
     total = terms[0] + terms[1] + terms[2] + terms[3]
-    count = x.dtype.type(rows[0].shape[1] * columns[0].shape[1])
+    count = x.dtype.type(rows.per_bin * columns.per_bin)
     return np.asarray(total.sum(axis=(2, 4)) / count)
 
 

@@ -34,6 +34,8 @@ class LayoutPass(Pass):
         rewriter = context.rewriter()
         for function in list(module.functions.values()):
             for block in list(blocks_inside_out(function)):
+                if not context.may_rewrite:
+                    break
                 chosen = choose_layouts(block, model)
                 if any(layout for offer in chosen.offers.values() for layout in offer.results):
                     before = rewriter.changes

@@ -4,7 +4,7 @@ from .draws import Draw, draws
 from .equivalence import CounterExample, Difference, Execution, compare, compare_modules, draws_for
 from .failure import CRASH, INVALID, MISMATCH, Failure, attempt, find_failure, located
 from .keeping import Keep, KeepReproducer
-from .reduce import BUDGET, Predicate, measure, reduce
+from .reduce import BUDGET, Predicate, measure, reduce, reduce_with_inputs
 from .reproducer import Reproducer, is_reproducer, parse_reproducer
 from .semantic import SemanticCheck, SemanticMismatchError
 from .shrink import Finder, PassFailure, shrink, simpler_draw
@@ -38,6 +38,7 @@ __all__ = [
     "measure",
     "parse_reproducer",
     "reduce",
+    "reduce_with_inputs",
     "shrink",
     "simpler_draw",
 ]

@@ -36,6 +36,12 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
 What is rounded differently may also overflow elsewhere.
 """
 
+PATIENCE = 1 << 12
+"""Iterations of loops before a module counts as refusing its inputs: a trip count that is an input
+is drawn like any number.  What it is compared with may take :data:`LONGER` times as many."""
+
+LONGER = 4
+
 LARGE = 1 << 27
 """Of a module with more operations than this, two draws are interpreted, not all kinds."""
 
@@ -103,7 +109,7 @@ class Execution:
         if index not in self._results:
             draw = self.draws[index]
             try:
-                self._results[index] = _run(self.module, draw)
+                self._results[index] = _run(self.module, draw, PATIENCE)
             except Error as error:
                 self.problem = error.message
                 self._results[index] = None
@@ -114,7 +120,9 @@ class Execution:
         key = (index, promise)
         if key not in self._spreads:
             draw = self.draws[index]
-            self._spreads[key] = spread(self.module, draw.function, draw.inputs, promise)
+            self._spreads[key] = spread(
+                self.module, draw.function, draw.inputs, promise, LONGER * PATIENCE
+            )
         return self._spreads[key]
 
     def widened(self, index: int) -> dict[str, Array] | None:
@@ -156,7 +164,8 @@ def compare(
 
     Where ``before`` refuses the inputs, ``after`` may do anything.
     """
-    run = partial(_run, after) if isinstance(after, Module) else after
+    longer = LONGER * PATIENCE
+    run = partial(_run, after, max_regions=longer) if isinstance(after, Module) else after
     for index, draw in enumerate(before.draws):
         if draw.kind not in JUDGED_BY[promise]:
             continue
@@ -184,9 +193,9 @@ def compare_modules(
     return compare(Execution(before, draws_for(before, seed)), after, promise)
 
 
-def _run(module: Module, draw: Draw) -> dict[str, Array]:
+def _run(module: Module, draw: Draw, max_regions: int) -> dict[str, Array]:
     with np.errstate(all="ignore"):
-        return interpret(module, draw.inputs, function=draw.function)
+        return interpret(module, draw.inputs, function=draw.function, max_regions=max_regions)
 
 
 def _compare_draw(

@@ -53,7 +53,7 @@ def leaves_zeros_open(module: Module) -> bool:
 
 
 def spread(
-    module: Module, function: str, inputs: Mapping[str, Array], promise: str
+    module: Module, function: str, inputs: Mapping[str, Array], promise: str, max_regions: int
 ) -> list[dict[str, Array]]:
     """Results of ``module`` when its freedoms are used; none when it has none."""
     if promise == EXACT and not any(accumulates(op) or chooses_zero(op) for op in module.walk()):
@@ -64,7 +64,13 @@ def spread(
         try:
             with np.errstate(all="ignore"):
                 found.append(
-                    interpret(module, inputs, function=function, around=perturbation.evaluate)
+                    interpret(
+                        module,
+                        inputs,
+                        function=function,
+                        around=perturbation.evaluate,
+                        max_regions=max_regions,
+                    )
                 )
         except Error:  # an index may be out of range after a perturbation
             continue

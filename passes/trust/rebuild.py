@@ -30,6 +30,7 @@ from burnish.ir import (
 from burnish.ir.attributes import DIM, DIMS
 from burnish.ir.clone import clone_function
 from burnish.ir.dims import Dim, DimExpr, symbols_of
+from burnish.ir.sizes import defined_symbol, symbols_used
 
 NOTHING, INPUT, OPERAND, CONSTANT, INLINE = "nothing", "input", "operand", "constant", "inline"
 """What stands for the results of an op that is left out: nothing, new inputs, an operand of the
@@ -80,6 +81,35 @@ def rebuild(module: Module, change: Change) -> Module:
     return _Rebuild(module, change).run()
 
 
+def rebuild_with_inputs(
+    module: Module, change: Change, known: Mapping[Value, Array]
+) -> tuple[Module, dict[str, Array]]:
+    """A changed copy, and its inputs: what they were, cut to fit where sizes change.
+
+    ``known`` has the old inputs, and results that become inputs.
+
+    Raises:
+        Error: the change gives ops operands that do not fit.
+        InternalError: an input would have to be larger than it was.
+        KeyError: what a new input is, is not known.
+    """
+    copier = _Rebuild(module, change)
+    return copier.run(), copier.arrays(known)
+
+
+def unused_ops(block: Block) -> dict[Op, str]:
+    """A cut of the ops that no result depends on, and that define no size which others need."""
+    unused: dict[Op, str] = {}
+    needed: set[str] = set()
+    for op in reversed(block):
+        used = any(user not in unused for result in op.results for user in result.users)
+        if used or op.is_terminator or defined_symbol(op) in needed:
+            needed.update(*map(symbols_used, op.walk()))
+        else:
+            unused[op] = NOTHING
+    return unused
+
+
 class _Rebuild:
     def __init__(self, module: Module, change: Change) -> None:
         self._module = module
@@ -110,6 +140,18 @@ class _Rebuild:
             self._module.symbols,
             self._module.metadata,
         )
+
+    def arrays(self, known: Mapping[Value, Array]) -> dict[str, Array]:
+        """The inputs of the copy, given those of the original, and results in their place."""
+        made: dict[str, Array] = {}
+        for (old, type_), name in zip(self._inputs, self._input_names()):
+            array = known[old]
+            shape = self._change.sizes(self._change.arguments.get(old, old.type).shape)
+            made[name] = _first_elements(array, shape)
+            wanted = [dim if isinstance(dim, int) else -1 for dim in type_.shape]
+            if any(w not in (-1, size) for w, size in zip(wanted, made[name].shape)):
+                raise InternalError("an input grows")
+        return made
 
     def _choose_inputs(self, source: Function) -> None:
         """The old inputs, and a new one for every result that is cut to become one."""
@@ -227,7 +269,8 @@ def _resized_dims(value: AttributeValue, sizes: Sizes) -> AttributeValue:
         dims = tuple(dim for dim in value if isinstance(dim, (int, DimExpr)))
         return tuple(dim for dim in sizes(dims) if dim is not None)
     assert isinstance(value, (int, DimExpr))
-    return sizes((value,))[0] or value
+    (changed,) = sizes((value,))
+    return value if changed is None else changed
 
 
 def _resized(type_: TensorType, sizes: Sizes) -> TensorType:
@@ -254,8 +297,11 @@ def _resized(type_: TensorType, sizes: Sizes) -> TensorType:
 
 
 def _resized_array(array: Array, sizes: Sizes) -> Array:
-    """The first elements along every axis."""
-    shape = sizes(array.shape)
+    return _first_elements(array, sizes(array.shape))
+
+
+def _first_elements(array: Array, shape: tuple[Dim | None, ...]) -> Array:
+    """As many elements along every axis as ``shape`` says."""
     index = tuple(
         0 if new is None else slice(0, new) if isinstance(new, int) else slice(None)
         for new in shape

@@ -9,19 +9,46 @@ nothing.  Every accepted step makes the module smaller by :func:`measure`, so th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
 
-from burnish.ir import Array, Error, InternalError, Module, Op, TensorType, Trait, Value, verify
-from burnish.ir.dims import Dim, substitute, symbols_of
+from burnish.ir import (
+    Array,
+    Error,
+    InternalError,
+    Module,
+    Op,
+    TensorType,
+    Trait,
+    Value,
+    interpret,
+    verify,
+)
+from burnish.ir.dims import Dim, plain_symbol, substitute, symbols_of
 from burnish.ir.opdef import REQUIRED
 
-from .rebuild import CONSTANT, INLINE, INPUT, NOTHING, OPERAND, Change, Sizes, rebuild
+from .equivalence import PATIENCE
+from .rebuild import (
+    CONSTANT,
+    INLINE,
+    INPUT,
+    NOTHING,
+    OPERAND,
+    Change,
+    Sizes,
+    rebuild,
+    rebuild_with_inputs,
+    unused_ops,
+)
+from .simpler import simpler_arrays
 
+Inputs = Mapping[str, Array]
 Predicate = Callable[[Module], bool]
+CasePredicate = Callable[[Module, Inputs], bool]
 Progress = Callable[[str, float], None]
 Place = TypeVar("Place")
 
@@ -49,9 +76,23 @@ def reduce(
     Raises:
         ValueError: the predicate does not hold for ``module`` itself.
     """
-    if not predicate(module.copy()):
-        raise ValueError("the predicate does not hold for the module to reduce")
-    return _Reducer(module, predicate, budget, progress).run()
+    return _Reducer(module, None, lambda m, _: predicate(m), budget, progress).run()
+
+
+def reduce_with_inputs(
+    module: Module,
+    inputs: Inputs,
+    predicate: CasePredicate,
+    *,
+    budget: int = BUDGET,
+    progress: Progress | None = None,
+) -> tuple[Module, dict[str, Array]]:
+    """As :func:`reduce`, for what a module does on given inputs, which follow its changes.
+
+    A result that becomes an input is what it was: so numbers that matter stay.
+    """
+    reducer = _Reducer(module, dict(inputs), predicate, budget, progress)
+    return reducer.run(), reducer.inputs or {}
 
 
 def is_constant(op: Op) -> bool:
@@ -80,12 +121,21 @@ def measure(module: Module) -> tuple[int, ...]:
 
 
 class _Reducer:
-    """One search: the smallest module so far, and what has been tried."""
+    """One search: the smallest module so far, its inputs if they matter, and what was tried."""
 
     def __init__(
-        self, module: Module, predicate: Predicate, budget: int, progress: Progress | None
+        self,
+        module: Module,
+        inputs: dict[str, Array] | None,
+        predicate: CasePredicate,
+        budget: int,
+        progress: Progress | None,
     ) -> None:
+        if not predicate(module.copy(), inputs or {}):
+            raise ValueError("the predicate does not hold for the module to reduce")
         self.module = module
+        self.inputs = inputs
+        self._known: dict[Value, Array] = {}
         self._predicate = predicate
         self._budget = budget
         self._progress = progress
@@ -113,24 +163,33 @@ class _Reducer:
         if self._is_spent:
             return False
         try:
-            candidate = rebuild(self.module, change)
+            candidate, inputs = self._changed(change)
             size = measure(candidate)
             if size >= self._measure:
                 return False
             verify(candidate)
         except (Error, InternalError, KeyError, IndexError, ValueError, AssertionError):
             return False  # the parts do not fit
-        digest = hashlib.sha256(str(candidate).encode()).digest()
-        if digest in self._tried:
+        digest = hashlib.sha256(str(candidate).encode())
+        for array in (inputs or {}).values():
+            digest.update(array.tobytes())
+        if digest.digest() in self._tried:
             return False
-        self._tried.add(digest)
+        self._tried.add(digest.digest())
         if self._progress is not None:
             said = f"reduce: {self._measure[0]} ops, {len(self._tried)} tried"
             self._progress(said, len(self._tried) / self._budget)
-        if not self._predicate(candidate.copy()):
+        if not self._predicate(candidate.copy(), inputs or {}):
             return False
-        self.module, self._measure = candidate, size
+        self.module, self.inputs, self._measure = candidate, inputs, size
+        self._known = {}
         return True
+
+    def _changed(self, change: Change) -> tuple[Module, dict[str, Array] | None]:
+        if self.inputs is None:
+            return rebuild(self.module, change), None
+        self._known = self._known or _values(self.module, self.inputs)
+        return rebuild_with_inputs(self.module, change, self._known)
 
     # Ops ---------------------------------------------------------------------------------
 
@@ -145,13 +204,8 @@ class _Reducer:
         self._try(Change(tidy=True))
 
     def _sweep(self) -> None:
-        dead: dict[Op, str] = {}
-        for op in reversed(self.module.main.body):
-            unused = all(user in dead for result in op.results for user in result.users)
-            if unused and not op.is_terminator:
-                dead[op] = NOTHING
-        if dead:
-            self._try(Change(cut=dead))
+        if unused := unused_ops(self.module.main.body):
+            self._try(Change(cut=unused))
 
     def _results(self) -> None:
         """One result, or fewer of them."""
@@ -241,10 +295,21 @@ class _Reducer:
     def _sizes(self) -> None:
         """Symbols get sizes; sizes become 1, 2, 3 or half, everywhere at once."""
         for symbol in sorted(_symbols(self.module)):
-            any(self._try(Change(sizes=_binding(symbol, size))) for size in (1, 2, 3))
+            sizes = dict.fromkeys((1, 2, 3, *self._actual(symbol)))
+            any(self._try(Change(sizes=_binding(symbol, size))) for size in sizes)
         for dim in sorted(_extents(self.module), reverse=True):
             smaller = sorted({size for size in (1, 2, 3, dim // 2) if 0 < size < dim})
             any(self._try(Change(sizes=_replacing(dim, size))) for size in smaller)
+
+    def _actual(self, symbol: str) -> list[int]:
+        """The size that the inputs, where they matter, give a symbol."""
+        main = self.module.main
+        return [
+            size
+            for name, arg in zip(main.arg_names, main.args)
+            for dim, size in zip(arg.type.shape, (self.inputs or {}).get(name, np.zeros(())).shape)
+            if plain_symbol(dim) == symbol
+        ][:1]
 
     def _axes(self) -> None:
         """Sizes of one input alone, then fewer axes."""
@@ -265,7 +330,9 @@ class _Reducer:
         """Simple numbers."""
         self._each(
             lambda: [op for op in self.module.main.walk() if is_constant(op)],
-            lambda op: any(self._try(Change(constants={op: a})) for a in _simpler(op)),
+            lambda op: any(
+                self._try(Change(constants={op: array})) for array in simpler_arrays(_data(op))
+            ),
         )
 
     def _attributes(self) -> None:
@@ -286,6 +353,26 @@ class _Reducer:
         while index < len(places := find()) and not self._is_spent:
             if not change(places[index]):
                 index += 1
+
+
+def _values(module: Module, inputs: Inputs) -> dict[Value, Array]:
+    """The inputs of ``main``, and all results as far as they can be computed."""
+    main = module.main
+    known = {arg: inputs[name] for name, arg in zip(main.arg_names, main.args)}
+    with suppress(Error), np.errstate(all="ignore"):
+        interpret(
+            module,
+            inputs,
+            observe=lambda op, results: known.update(zip(op.results, results)),
+            max_regions=PATIENCE,
+        )
+    return known
+
+
+def _data(op: Op) -> Array:
+    handle = op.result.constant
+    assert handle is not None
+    return handle.array
 
 
 def _has_alike(op: Op) -> bool:
@@ -323,19 +410,3 @@ def _with_size(value: Value, axis: int, size: int) -> TensorType:
     shape = list(value.type.shape)
     shape[axis] = size
     return value.type.with_shape(shape)
-
-
-def _simpler(op: Op) -> Iterator[Array]:
-    """Simpler data for a constant."""
-    handle = op.result.constant
-    assert handle is not None
-    array = handle.array
-    if not array.size:
-        return
-    for number in (0, 1, 2):
-        yield np.full(array.shape, number).astype(array.dtype)
-    if handle.size > 1:
-        yield np.full(array.shape, array.reshape(-1)[0])
-    if handle.dtype.is_float:
-        with np.errstate(all="ignore"):
-            yield np.rint(array.astype(np.float64)).astype(array.dtype)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from burnish.ir import Array, Module
+from burnish.ir import Module
 
 from ..base import Pass
 from ..pipeline import pipeline_text
@@ -16,13 +14,13 @@ from .equivalence import Execution
 from .failure import MISMATCH, Failure, attempt, find_failure
 from .reduce import BUDGET, Progress, reduce
 from .reproducer import Reproducer
+from .simpler import FEW, one_element_each, simpler_arrays
 
 Finder = Callable[[Module, Sequence[Pass]], Failure | None]
 """What goes wrong when a module is put through passes (and whatever follows them)."""
 
 MANY_DRAWS, FEW_DRAWS = 24, 6
-SMALL_INPUTS = 64
-"""Small inputs cost little, and a single element is seldom the one that matters."""
+"""Draws of small inputs, which cost little, and of larger ones."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class PassFailure:
             kinds = () if draw is None else (draw.kind,)
             sizes = [arg.type.elements for arg in module.main.args]
             elements = sum(size for size in sizes if isinstance(size, int))
-            count = MANY_DRAWS if elements <= SMALL_INPUTS else FEW_DRAWS
+            count = MANY_DRAWS if elements <= FEW else FEW_DRAWS
             chosen = list(draws(module, self.seed, count, kinds))
         found = find_failure(module, passes, chosen)
         return None if found is None else found[1]
@@ -126,22 +124,10 @@ def _with_simple_inputs(module: Module, pass_: Pass, failure: Failure) -> Failur
 def simpler_draw(draw: Draw, fails: Callable[[Draw], bool]) -> Draw:
     """``draw`` with inputs that are as simple as can be while ``fails`` holds."""
     for name in draw.inputs:
-        for array in _simpler(draw.inputs[name]):
+        given = draw.inputs[name]
+        for array in (*simpler_arrays(given), *one_element_each(given)):
             simple = replace(draw, inputs={**draw.inputs, name: array}, what="simple inputs")
             if fails(simple):
                 draw = simple
                 break
     return draw
-
-
-def _simpler(array: Array) -> Iterator[Array]:
-    """Simpler arrays of the same type, the simplest first."""
-    for number in (0, 1):
-        yield np.full(array.shape, number).astype(array.dtype)
-    if array.size > SMALL_INPUTS:
-        return
-    flat = array.reshape(-1)
-    for index in range(flat.size):  # one element as it is, among ones
-        simple = np.ones(flat.shape).astype(array.dtype)
-        simple[index] = flat[index]
-        yield simple.reshape(array.shape)

@@ -105,3 +105,20 @@ def test_a_transform_of_no_samples_is_one_of_zeros():
     module = one_op("signal.dft", ir.tensor("f32", 3, N, 2), **attributes)
     y = ir.interpret(module, {"x": np.zeros((3, 0, 2), np.float32)})["y"]
     np.testing.assert_array_equal(y, np.zeros((3, 4, 1), np.float32))
+
+
+def test_boxes_far_larger_than_the_image_need_no_more_memory():
+    """Of their samples, nine lie at an element: 60,000 squared are not listed."""
+    text = """module "m" {
+      func @main(%x: tensor<f32[1, 1, 2, 2]>, %boxes: tensor<f32[1, 4]>, %n: tensor<i64[1]>)
+        -> ("y": tensor<f32[1, 1, 1, 1]>) {
+        %0 = nn.region_align(%x, %boxes, %n) {bins = [1, 1]}
+        core.return(%0)
+      }
+    }"""
+    inputs = {
+        "x": np.ones((1, 1, 2, 2), np.float32),
+        "boxes": np.array([[0, 0, 60000, 60000]], np.float32),
+        "n": np.zeros(1, np.int64),
+    }
+    np.testing.assert_allclose(ir.interpret(ir.parse(text), inputs)["y"], 9 / 60000**2, rtol=1e-6)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import wrong_rewrites as wrong
 
-from burnish.ir import Module, Op, build_function, interpret, parse, tensor, verify
+from burnish.ir import Array, Module, Op, build_function, interpret, parse, tensor, verify
 from burnish.ir.errors import Error, MismatchError, ParseError, PassError, VerifyError
 from burnish.passes import (
     Match,
@@ -39,6 +40,7 @@ from burnish.passes.trust import (
     measure,
     parse_reproducer,
     reduce,
+    reduce_with_inputs,
     shrink,
 )
 
@@ -426,3 +428,30 @@ def test_blobs_travel_with_a_reproducer() -> None:
     del module
     np.testing.assert_array_equal(interpret(parse_reproducer(text).module, x)["y"], expected)
     assert "resources" in text
+
+
+def test_inputs_follow_what_is_made_small() -> None:
+    """The result of an op becomes an input that is what it was; sizes and symbols are cut."""
+    module = parse("""module "m" {
+      symbols {N = 1..9}
+      func @main(%x: tensor<f32[4, N]>, %z: tensor<f32[4, N]>) -> ("y": tensor<f32[4, N]>) {
+        %0 = math.exp(%x)
+        %1 = math.sin(%0)
+        %n = tensor.dimension() {value = 2*N}
+        %2 = math.add(%1, %z)
+        core.return(%2)
+      }
+    }""")
+
+    def holds(candidate: Module, inputs: Mapping[str, Array]) -> bool:
+        found: list[Array] = []
+        interpret(candidate, inputs, observe=lambda op, r: found.extend(r))
+        sines = [op for op in candidate.walk() if op.name == "math.sin"]
+        return bool(sines) and any((abs(array - np.sin(np.e)) < 1e-6).any() for array in found)
+
+    inputs = {name: np.ones((4, 5), np.float32) for name in ("x", "z")}
+    small, given = reduce_with_inputs(module, inputs, holds)
+    assert [op.name for op in small.walk()] == ["math.sin", "core.return"]
+    (array,) = given.values()
+    assert array.shape == ()
+    assert array == np.float32(np.exp(np.float32(1)))

@@ -30,7 +30,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from burnish.ir import Attributes, Constant, DType, Op, Value, scalar
+from burnish.ir import Attributes, Constant, DType, Layout, Op, Value, scalar
 from burnish.ir.dims import Dim, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
@@ -38,6 +38,7 @@ from burnish.ir.errors import InternalError
 from .. import scalar as c_scalar
 from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, cast, index
 from ..elements import literal, storage_type, value_type
+from ..isa import Isa
 from ..sizes import PREFIX
 from .buffer import Buffer
 from .unit import Unit
@@ -81,6 +82,7 @@ class KernelBuilder:
     def __init__(self, unit: Unit, prefix: str) -> None:
         self.unit = unit
         self.prefix = prefix
+        self.isa = unit.isa
         self.op: Op = unit.main
         self.attributes: Attributes = self.op.attributes
         self._parameters: list[Parameter] = []
@@ -280,31 +282,32 @@ class KernelBuilder:
 
     def variable(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
         """Declare a mutable local that holds values of ``dtype``."""
-        return self._declare(value_type(dtype), name, self._as_value(value, dtype))
+        return self.declare(value_type(dtype), name, self._as_value(value, dtype))
 
     def let(self, name: str, dtype: DType, value: Expr | float | int) -> Expr:
         """Declare a const local that holds a value of ``dtype``."""
-        return self._declare(f"const {value_type(dtype)}", name, self._as_value(value, dtype))
+        return self.declare(f"const {value_type(dtype)}", name, self._as_value(value, dtype))
 
     def let_stored(self, name: str, dtype: DType, value: Expr) -> Expr:
         """Declare a const local that holds an element as it is stored (to be moved, not used)."""
-        return self._declare(f"const {storage_type(dtype)}", name, value)
+        return self.declare(f"const {storage_type(dtype)}", name, value)
 
     def index_variable(self, name: str, value: Index) -> Expr:
         """Declare a mutable local for positions (``ptrdiff_t``)."""
-        return self._declare("ptrdiff_t", name, index(value))
+        return self.declare("ptrdiff_t", name, index(value))
 
     def let_index(self, name: str, value: Index) -> Expr:
         """``value`` under a name (``const ptrdiff_t``), or itself when it is known or a name."""
         value = index(value)
         if value.value is not None or value.text.isidentifier():
             return value
-        return self._declare("const ptrdiff_t", name, value)
+        return self.declare("const ptrdiff_t", name, value)
 
     def _as_value(self, value: Expr | float | int, dtype: DType) -> Expr:
         return value if isinstance(value, Expr) else literal(value, dtype.compute)
 
-    def _declare(self, c_type: str, hint: str, value: Expr) -> Expr:
+    def declare(self, c_type: str, hint: str, value: Expr) -> Expr:
+        """Declare a local of any C type, which goes when nothing reads it."""
         return self._writer.declare(c_type, hint, value)
 
     def local(self, name: str, dtype: DType, shape: Sequence[Dim]) -> Buffer:
@@ -325,7 +328,7 @@ class KernelBuilder:
         if offset.value == 0:
             return buffer.reshaped(shape)
         qualifier = "" if mutable else "const "
-        pointer = self._declare(
+        pointer = self.declare(
             f"{qualifier}{storage_type(buffer.dtype)} *const",
             name,
             Expr(f"{buffer.pointer} + {offset.within(ADDITIVE)}", ADDITIVE),
@@ -357,7 +360,7 @@ class KernelBuilder:
         Emits the check that makes the model fail with ``ERROR_INDEX`` when it is out of range.
         """
         found = Expr(f"{self.helper('position')}({buffer.at(indices)}, {index(size)})")
-        position = self._declare("const ptrdiff_t", name, found)
+        position = self.declare("const ptrdiff_t", name, found)
         self.fail_when(position < 0)
         return position
 
@@ -496,6 +499,15 @@ class KernelBuilder:
         """The buffers read, each once."""
         return list(self._buffers.values())
 
+    @property
+    def outputs(self) -> dict[Value, Buffer]:
+        """The buffers written, by the value of the unit that each is to hold."""
+        return dict(self._outputs)
+
+    def buffer(self, value: Value) -> Buffer | None:
+        """Where a value is read from; None where it is computed by this kernel, or a literal."""
+        return self._buffers.get(value)
+
 
 def _is_cheap(value: Expr) -> bool:
     """Whether the text may be repeated: a local variable or a number."""
@@ -535,6 +547,19 @@ def table_refusal(entries: int) -> str:
     return f"it needs a table of {entries} constants (the limit is {MAX_TABLE})"
 
 
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A way to compute an op other than in row-major order.
+
+    ``operands`` and ``results`` are the layouts in which it reads and writes (None: row-major), and
+    ``cycles`` what its arithmetic takes.
+    """
+
+    operands: tuple[Layout | None, ...]
+    results: tuple[Layout | None, ...]
+    cycles: float = 0.0
+
+
 class KernelFamily(ABC):
     """A generator of kernels for some ops.
 
@@ -554,6 +579,13 @@ class KernelFamily(ABC):
     def refusal(self, unit: Unit) -> str:
         """Why this family cannot compute ``unit``; empty when it can."""
         return ""
+
+    def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
+        """In which layouts, other than row-major, this family can compute an op that stands alone.
+
+        Whatever elementwise ops are fused to it later must not lead to a refusal.
+        """
+        return ()
 
     def parameters(self, unit: Unit) -> dict[str, object]:
         """What was decided for ``unit`` (tile sizes, variants), for the printed selection."""
@@ -593,6 +625,11 @@ def register(cls: Family) -> Family:
     for op in family.ops:
         _FAMILIES.setdefault(op, []).append(family)
     return cls
+
+
+def families_of(name: str) -> Sequence[KernelFamily]:
+    """The families that implement the ops of that name, preferred ones first."""
+    return _FAMILIES.get(name, ())
 
 
 def families_for(unit: Unit) -> list[KernelFamily]:

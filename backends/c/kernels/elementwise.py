@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from burnish.ir.dims import Dim
 
 from .base import ELEMENTWISE, KernelBuilder, KernelFamily, register
+from .stored import as_stored
 
 
 @register
@@ -19,38 +20,11 @@ class Elementwise(KernelFamily):
     any_layout = True
 
     def emit(self, k: KernelBuilder) -> None:
-        stored = _as_stored(k)
+        stored = as_stored(k)
         if stored is not None:
             k.reshape_all(*merge_axes(*stored))
         with k.loops("i", k.space) as indices:
             k.store(indices)
-
-
-def _as_stored(k: KernelBuilder) -> tuple[tuple[Dim, ...], list[tuple[Dim, ...]]] | None:
-    """The space, and the shapes that broadcast to it, over axes as the result is stored.
-
-    None where some operand does not step through memory in that order; then elements are found
-    by their logical indices.
-    """
-    layout = k.unit.space.layout
-    buffers = k.inputs
-    if layout is None:
-        if any(buffer.layout is not None for buffer in buffers):
-            return None
-        return k.space, [buffer.shape for buffer in buffers]
-    axes = layout.storage_axes(k.space)
-    shapes: list[tuple[Dim, ...]] = []
-    for buffer in buffers:
-        if buffer.shape == k.space and buffer.layout == layout:
-            shapes.append(tuple(extent for _, extent in axes))
-            continue
-        shape = (1,) * (len(k.space) - len(buffer.shape)) + buffer.shape
-        spanned = [axis for axis, _ in axes if shape[axis] != 1]
-        whole = all(shape[a] % f == 0 for a, f in layout.tiles if shape[a] != 1)
-        if buffer.layout is not None or not whole or spanned != sorted(spanned):
-            return None
-        shapes.append(tuple(1 if shape[axis] == 1 else extent for axis, extent in axes))
-    return tuple(extent for _, extent in axes), shapes
 
 
 def merge_axes(

@@ -106,7 +106,7 @@ class AveragePool(_Pool):
 
     def finish(self, k: KernelBuilder, outer: Sequence[Expr]) -> Finish:
         work = k.operand("x").dtype.compute
-        constant, counts = self._divisors(k, work)
+        constant, counts = divisors(k, work)
         factors = [k.literal(constant, work)] if constant != 1 else []
         factors += [count(at) for count, at in zip(counts, outer) if count is not None]
         size = factors[0] if factors else None
@@ -127,29 +127,30 @@ class AveragePool(_Pool):
 
         return finish
 
-    def _divisors(self, k: KernelBuilder, work: DType) -> tuple[int, list[Count | None]]:
-        """The product of divisors that are the same for all windows; and those that vary."""
-        a = k.attributes
-        extents, windows = (v.type.shape[2:] for v in (k.op.inputs[0], k.op.results[0]))
-        axes = window_axes(a, extents, a.kernel, windows)
-        constant = 1
-        counts: list[Count | None] = []
-        for number, (name, axis) in enumerate(zip(axis_names("count_", len(axes)), axes)):
-            if not (isinstance(axis.size, int) and isinstance(axis.count, int)):
-                if axis.is_inside:
-                    constant *= a.kernel[number]
-                    counts.append(None)
-                else:
-                    counts.append(_counted(k, number, axis, work))
-                continue
-            values = average_divisor(a, number, axis.size, axis.count).tolist()
-            if len(set(values)) <= 1:
-                constant *= values[0] if values else 1
+
+def divisors(k: KernelBuilder, work: DType) -> tuple[int, list[Count | None]]:
+    """The product of divisors that are the same for all windows; and those that vary."""
+    a = k.attributes
+    extents, windows = (v.type.shape[2:] for v in (k.op.inputs[0], k.op.results[0]))
+    axes = window_axes(a, extents, a.kernel, windows)
+    constant = 1
+    counts: list[Count | None] = []
+    for number, (name, axis) in enumerate(zip(axis_names("count_", len(axes)), axes)):
+        if not (isinstance(axis.size, int) and isinstance(axis.count, int)):
+            if axis.is_inside:
+                constant *= a.kernel[number]
                 counts.append(None)
             else:
-                pointer = k.table(name, work, [k.literal(value, work) for value in values])
-                counts.append(_tabulated(k, Buffer(pointer, (len(values),), work)))
-        return constant, counts
+                counts.append(_counted(k, number, axis, work))
+            continue
+        values = average_divisor(a, number, axis.size, axis.count).tolist()
+        if len(set(values)) <= 1:
+            constant *= values[0] if values else 1
+            counts.append(None)
+        else:
+            pointer = k.table(name, work, [k.literal(value, work) for value in values])
+            counts.append(_tabulated(k, Buffer(pointer, (len(values),), work)))
+    return constant, counts
 
 
 def _tabulated(k: KernelBuilder, table: Buffer) -> Count:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from burnish.ir import Constant, Dim, Op, TensorType, Trait, Value
 from burnish.ir.dims import Interval, bounds
 
+from ..isa import SCALAR, Isa
 from ..sizes import most_elements
 
 
@@ -19,7 +20,7 @@ class Unit:
     elementwise); ``epilogue`` the elementwise ops, in order; ``operands`` the inner values that
     are read from memory, paired with the index of the operand of ``op``; ``literals`` the
     constants of one element inside the group; ``results`` the inner values to be stored;
-    ``ranges`` the bounds of sizes known at run time only.
+    ``ranges`` the bounds of sizes known at run time only; ``isa`` the vectors there are.
     """
 
     op: Op
@@ -29,6 +30,7 @@ class Unit:
     literals: Mapping[Value, Constant]
     results: tuple[Value, ...]
     ranges: Mapping[str, Interval] = field(default_factory=dict)
+    isa: Isa = SCALAR
 
     def low(self, dim: Dim) -> int:
         """The least value of a dimension."""
@@ -58,10 +60,10 @@ class Unit:
         return self.results[0].type
 
     @staticmethod
-    def of(op: Op, ranges: Mapping[str, Interval] | None = None) -> Unit:
+    def of(op: Op, ranges: Mapping[str, Interval] | None = None, isa: Isa = SCALAR) -> Unit:
         """The unit that ``op`` is."""
         unit = Unit._of_group(op) if op.name == "core.group" else Unit._of_single(op)
-        return replace(unit, ranges=ranges) if ranges else unit
+        return replace(unit, ranges=ranges or {}, isa=isa)
 
     @staticmethod
     def _of_single(op: Op) -> Unit:

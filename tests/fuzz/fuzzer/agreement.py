@@ -19,6 +19,13 @@ Error bounds, in units of the rounding error eps of the type an op computes in:
 - results of types narrower than f32 may round to a neighbour: half a unit becomes one;
 - everything else is exact, until passes change the algebra (``reassociated``): then each
   arithmetic operation counts.
+
+Passes are checked by ``burnish.passes.trust.latitude``, which disturbs a module likewise and needs
+none of the tables below: before and after a pass, one library computes, with one algorithm per op.
+Here another library and other algorithms do, whose bounds, infinities and paddings are these
+tables.  For two modules of the interpreter they find no more: of 349 random graphs in which one
+value was off by 1e-5 to 0.1 of itself, the latitude of passes found 266, these bounds 258, in
+several times the work.
 """
 
 from __future__ import annotations
@@ -145,6 +152,9 @@ class _Disturbed:
 
     def _noise(self, x: Array, amount: float) -> Array:
         """x, a compute type, off by up to ``amount`` times itself."""
+        if self._snaps():
+            mantissa, exponent = np.frexp(x)
+            return np.asarray(np.ldexp(_on_grid(mantissa, amount), exponent)).astype(x.dtype)
         factor = 1 + self.rng.uniform(-amount, amount, x.shape)
         smallest = float(np.finfo(x.dtype).smallest_subnormal)
         tiny = (np.abs(x) < 1e3 * smallest) & (x != 0)  # where eps says nothing
@@ -154,7 +164,13 @@ class _Disturbed:
     def _shaken(self, y: Array, amount: float) -> Array:
         """y off by up to ``amount`` times its largest finite element, or 1."""
         largest = np.abs(y[np.isfinite(y)]).max(initial=1.0)
+        if self._snaps():
+            return np.asarray(largest * _on_grid(y / largest, amount)).astype(y.dtype)
         return np.asarray(y + largest * self.rng.uniform(-amount, amount, y.shape)).astype(y.dtype)
+
+    def _snaps(self) -> bool:
+        """Whether errors are such, this time, that numbers that are nearly equal become equal."""
+        return bool(self.rng.random() < 0.25)
 
     def _signs(self, x: Array) -> Array:
         """x, its zeros of any sign."""
@@ -287,6 +303,11 @@ def _functions(e: scalars.Expr) -> set[str]:
 
 def _is_float(x: Array | None) -> bool:
     return x is not None and DType.from_numpy(x.dtype).is_float
+
+
+def _on_grid(x: Array, step: float) -> Array:
+    """x rounded to multiples of ``step``; as it is if that is 0."""
+    return np.asarray(np.rint(x / step) * step) if step else x
 
 
 def _widened(x: Array | None, work: DType) -> Any:

@@ -20,19 +20,29 @@ import numpy as np
 from burnish.ir import (
     Array,
     Builder,
+    Dim,
     DType,
     Error,
+    InternalError,
     Module,
     Op,
     Value,
     build_function,
     lookup,
     registry,
+    symbol,
 )
+from burnish.ir.dims import evaluate
 from burnish.ir.elementwise import ElementwiseOp
+from burnish.passes.trust.rebuild import (
+    INPUT,
+    Change,
+    rebuild,
+    rebuild_with_inputs,
+    unused_ops,
+)
 
 from .data import numbers, random_shape
-from .rebuild import rebuild, symbolized
 
 COMPLEX = frozenset({DType.C64, DType.C128})
 COMMON = (DType.F32,) * 8 + (DType.I32, DType.I64, DType.BOOL, DType.U8, DType.F16, DType.F64)
@@ -269,9 +279,10 @@ def random_module(random: Random, profile: Profile) -> Draft:
     builder.ret(*results)
     constants = [op for op in function.body if op.name == "core.constant" and op.result.use_count]
     share = random.choice([0.0, 0.5, 0.9, 1.0])
-    cut = [op.result for op in constants if random.random() < share]
-    built, inputs = rebuild(module, {}, cut=cut)
-    draft = Draft(built, inputs)
+    cut = {op: op.result for op in constants if random.random() < share}
+    known = {value: value.constant.array for value in cut.values() if value.constant is not None}
+    change = Change(cut={**unused_ops(function.body), **dict.fromkeys(cut, INPUT)})
+    draft = Draft(*rebuild_with_inputs(module, change, known))
     if profile.symbols and random.random() < 0.3:
         draft = _with_symbol(random, draft)
     if draft.inputs and not draft.others:
@@ -300,7 +311,7 @@ def _with_symbol(random: Random, draft: Draft) -> Draft:
     random.shuffle(sizes)
     for size in sizes[:3]:
         low, high = random.choice([(1, size), (1, size + 8), (0, 2 * size), (size, size + 1)])
-        module = symbolized(draft.module, size, "N", (low, high))
+        module = _symbolized(draft.module, size, "N", (low, high))
         if module is not None:
             others = []
             for actual in {low, high, random.randint(low, high)}:
@@ -311,6 +322,26 @@ def _with_symbol(random: Random, draft: Draft) -> Draft:
                 others.append(resized)
             return Draft(module, draft.inputs, others)
     return draft
+
+
+def _symbolized(module: Module, size: int, name: str, bounds: tuple[int, int]) -> Module | None:
+    """The module with each dimension ``size`` a symbol; None where that fails."""
+    shapes = [v.type.shape for v in module.main.results]
+
+    def sizes(shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
+        return tuple(symbol(name) if dim == size else dim for dim in shape)
+
+    try:
+        made = rebuild(module, Change(sizes=sizes))
+        found = [tuple(evaluate(d, {name: size}) for d in v.type.shape) for v in made.main.results]
+    except (Error, InternalError):
+        return None
+    except (KeyError, TypeError):  # the size of something that an op finds
+        return None
+    if found != shapes:
+        return None
+    made.symbols[name] = bounds
+    return made
 
 
 def _resized(x: Array, shape: Sequence[object], size: int) -> Array:

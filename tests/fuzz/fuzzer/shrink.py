@@ -1,26 +1,18 @@
-"""Making a failing module small: fewer results, fewer ops, smaller sizes, plainer numbers."""
+"""Making a failing module small, by the reducer of burnish: the predicate is the fuzzer's check."""
 
 from __future__ import annotations
 
-import itertools
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from burnish.ir import Array, Dim, Error, Module, Op, Value, interpret
+from burnish.ir import Array, Module
+from burnish.passes.trust import Draw, reduce_with_inputs, simpler_draw
 
 from .checks import Settings, Subject, check
-from .rebuild import rebuild
 
 Inputs = Mapping[str, Array]
-Case = tuple[Module, dict[str, Array]]
-SECONDS = 60
-"""How long one failure is shrunk."""
-
-TOGETHER = 12
-"""Attempts that are compiled together."""
+BUDGET = 400
+"""Modules that are tried: each is compiled."""
 
 
 def kind_of(verdict: str) -> str:
@@ -42,124 +34,19 @@ def shrink(
     """A small module and inputs that fail in the same way, and its verdict."""
     kind = kind_of(verdict)
 
-    def first_failure(cases: Sequence[Case]) -> tuple[Case, str] | None:
-        subjects = [Subject(f"s{i}", made, [given]) for i, (made, given) in enumerate(cases)]
-        check(subjects, settings)
-        for case, subject in zip(cases, subjects):
-            if subject.verdict and kind_of(subject.verdict) == kind:
-                return case, subject.verdict
-        return None
+    def verdict_of(module: Module, inputs: Inputs) -> str:
+        """What is wrong, if it is of the same kind."""
+        subject = Subject("s", module, [inputs])
+        check([subject], settings)
+        return subject.verdict if kind_of(subject.verdict) == kind else ""
 
-    found = first_failure([(module, dict(chosen)) for chosen in inputs])
-    if found is None:
+    def fails(module: Module, inputs: Inputs) -> bool:
+        return bool(verdict_of(module, inputs))
+
+    chosen = next((given for given in inputs if fails(module, given)), None)
+    if chosen is None:
         return module, dict(inputs[0]), verdict  # a matter of several runs
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        smaller = None
-        for step in (_fewer_results, _cut, _smaller, _plainer):
-            candidates = (case for case in step(*found[0]) if case is not None)
-            while (
-                smaller is None
-                and time.monotonic() < end
-                and (some := list(itertools.islice(candidates, TOGETHER)))
-            ):
-                smaller = first_failure(some)
-            if smaller is not None:
-                break
-        if smaller is None:
-            break
-        found = smaller
-    (module, final), verdict = found
-    return module, final, verdict
-
-
-def _attempt(action: Callable[[], Case]) -> Case | None:
-    try:
-        return action()
-    except Error:
-        return None
-
-
-def _fewer_results(module: Module, inputs: dict[str, Array]) -> Iterator[Case | None]:
-    """One result only: first each there is, then any value."""
-    results = list(module.main.results)
-    if len(results) > 1:
-        for value in results:
-            yield _attempt(lambda v=value: rebuild(module, inputs, results=[v]))  # type: ignore[misc]
-        half = len(results) // 2
-        for part in (results[:half], results[half:]):
-            yield _attempt(lambda p=part: rebuild(module, inputs, results=p))  # type: ignore[misc]
-        return
-    ops = [op for op in module.main.body if op.name not in ("core.constant", "core.return")]
-    for op in ops[:-1]:
-        for value in op.results:
-            if value not in results:
-                yield _attempt(lambda v=value: rebuild(module, inputs, results=[v]))  # type: ignore[misc]
-
-
-def _cut(module: Module, inputs: dict[str, Array]) -> Iterator[Case | None]:
-    """A value an input, with what it was: later ones first, which leave less."""
-    known: dict[Value, Array] = {}
-
-    def observe(op: Op, results: Sequence[Array]) -> None:
-        known.update(zip(op.results, results))
-
-    try:
-        with np.errstate(all="ignore"):
-            interpret(module, inputs, observe=observe)
-    except Exception:  # what was computed before it helps all the same
-        pass
-    computed = [v for v in known if v.constant is None and v.type.is_static]
-    for value in reversed(computed):
-        if value not in module.main.results:
-            yield _attempt(lambda v=value: rebuild(module, inputs, cut=[v], arrays=known))  # type: ignore[misc]
-
-
-def _smaller(module: Module, inputs: dict[str, Array]) -> Iterator[Case | None]:
-    """One size replaced by a smaller one everywhere."""
-    sizes = {d for v in module.main.args for d in v.type.shape if isinstance(d, int) and d > 1}
-    for constant in module.constants():
-        sizes |= {d for d in constant.shape if d > 1}
-    for size in sorted(sizes, reverse=True):
-        for smaller in dict.fromkeys([1, size // 2, size - 1]):
-            if not 0 < smaller < size:
-                continue
-
-            def dim(d: Dim, old: int = size, new: int = smaller) -> Dim:
-                return new if d == old else d
-
-            def array(x: Array, old: int = size, new: int = smaller) -> Array:
-                return x[tuple(slice(0, new) if n == old else slice(None) for n in x.shape)]
-
-            yield _attempt(lambda d=dim, a=array: rebuild(module, inputs, dim=d, array=a))  # type: ignore[misc]
-            yield _attempt(lambda d=dim, a=array: rebuild(module, inputs, dim=d, array=a, also=d))  # type: ignore[misc]
-
-
-def _plainer(module: Module, inputs: dict[str, Array]) -> Iterator[Case | None]:
-    """Inputs of plain numbers: all 0, or all but one element, or rounded."""
-    for name, x in inputs.items():
-        if not x.size:
-            continue
-        zeros = np.zeros_like(x)
-        if _differs(zeros, x):
-            yield module, {**inputs, name: zeros}
-        if x.size <= 12:
-            for place in np.ndindex(x.shape):
-                if x[place] != 0:
-                    plain = x.copy()
-                    plain[place] = 0
-                    yield module, {**inputs, name: plain}
-        else:
-            half = x.reshape(-1).copy()
-            half[: x.size // 2] = 0
-            if _differs(half, x.reshape(-1)):
-                yield module, {**inputs, name: half.reshape(x.shape)}
-        if x.dtype.kind == "f":
-            with np.errstate(all="ignore"):
-                rounded = np.round(x)
-            if _differs(rounded, x):
-                yield module, {**inputs, name: rounded}
-
-
-def _differs(a: Array, b: Array) -> bool:
-    return a.tobytes() != b.tobytes()
+    small, given = reduce_with_inputs(module, chosen, fails, budget=BUDGET)
+    draw = Draw(small.main.name, given, "", "inputs of the fuzzer")
+    draw = simpler_draw(draw, lambda simple: fails(small.copy(), simple.inputs))
+    return small, dict(draw.inputs), verdict_of(small, draw.inputs) or verdict

@@ -1,0 +1,236 @@
+"""Windows over single channels, in blocks: what depthwise convolution and pooling share."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from burnish.ir import Op
+
+from ..code import Expr, index
+from ..isa import Isa
+from ..vectors import VectorRenderer
+from .base import KernelBuilder, KernelFamily
+from .blocked import blocked, flat, inside, is_static_float
+from .blocked_conv import layout_refusal
+from .buffer import Buffer
+from .register_tiles import Segment, TileShape, Work, choose_tile, segments
+from .strided import static
+from .unit import Unit
+from .vector_store import VectorStore
+from .windows import WindowAxis, axis_names, window_axes
+
+MAX_BODY = 600
+"""Vectors that are read in one tile, written out one by one."""
+
+Sums = Sequence[Sequence[Expr]]
+"""The accumulators of a tile: for each neighbour one vector per block."""
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """Sizes of windows that slide over blocks of channels, each by itself.
+
+    ``outer`` and ``inner`` are the spatial axes; ``blocks`` how many blocks of channels there are.
+    """
+
+    batch: int
+    blocks: int
+    outer: tuple[WindowAxis, ...]
+    inner: WindowAxis
+
+    @staticmethod
+    def of(op: Op, kernel: Sequence[int], lanes: int) -> WindowShape | None:
+        """The sizes of ``op``; None where it has no form in blocks."""
+        x, y = op.inputs[0].type, op.result.type
+        if not is_static_float(x, y):
+            return None
+        *outer, inner = window_axes(op.attributes, x.shape[2:], kernel, y.shape[2:])
+        batch, channels = static(x.shape[:2])
+        return WindowShape(batch, -(-channels // lanes), tuple(outer), inner)
+
+    @property
+    def row(self) -> int:
+        """Results in a row."""
+        return static([self.inner.count])[0]
+
+    @property
+    def taps(self) -> int:
+        """Taps along a row."""
+        return static([self.inner.kernel])[0]
+
+    def tile(self, isa: Isa, held: int) -> TileShape:
+        """The tile in which it is computed, with ``held`` weights in registers."""
+        reuse = max(1.0, self.taps / self.inner.stride)
+        return choose_tile(Work(isa, self.row, self.blocks, 0, reuse, held))
+
+    def positions(self, *, windows: bool) -> int:
+        """Positions of a channel of the input, or of the result."""
+        axes = (*self.outer, self.inner)
+        return math.prod(static([axis.count if windows else axis.size for axis in axes]))
+
+    def cycles(self, isa: Isa, held: int) -> float:
+        """An estimate of its time."""
+        tile = self.tile(isa, held)
+        reuse = max(1.0, self.taps / self.inner.stride)
+        row = Work(isa, self.row, self.blocks, 0, reuse, held).cycles(tile)
+        rows = self.batch * self.positions(windows=True) / self.row
+        taps = math.prod(static([axis.kernel for axis in (*self.outer, self.inner)]))
+        return rows * taps * row
+
+
+class BlockedWindows(KernelFamily):
+    """Tiles of neighbours along a row x blocks of channels; taps outside are never computed."""
+
+    fusable = True
+    any_layout = True
+    held = 0
+    """Weights that are in registers beside the accumulators, per block."""
+
+    @abstractmethod
+    def kernel(self, op: Op) -> tuple[int, ...]:
+        """Taps along each axis."""
+
+    def refusal(self, unit: Unit) -> str:
+        op = unit.main
+        if reason := layout_refusal(unit):
+            return reason
+        if op.inputs[0].type.layout != blocked(op.result.type.rank, unit.isa.lanes):
+            return f"of an input in {op.inputs[0].type.layout}"
+        return "" if self.shape(op, unit.isa) else "of these sizes in a layout"
+
+    def shape(self, op: Op, isa: Isa) -> WindowShape | None:
+        """The sizes of ``op``; None where this family cannot compute it."""
+        shape = WindowShape.of(op, self.kernel(op), isa.lanes)
+        if shape is None:
+            return None
+        tile = shape.tile(isa, self.held)
+        return shape if tile.pixels * tile.blocks * shape.taps <= MAX_BODY else None
+
+    def parameters(self, unit: Unit) -> dict[str, object]:
+        shape = self.shape(unit.main, unit.isa)
+        assert shape is not None
+        return {"tile": shape.tile(unit.isa, self.held)}
+
+    def emit(self, k: KernelBuilder) -> None:
+        shape = self.shape(k.op, k.isa)
+        assert shape is not None
+        writer = WindowWriter(self, k, shape)
+        writer.emit()
+
+    def start(self, w: WindowWriter, block: Expr) -> Expr:
+        """What accumulators of a block hold before the first tap."""
+        raise NotImplementedError
+
+    def row(self, w: WindowWriter, tap: Expr, block: Expr, blocks: int) -> None:
+        """Prepare a row of taps, of which ``tap`` is the first."""
+
+    def add(self, w: WindowWriter, total: Expr, x: Expr, tap: int, b: int) -> None:
+        """Take an element into an accumulator of block ``b`` of the tile."""
+        raise NotImplementedError
+
+    def finish(self, w: WindowWriter, total: Expr, windows: Sequence[Expr]) -> Expr:
+        """The result, from what the accumulator holds after the last tap."""
+        return total
+
+
+class WindowWriter:
+    """Writes one kernel for a family."""
+
+    def __init__(self, family: BlockedWindows, k: KernelBuilder, shape: WindowShape) -> None:
+        self.family, self.k, self.shape = family, k, shape
+        self.lanes = k.isa.lanes
+        self.vectors = VectorRenderer(self.lanes, k.helper)
+        self.x = flat(k.operand("x"))
+        self.tile = shape.tile(k.isa, family.held)
+        self.factors: list[list[Expr]] = []
+        self.store = VectorStore(k, self.vectors)
+
+    def vector(self, name: str, value: Expr) -> Expr:
+        """A named vector."""
+        return self.k.declare(f"const {self.vectors.type}", name, value)
+
+    def emit(self) -> None:
+        shape, step = self.shape, self.tile.blocks
+        whole = shape.blocks - shape.blocks % step
+        with self.k.loop("n", shape.batch) as n:
+            with self.k.loop("m", whole, step=step) as m:
+                self._rows(n, m, step)
+            if shape.blocks > whole:
+                self._rows(n, index(whole), shape.blocks - whole)
+
+    def _rows(self, n: Expr, block: Expr, blocks: int) -> None:
+        k, shape = self.k, self.shape
+        plane = shape.positions(windows=False) * self.lanes
+        pixels = k.view("image", self.x, (n * shape.blocks + block) * plane, self.x.shape)
+        rank = len(shape.outer) + 1
+        *names, name = axis_names("o", rank)
+        *tap_names, _ = axis_names("k", rank)
+        with k.loops(" ".join(names), [axis.count for axis in shape.outer]) as windows:
+            taps = [axis.taps(k, t, o) for axis, t, o in zip(shape.outer, tap_names, windows)]
+            for segment in segments(shape.row, self.tile.pixels, *inside(shape.inner)):
+                with k.loop(name, segment.end, start=segment.start, step=segment.pixels) as o:
+                    sums = [
+                        [
+                            k.declare(
+                                self.vectors.type, f"sum{p}_{b}", self.family.start(self, block + b)
+                            )
+                            for b in range(blocks)
+                        ]
+                        for p in range(segment.pixels)
+                    ]
+                    self._taps(pixels, segment, o, sums, block, windows, taps)
+                    for p, vectors in enumerate(sums):
+                        at = (*windows, o + p)
+                        for b, total in enumerate(vectors):
+                            result = self.family.finish(self, total, at)
+                            self.store.store([n, block + b, *at, 0], result)
+
+    def _taps(
+        self,
+        pixels: Buffer,
+        segment: Segment,
+        o: Expr,
+        sums: Sums,
+        block: Expr,
+        windows: Sequence[Expr],
+        ranges: Sequence[tuple[Expr, Expr]],
+    ) -> None:
+        """Take all elements that the windows of a tile meet into its accumulators."""
+        k, shape, inner = self.k, self.shape, self.shape.inner
+        size = static([inner.size])[0]
+        *names, _ = axis_names("k", len(shape.outer) + 1)
+        with ExitStack() as nest:
+            place, tap = index(0), index(0)
+            for axis, name, window, (low, high) in zip(shape.outer, names, windows, ranges):
+                at = nest.enter_context(k.loop(name, high, start=low))
+                place = place * axis.size + axis.element(window, at)
+                tap = tap * axis.kernel + at
+            place, known = place * size, inner.element(o, 0).value or 0
+            if segment.count > 1:
+                place, known = place + inner.element(o, 0), 0
+            seen = k.view("seen", pixels, place * self.lanes, pixels.shape)
+            self.family.row(self, tap * shape.taps, block, len(sums[0]))
+            for element, users in self._readers(segment, known, len(sums)):
+                for b in range(len(sums[0])):
+                    plane = b * shape.positions(windows=False)
+                    x = self.vectors.load(seen.at([index((plane + element) * self.lanes)]))
+                    x = self.vector("x", x)
+                    for p, t in users:
+                        self.family.add(self, sums[p][b], x, t, b)
+
+    def _readers(
+        self, segment: Segment, known: int, pixels: int
+    ) -> Iterable[tuple[int, list[tuple[int, int]]]]:
+        """The elements of a row that a tile meets, each with the neighbours and taps that do."""
+        inner, size = self.shape.inner, static([self.shape.inner.size])[0]
+        met: dict[int, list[tuple[int, int]]] = {}
+        for p in range(pixels):
+            for t in range(self.shape.taps):
+                element = known + p * inner.stride + t * inner.dilation
+                if not segment.bordering or 0 <= element < size:
+                    met.setdefault(element, []).append((p, t))
+        return sorted(met.items())

@@ -1,0 +1,120 @@
+"""In which layouts the C backend can compute ops, and what each way costs.
+
+Costs are cycles, by the roofline: arithmetic at the rate of the kernel that would be chosen, or
+bytes at the rate of memory, whichever takes longer.  Kernels in blocks of channels estimate their
+own cycles; the others' rates were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from burnish.ir import Layout, Op, TensorType, Trait, Value
+from burnish.ir.cost import op_cost
+from burnish.ir.dims import Dim
+from burnish.passes.layout import LayoutModel, register_layouts
+from burnish.passes.layout.offers import Layouts, Offer
+
+from ..target import find_target
+from .isa import ISAS, NATIVE, Isa, isa_of
+from .kernels.base import families_of
+from .kernels.blocked import blocked, is_static_float
+
+BYTES_PER_CYCLE = 8.0
+"""Of tensors that are read and written once."""
+
+CONVERSION_BYTES_PER_CYCLE = 4.0
+"""Of tensors that are stored anew: one side is not walked in its order."""
+
+CALL_CYCLES = 50.0
+"""What any kernel costs."""
+
+ELEMENT_CYCLES = 4.0
+"""Of kernels that compute where each single element lies."""
+
+CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE = 4.0, 0.6
+"""Of the kernels that compute convolutions in row-major order."""
+
+
+class CLayouts(LayoutModel):
+    """The layouts that kernels for an instruction set work in; None: for this machine's."""
+
+    def __init__(self, isa: Isa | None) -> None:
+        self.given = isa
+
+    @cached_property
+    def isa(self) -> Isa:
+        """The instruction set."""
+        return self.given or isa_of(find_target("c"))
+
+    def layouts(self, type_: TensorType) -> Sequence[Layout]:
+        if not self.isa.has_vectors or type_.rank < 3 or not is_static_float(type_):
+            return ()
+        return (blocked(type_.rank, self.isa.lanes),)
+
+    def offers(self, op: Op) -> list[Offer]:
+        found = super().offers(op)
+        if self.layouts(op.inputs[0].type) if op.inputs else ():
+            for family in families_of(op.name):
+                for form in family.offers(op, self.isa):
+                    moving = _moving(op, form.operands, form.results)
+                    cycles = CALL_CYCLES + max(form.cycles, moving)
+                    found.append(Offer(form.operands, form.results, cycles))
+        return found
+
+    def cost(self, op: Op, operands: Layouts, results: Layouts) -> float:
+        if op.is_terminator or Trait.CONSTANT in op.opdef.traits:
+            return 0.0
+        if op.name == "tensor.transpose" and (any(operands) or any(results)):
+            return 0.0  # it gives axes other names, and moves nothing
+        if Trait.VIEW in op.opdef.traits:
+            return 0.0
+        cycles = 0.0
+        if any(results) and _is_broadcast_by_element(op):
+            cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
+        if op.name == "nn.conv":
+            few = op.attributes.groups > 1 and op.inputs[1].type.shape[1] == 1
+            rate = DEPTHWISE_MACS_PER_CYCLE if few else CONV_MACS_PER_CYCLE
+            cycles = _number(op_cost(op).macs) / rate
+        return CALL_CYCLES + max(cycles, _moving(op, operands, results))
+
+    def conversion(self, type_: TensorType, source: Layout | None, target: Layout | None) -> float:
+        old, new = type_.with_layout(source), type_.with_layout(target)
+        if old.storage_order() == new.storage_order() and source != target:
+            return 0.0
+        return CALL_CYCLES + (_number(old.bytes) + _number(new.bytes)) / CONVERSION_BYTES_PER_CYCLE
+
+
+def _moving(op: Op, operands: Layouts, results: Layouts) -> float:
+    """Cycles to read and write all that an op reads and writes."""
+    pairs: list[tuple[Value | None, Layout | None]] = [*zip(op.operands, operands)]
+    pairs += zip(op.results, results)
+    sizes = [v.type.with_layout(layout).bytes for v, layout in pairs if v is not None]
+    return sum(map(_number, sizes)) / BYTES_PER_CYCLE
+
+
+def _is_broadcast_by_element(op: Op) -> bool:
+    """Whether an elementwise op in blocks has to find its operands' elements one by one.
+
+    That is so where channels do not fill the blocks and an operand has one number for each.
+    """
+    shape = op.result.type.shape
+    sizes = [(1,) * (len(shape) - v.type.rank) + v.type.shape for v in op.inputs]
+    return shape[1] % 4 != 0 and any(size != shape and size[1] != 1 for size in sizes)
+
+
+def _number(size: Dim) -> float:
+    """A size; unknown ones, of which no choice depends, count as nothing."""
+    return float(size) if isinstance(size, int) else 0.0
+
+
+def _register_models() -> None:
+    """Offer the layouts of each instruction set under its name."""
+    for isa in ISAS.values():
+        if isa.has_vectors:
+            register_layouts(isa.name, CLayouts(isa))
+    register_layouts(NATIVE, CLayouts(None))
+
+
+_register_models()

@@ -1,0 +1,175 @@
+"""Vectors of floats in C: types of GCC and Clang, what they are computed with, and expressions.
+
+A vector of eight floats is ``NAME_f32x8``.  Loads and stores go through ``NAME_f32x8_at``, which is
+aligned as a float is.  What the languages' operators cannot say is a macro, with a definition for
+each instruction set that has an instruction for it, and one that every machine can compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from burnish.ir import DType, scalar
+
+from .code import UNARY, Expr, binary, call
+from .elements import literal
+from .scalar import Helper
+
+_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+_WINS = {"max": ">", "min": "<"}
+_LIMITS = {"max": "at_least", "min": "at_most"}
+
+_DEFINITIONS = """\
+/* Vectors of {lanes} floats, which lie in memory as aligned as floats are. */
+#if !defined(__GNUC__)
+#error "vectors need GCC or Clang; emit for the target c:generic to compile with others"
+#endif
+typedef float @_{v} __attribute__((vector_size({bytes})));
+typedef float @_{v}_at __attribute__((vector_size({bytes}), aligned(4), may_alias));
+typedef int32_t @_i32x{lanes} __attribute__((vector_size({bytes})));
+#define @_splat_{v}(s) ((@_{v}){{{splat}}})
+#define @_fence_{v}() __asm__ volatile("" ::: "memory")
+#define @_choose_{v}(c, x, y) \\
+    ((@_{v})(((@_i32x{lanes})(x) & (c)) | ((@_i32x{lanes})(y) & ~(c))))
+"""
+
+_INSTRUCTIONS: Mapping[int, str] = {
+    8: """\
+#if defined(__FMA__) && !defined(__clang__)
+#define @_fma_{v}(x, y, sum) __builtin_ia32_vfmaddps256((x), (y), (sum))
+#define @_at_least_{v}(x, limit) __builtin_ia32_maxps256((limit), (x))
+#define @_at_most_{v}(x, limit) __builtin_ia32_minps256((limit), (x))
+#elif defined(__FMA__)
+#include <immintrin.h>
+#define @_fma_{v}(x, y, sum) _mm256_fmadd_ps((x), (y), (sum))
+#define @_at_least_{v}(x, limit) _mm256_max_ps((limit), (x))
+#define @_at_most_{v}(x, limit) _mm256_min_ps((limit), (x))
+""",
+    4: """\
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#define @_fma_{v}(x, y, sum) vfmaq_f32((sum), (x), (y))
+#define @_at_least_{v}(x, limit) vmaxq_f32((x), (limit))
+#define @_at_most_{v}(x, limit) vminq_f32((x), (limit))
+""",
+}
+"""Fused multiply-adds, and limits that NaN passes."""
+
+_OTHERWISE = """\
+#else
+#define @_fma_{v}(x, y, sum) ((x) * (y) + (sum))
+#define @_at_least_{v}(x, limit) @_choose_{v}((x) < (limit), (limit), (x))
+#define @_at_most_{v}(x, limit) @_choose_{v}((x) > (limit), (limit), (x))
+#endif
+"""
+
+
+def vector_type(lanes: int) -> str:
+    """Name of the helper that defines vectors of so many f32: it is the type's name, too."""
+    return f"f32x{lanes}"
+
+
+def definitions() -> dict[str, str]:
+    """C text by the name of the type; ``@`` stands for the model's prefix."""
+    found = {}
+    for lanes, instructions in _INSTRUCTIONS.items():
+        text = _DEFINITIONS + instructions + _OTHERWISE
+        found[vector_type(lanes)] = text.format(
+            v=vector_type(lanes), lanes=lanes, bytes=4 * lanes, splat=", ".join(["(s)"] * lanes)
+        )
+    return found
+
+
+def is_vector_expression(expr: scalar.Expr) -> bool:
+    """Whether :meth:`VectorRenderer.render` has the functions of ``expr``."""
+    if isinstance(expr, scalar.Var):
+        return True
+    if isinstance(expr, scalar.Literal):
+        return not isinstance(expr.value, bool)
+    args: tuple[scalar.Expr, ...] = expr.args
+    if expr.function == "select":
+        condition, *values = expr.args
+        if not isinstance(condition, scalar.Call) or condition.function not in _COMPARISONS:
+            return False
+        args = (*condition.args, *values)
+    elif expr.function not in (*_OPERATORS, *_LIMITS, "neg"):
+        return False
+    return all(map(is_vector_expression, args))
+
+
+class VectorRenderer:
+    """Writes C on vectors of f32."""
+
+    def __init__(self, lanes: int, helper: Helper) -> None:
+        self.lanes = lanes
+        self.stem = vector_type(lanes)
+        self.type = helper(self.stem)
+        """C name of a vector's type."""
+
+    def _macro(self, name: str, *args: Expr) -> Expr:
+        return call(f"{self.type.removesuffix(self.stem)}{name}_{self.stem}", *args)
+
+    def splat(self, value: Expr) -> Expr:
+        """A vector of equal elements."""
+        return self._macro("splat", value)
+
+    def load(self, place: Expr) -> Expr:
+        """The vector that begins with the float at an lvalue."""
+        return Expr(f"*(const {self.type}_at *)&{place}", UNARY)
+
+    def store(self, place: Expr, value: Expr) -> str:
+        """The statement that writes a vector to where the float at an lvalue is the first."""
+        return f"*({self.type}_at *)&{place} = {value}"
+
+    def fma(self, x: Expr, y: Expr, total: Expr) -> Expr:
+        """``x * y + total``, rounded once where the machine can do that."""
+        return self._macro("fma", x, y, total)
+
+    def fence(self) -> str:
+        """A statement that keeps loads after it from being made before it.
+
+        It costs nothing at run time.  Without it, GCC loads everything early that another
+        tap reads as well, and has no registers left for the sums.
+        """
+        return self._macro("fence").text
+
+    def choose(self, condition: Expr, yes: Expr, no: Expr) -> Expr:
+        """Elements of ``yes`` where a comparison of vectors holds, else of ``no``."""
+        return self._macro("choose", condition, yes, no)
+
+    def render(self, expr: scalar.Expr, values: Mapping[str, Expr]) -> Expr:
+        """``expr`` with variables replaced by vectors, or by numbers."""
+        if isinstance(expr, scalar.Call):
+            return self._call(expr, values)
+        value = self._operand(expr, values)
+        return self.splat(value) if value.is_number else value
+
+    def _operand(self, expr: scalar.Var | scalar.Literal, values: Mapping[str, Expr]) -> Expr:
+        if isinstance(expr, scalar.Var):
+            return values[expr.name]
+        return literal(float(expr.value), DType.F32)
+
+    def _call(self, expr: scalar.Call, values: Mapping[str, Expr]) -> Expr:
+        if expr.function == "select":
+            condition, yes, no = expr.args
+            assert isinstance(condition, scalar.Call)
+            sides = (self.render(arg, values) for arg in condition.args)
+            compared = binary(_COMPARISONS[condition.function], *sides)
+            return self.choose(compared, self.render(yes, values), self.render(no, values))
+        args = [self.render(arg, values) for arg in expr.args]
+        if expr.function in _OPERATORS:
+            return binary(_OPERATORS[expr.function], *args)
+        if expr.function == "neg":
+            return Expr(f"-{args[0].within(UNARY + 1)}", UNARY)
+        return self._extreme(expr, args, values)
+
+    def _extreme(self, expr: scalar.Call, args: list[Expr], values: Mapping[str, Expr]) -> Expr:
+        """The minimum or maximum; NaN if one side is NaN."""
+        pairs = list(zip(expr.args, args))
+        for (_, value), (source, limit) in (pairs, pairs[::-1]):
+            if not isinstance(source, scalar.Call) and self._operand(source, values).is_number:
+                return self._macro(_LIMITS[expr.function], value, limit)
+        x, y = args
+        wins = binary("|", binary(_WINS[expr.function], x, y), binary("!=", x, x))
+        return self.choose(wins, x, y)

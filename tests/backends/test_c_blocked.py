@@ -1,0 +1,315 @@
+"""Kernels over blocks of channels: every shape class against the interpreter, on every target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+import burnish
+from burnish.backends import Target, find_target, register_target
+from burnish.backends.c.isa import ISAS, isa_of
+from burnish.backends.target import targets
+from burnish.ir import Module, interpret, parse
+from burnish.passes import run_pipeline
+
+PORTABLE = "c:portable-vectors"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def portable() -> Iterator[None]:
+    """A target with vectors of eight floats for machines without them: compilers split them."""
+    generic = find_target("c:generic")
+    register_target(
+        Target(PORTABLE, "c", "", generic.compilers, generic.flags, host=True, isa="avx2")
+    )
+    yield
+    del targets()[PORTABLE]  # type: ignore[attr-defined]
+
+
+def listed(values: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, values))}]"
+
+
+def layout(order: Sequence[int], *tiles: tuple[int, int]) -> str:
+    parts = [*map(str, order), *(f"{axis}:{factor}" for axis, factor in tiles)]
+    return f"layout({', '.join(parts)})"
+
+
+def agrees(text: str, target: str, seed: int = 0) -> burnish.CompiledModel:
+    """The module, compiled as it stands but for fusion, gives what the interpreter says."""
+    module = parse(text)
+    compiled = burnish.compile(module, target=target, passes="fuse,dce")
+    inputs = random_inputs(module, seed)
+    for name, expected in interpret(parse(text), inputs).items():
+        actual = compiled.run(inputs)[name]
+        scale = max(1.0, float(np.nanmax(np.abs(expected), initial=0.0)))
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6 * scale)
+    return compiled
+
+
+def random_inputs(module: Module, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        arg.name or "": rng.standard_normal(arg.type.static_shape).astype(np.float32)
+        for arg in module.main.args
+    }
+
+
+def convolution(
+    x: Sequence[int],
+    w: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    dilations: Sequence[int],
+    groups: int = 1,
+    *,
+    source: str = "blocked",
+    epilogue: str = "%1 = math.relu(%0)",
+    lanes: int = 8,
+) -> str:
+    """A convolution that reads ``source`` and writes blocks, with bias, epilogue and residual."""
+    rank = len(x)
+    axes = range(rank)
+    extents = [
+        (x[2 + i] + pads[i] + pads[i + rank - 2] - dilations[i] * (w[2 + i] - 1) - 1) // strides[i]
+        + 1
+        for i in range(rank - 2)
+    ]
+    y = [x[0], w[0], *extents]
+    written = layout(axes, (1, lanes))
+    is_depthwise = w[1] == 1 and groups == x[1] == w[0]
+    last = [0, *range(2, rank), 1]
+    read, packed = {
+        "row-major": (layout(axes), layout(axes, (0, lanes))),
+        "channels last": (layout(last), layout(last, (0, lanes))),
+        "blocked": (
+            written,
+            layout(axes, (0, lanes)) if is_depthwise else layout(axes, (1, lanes), (0, lanes)),
+        ),
+    }[source]
+    type_ = f"tensor<f32{listed(y)}, {written}>"
+    return f"""module "m" {{
+      func @main(%x: tensor<f32{listed(x)}>, %w: tensor<f32{listed(w)}>,
+                 %b: tensor<f32[{w[0]}]>, %s: tensor<f32[{w[0]}{", 1" * (rank - 2)}]>)
+          -> ("y": tensor<f32{listed(y)}>) {{
+        %a = tensor.relayout(%x) {{layout = {read}}}
+        %p = tensor.relayout(%w) {{layout = {packed}}}
+        %q = tensor.relayout(%b) {{layout = layout(0, 0:{lanes})}}
+        %0 = nn.conv(%a, %p, %q) {{strides = {listed(strides)}, dilations = {listed(dilations)},
+            pads = {listed(pads)}, groups = {groups}}} : {type_}
+        {epilogue} : {type_}
+        %2 = math.add(%1, %0) : {type_}
+        %3 = math.mul(%2, %s) : {type_}
+        %4 = tensor.relayout(%3) {{layout = {layout(axes)}}}
+        core.return(%4)
+      }}
+    }}"""
+
+
+DENSE = [
+    # input, weights, strides, pads, dilations
+    ((1, 16, 7, 7), (24, 16, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1)),
+    ((2, 13, 9, 11), (19, 13, 3, 3), (2, 1), (1, 0, 1, 2), (1, 2)),
+    ((1, 16, 7, 7), (24, 16, 1, 1), (1, 1), (0, 0, 0, 0), (1, 1)),
+    ((1, 3, 20, 31), (16, 3, 5, 3), (2, 2), (2, 1, 1, 1), (1, 1)),
+    ((1, 3, 33), (16, 3, 5), (2,), (2, 2), (1,)),
+    ((1, 5, 33, 1), (16, 5, 5, 1), (2, 1), (2, 0, 2, 0), (1, 1)),
+    ((1, 3, 5, 6, 7), (16, 3, 3, 3, 3), (1, 1, 1), (1,) * 6, (1, 1, 1)),
+    ((1, 16, 12, 12), (40, 16, 1, 1), (2, 2), (0, 0, 0, 0), (1, 1)),
+    ((1, 8, 3, 3), (80, 8, 5, 5), (1, 1), (2, 2, 2, 2), (1, 1)),
+    ((3, 9, 1, 1), (10, 9, 1, 1), (1, 1), (0, 0, 0, 0), (1, 1)),
+    ((1, 1, 2, 2), (1, 1, 4, 4), (3, 3), (4, 4, 4, 4), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("source", ["row-major", "channels last", "blocked"])
+@pytest.mark.parametrize("sizes", DENSE, ids=str)
+def test_dense_convolution(sizes: tuple[Sequence[int], ...], source: str) -> None:
+    compiled = agrees(convolution(*sizes, source=source), PORTABLE)
+    assert "blocked_" in str(compiled.artifact.stages["select"])
+
+
+@pytest.mark.parametrize("source", ["row-major", "blocked"])
+def test_grouped_convolution(source: str) -> None:
+    sizes = ((2, 16, 12, 12), (32, 8, 3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 2)
+    agrees(convolution(*sizes, source=source), PORTABLE)
+
+
+DEPTHWISE = [
+    ((1, 16, 7, 7), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1)),
+    ((2, 13, 9, 11), (3, 5), (2, 1), (1, 0, 1, 2), (1, 2)),
+    ((1, 16, 20, 31), (5, 3), (2, 2), (2, 1, 1, 1), (1, 1)),
+    ((1, 40, 33), (5,), (2,), (2, 2), (1,)),
+    ((1, 8, 3, 3), (7, 7), (1, 1), (3, 3, 3, 3), (1, 1)),
+    ((1, 96, 1, 25), (1, 9), (1, 1), (0, 4, 0, 4), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("sizes", DEPTHWISE, ids=str)
+def test_depthwise_convolution(sizes: tuple[Sequence[int], ...]) -> None:
+    x, kernel, *rest = sizes
+    compiled = agrees(convolution(x, (x[1], 1, *kernel), *rest, x[1]), PORTABLE)
+    assert "blocked_depthwise" in str(compiled.artifact.stages["select"])
+
+
+EPILOGUES = [
+    "math.clamp(%0) {low = 0.0, high = 6.0}",
+    "math.clamp(%0) {low = -inf, high = 1.0}",
+    "math.hard_swish(%0)",
+    "math.leaky_relu(%0) {alpha = 0.1}",
+    "math.thresholded_relu(%0) {alpha = 0.5}",
+    "math.neg(%0)",
+    "math.max(%0, %s)",
+    "math.sub(%0, %s)",
+    "math.div(%0, %s)",
+    "math.sigmoid(%0)",
+    "math.erf(%0)",
+]
+
+
+@pytest.mark.parametrize("channels", [16, 13])
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+def test_epilogues(epilogue: str, channels: int) -> None:
+    """In registers where the expression has a vector form, element by element where it has not."""
+    sizes = ((1, 8, 5, 6), (channels, 8, 1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+    agrees(convolution(*sizes, epilogue=f"%1 = {epilogue}"), PORTABLE)
+
+
+@pytest.mark.parametrize("target", ["c", PORTABLE])
+def test_not_a_number_passes(target: str) -> None:
+    """Limits and maxima keep NaN, whatever the machine's instructions do."""
+    text = """module "m" {
+     func @main(%x: tensor<f32[1, 8, 4, 4]>) -> ("y": tensor<f32[1, 8, 2, 2]>) {
+      %a = tensor.relayout(%x) {layout = layout(0, 1, 2, 3, 1:8)}
+      %w = core.constant() {value = splat<f32[8, 1, 1, 1], 1.0>}
+          : tensor<f32[8, 1, 1, 1], layout(0, 1, 2, 3, 0:8)>
+      %0 = nn.conv(%a, %w) {strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0], groups = 8}
+          : tensor<f32[1, 8, 4, 4], layout(0, 1, 2, 3, 1:8)>
+      %1 = math.clamp(%0) {low = -1.0, high = 1.0}
+          : tensor<f32[1, 8, 4, 4], layout(0, 1, 2, 3, 1:8)>
+      %2 = nn.max_pool(%1) {kernel = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0],
+          dilations = [1, 1], overhang = [0, 0]}
+          : tensor<f32[1, 8, 2, 2], layout(0, 1, 2, 3, 1:8)>
+      %3 = tensor.relayout(%2) {layout = layout(0, 1, 2, 3)}
+      core.return(%3)
+    } }"""
+    x = np.random.default_rng(0).standard_normal((1, 8, 4, 4)).astype(np.float32)
+    x[0, 3, 1, 1] = x[0, 3, 2, 2] = x[0, 5, 0, 1] = np.nan
+    if target == "c" and isa_of(find_target("c")).lanes != 8:
+        pytest.skip("this machine has other vectors")
+    actual = burnish.compile(parse(text), target=target, passes="fuse,dce").run({"x": x})["y"]
+    np.testing.assert_array_equal(actual, interpret(parse(text), {"x": x})["y"])
+
+
+def moved(op: str, x: Sequence[int], y: Sequence[int], *, count: int = 1) -> str:
+    """An op from blocks to blocks, between conversions."""
+    axes, to = range(len(x)), range(len(y))
+    args = ", ".join(f"%x{i}: tensor<f32{listed(x)}>" for i in range(count))
+    reads = "\n".join(
+        f"%a{i} = tensor.relayout(%x{i}) {{layout = {layout(axes, (1, 8))}}}" for i in range(count)
+    )
+    type_ = f"tensor<f32{listed(y)}, {layout(to, (1, 8))}>"
+    return f"""module "m" {{ func @main({args}) -> ("y": tensor<f32{listed(y)}>) {{
+        {reads}
+        %0 = {op} : {type_}
+        %1 = math.relu(%0) : {type_}
+        %2 = tensor.relayout(%1) {{layout = {layout(to)}}}
+        core.return(%2)
+    }} }}"""
+
+
+@pytest.mark.parametrize("channels", [16, 13])
+@pytest.mark.parametrize("op", ["nn.max_pool", "nn.average_pool"])
+def test_pools(op: str, channels: int) -> None:
+    rules = "strides = [2, 1], pads = [1, 1, 1, 0], dilations = [1, 2], overhang = [0, 0]"
+    text = f"{op}(%a0) {{kernel = [3, 2], {rules}}}"
+    compiled = agrees(moved(text, (2, channels, 9, 8), (2, channels, 5, 7)), PORTABLE)
+    assert "blocked_" in str(compiled.artifact.stages["select"])
+
+
+@pytest.mark.parametrize("padded", ["true", "false"])
+def test_average_counts(padded: str) -> None:
+    rules = "strides = [2], pads = [1, 1], dilations = [1], overhang = [1]"
+    text = f"nn.average_pool(%a0) {{kernel = [3], {rules}, count_include_pad = {padded}}}"
+    agrees(moved(text, (1, 8, 9), (1, 8, 5)), PORTABLE)
+
+
+@pytest.mark.parametrize("kind", ["sum", "mean", "max", "min"])
+@pytest.mark.parametrize("shape", [(1, 16, 7, 7), (2, 13, 3), (1, 88, 1, 5), (1, 8, 2, 1)])
+def test_reductions(kind: str, shape: Sequence[int]) -> None:
+    axes = list(range(2, len(shape)))
+    text = f'tensor.reduce(%a0) {{kind = "{kind}", axes = {listed(axes)}, keep_dims = false}}'
+    compiled = agrees(moved(text, shape, shape[:2]), PORTABLE)
+    assert "blocked_reduce" in str(compiled.artifact.stages["select"])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_concat(axis: int) -> None:
+    x = (2, 16, 3, 5)
+    y = [size * (2 if at == axis else 1) for at, size in enumerate(x)]
+    text = f"tensor.concat(%a0, %a1) {{axis = {axis}}}"
+    compiled = agrees(moved(text, x, y, count=2), PORTABLE)
+    assert "blocked_concat" in str(compiled.artifact.stages["select"])
+
+
+@pytest.mark.parametrize(
+    ("starts", "sizes", "steps"),
+    [
+        ((0, 8, 0, 0), (2, 8, 6, 5), (1, 1, 1, 1)),
+        ((1, 16, 5, 1), (1, 5, 3, 2), (1, 1, -2, 2)),
+    ],
+)
+def test_slice(starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]) -> None:
+    rules = f"starts = {listed(starts)}, sizes = {listed(sizes)}, steps = {listed(steps)}"
+    text = moved(f"tensor.slice(%a0) {{{rules}}}", (2, 21, 6, 5), sizes)
+    compiled = agrees(text, PORTABLE)
+    assert "blocked_slice" in str(compiled.artifact.stages["select"])
+
+
+NETWORK = """module "network" {
+  func @main(%x: tensor<f32[1, 12, 12, 3]>) -> ("y": tensor<f32[1, 16]>) {
+    %w0 = core.constant() {value = splat<f32[16, 3, 3, 3], 0.25>}
+    %w1 = core.constant() {value = splat<f32[16, 1, 3, 3], 0.5>}
+    %w2 = core.constant() {value = splat<f32[16, 16, 1, 1], -0.125>}
+    %0 = tensor.transpose(%x) {permutation = [0, 3, 1, 2]}
+    %1 = nn.conv(%0, %w0) {strides = [1, 1], dilations = [1, 1], pads = [1, 1, 1, 1]}
+    %2 = math.relu(%1)
+    %3 = nn.conv(%2, %w1) {strides = [1, 1], dilations = [1, 1], pads = [1, 1, 1, 1], groups = 16}
+    %4 = math.add(%3, %2)
+    %5 = nn.conv(%4, %w2) {strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0]}
+    %6 = tensor.reduce(%5) {kind = "mean", axes = [2, 3], keep_dims = false}
+    core.return(%6)
+  }
+}"""
+
+
+@pytest.mark.parametrize("name", [isa.name for isa in ISAS.values() if isa.has_vectors])
+def test_a_network_stays_in_blocks(name: str) -> None:
+    """From channels-last input to pooled features, nothing is stored anew."""
+    module = parse(NETWORK)
+    run_pipeline(module, f"layout{{target={name}}},dce", verify="each")
+    relayouts = [op for op in module.main.walk() if op.name == "tensor.relayout"]
+    assert [op.inputs[0].type.rank for op in relayouts] == [2], "the same bytes, named anew"
+
+
+def test_a_network_in_blocks_computes_the_same() -> None:
+    compiled = burnish.compile(parse(NETWORK), target=PORTABLE)
+    assert "relayout" not in compiled.source["network.c"]
+    x = np.random.default_rng(0).standard_normal((1, 12, 12, 3)).astype(np.float32)
+    expected = interpret(parse(NETWORK), {"x": x})["y"]
+    np.testing.assert_allclose(compiled.run({"x": x})["y"], expected, rtol=1e-4)
+
+
+def test_microcontrollers_keep_row_major_order() -> None:
+    for name in ("c:generic", "c:cortex-m4"):
+        compiled = burnish.compile(parse(NETWORK), target=name)
+        assert "f32x" not in compiled.source["network.c"]
+        assert "layout(" not in str(compiled.artifact.stages["select"])
+
+
+def test_emission_does_not_depend_on_the_machine_but_for_the_host_target() -> None:
+    first, second = (burnish.compile(parse(NETWORK), target="c:x86-64-v3") for _ in range(2))
+    assert first.source == second.source
+    assert "network_f32x8" in first.source["network.c"]
