@@ -41,7 +41,7 @@ from ..elements import literal, storage_type, value_type
 from ..isa import Isa
 from ..sizes import PREFIX
 from .buffer import Buffer
-from .unit import Unit
+from .unit import Unit, making
 
 MAX_TABLE = 1 << 22
 """A table of constants in C has at most this many entries: each is text for a compiler."""
@@ -124,6 +124,8 @@ class KernelBuilder:
         if constant is not None:
             elements = [literal(v, constant.dtype) for v in _plain(constant)]
             return Buffer(self.table("c", constant.dtype, elements), constant.shape, constant.dtype)
+        if any(value in op.results for op in self.unit.prologue):
+            return Buffer("", value.type.shape, value.type.dtype, source=value)
         return None  # an epilogue op reads a value computed in the group: never loaded
 
     # What is to be computed --------------------------------------------------------------
@@ -349,7 +351,12 @@ class KernelBuilder:
     # Memory ------------------------------------------------------------------------------
 
     def load(self, buffer: Buffer, indices: Sequence[Index]) -> Expr:
-        """The value of an element (narrow floats as ``float``); see :meth:`Buffer.offset`."""
+        """The value of an element (narrow floats as ``float``); see :meth:`Buffer.offset`.
+
+        An element of an operand that the group's prologue makes is computed here.
+        """
+        if buffer.source is not None:
+            return self._computed(buffer.source, indices)
         return c_scalar.load(buffer.at(indices), buffer.dtype, self.helper)
 
     def load_index(
@@ -396,6 +403,15 @@ class KernelBuilder:
             known[op.results[0]] = rendered
         for result_value, buffer in self._outputs.items():
             self.write(buffer, indices, known[result_value])
+
+    def _computed(self, value: Value, indices: Sequence[Index]) -> Expr:
+        """An element of a value that the prologue makes."""
+        known: dict[Value, Expr] = {}
+        for op in making([value], self.unit.prologue):
+            dtype = op.result.type.dtype
+            rendered = self.round_unless(self._apply(op, indices, known), dtype)
+            known[op.result] = rendered if _is_cheap(rendered) else self.let("p", dtype, rendered)
+        return known[value]
 
     def round_unless(self, value: Expr, dtype: DType) -> Expr:
         """``value`` rounded to ``dtype`` unless it visibly is already."""
@@ -571,6 +587,8 @@ class KernelFamily(ABC):
     name: ClassVar[str]
     ops: ClassVar[tuple[str, ...]]
     fusable: ClassVar[bool] = False
+    computes_operands: ClassVar[bool] = False
+    """Whether elementwise ops may come before: operands are only loaded, by logical indices."""
     any_layout: ClassVar[bool] = False
     """Whether operands and results may have layouts: the kernel does not take them as row-major."""
     checks_data: ClassVar[bool] = False
