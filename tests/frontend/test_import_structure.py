@@ -101,3 +101,28 @@ def test_importing_twice_the_nodes_is_twice_the_work(make_model: MakeModel, work
     small, large = (chain(make_model, count) for count in (2_000, 4_000))
     import_onnx(small)
     assert work(lambda: import_onnx(large)) < 2.1 * work(lambda: import_onnx(small))
+
+
+def test_constants_are_padded_at_import(make_model: MakeModel) -> None:
+    """What fuzzing found: a pad without a value, of a constant, was an internal error."""
+    model = make_model(
+        [node("CenterCropPad", ["c", "shape"], ["p"]), node("Add", ["x", "p"], ["y"])],
+        {"x": (np.int64, [3])},
+        {"y": np.int64},
+        {"c": np.array([4], np.int64), "shape": np.array([3], np.int64)},
+        opset=18,
+    )
+    module = import_onnx(model)
+    assert not [op for op in module.walk() if op.name == "tensor.pad"]
+    assert interpret(module, {"x": np.zeros(3, np.int64)})["y"].tolist() == [0, 4, 0]
+
+
+def test_same_never_cuts_off(make_model: MakeModel) -> None:
+    """Windows shorter than their stride are padded by 0; the first one is at the first element."""
+    model = make_model(
+        [node("AveragePool", ["x"], ["y"], auto_pad="SAME_UPPER", kernel_shape=[1], strides=[4])],
+        {"x": (F32, [1, 1, 4])},
+        {"y": F32},
+    )
+    inputs = {"x": np.arange(4, dtype=F32).reshape(1, 1, 4)}
+    assert interpret(import_onnx(model), inputs)["y"].tolist() == [[[0.0]]]

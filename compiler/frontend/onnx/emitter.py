@@ -22,6 +22,7 @@ from burnish.ir import (
     Value,
     lookup,
 )
+from burnish.ir.interpreter import evaluate_definition
 from burnish.ir.locations import UNKNOWN, Location
 
 from . import shapes
@@ -144,10 +145,11 @@ class Emitter:
         if present and all(operand.constant is not None for operand in present):
             arrays = [operand.constant.array for operand in present if operand.constant]
             try:
-                found = opdef.evaluate(complete, *arrays)
+                results = evaluate_definition(
+                    opdef, complete, [operand.type for operand in present], arrays
+                )
             except Error:
                 return None  # such as an index out of range: an error only if it is executed
-            results = [found] if isinstance(found, (np.ndarray, np.generic)) else list(found)
             return [self.constant(np.asarray(result)) for result in results]
         contents = [knowledge.content(operand) for operand in present]
         if len(types) != 1 or any(content is None for content in contents):

@@ -37,6 +37,10 @@ def window(g: OnnxGraph, x: str) -> tuple[list[int], dict[str, Any]]:
         kernel.append(size)
         dilations.append(dilation)
     strides = [g.choice([1, 1, 2, 3]) for _ in extents]
+    if auto.startswith("SAME"):
+        # Windows that leave a part of the input out would be padded by less than nothing: by 0
+        # here, while onnxruntime refuses, or moves them, depending on the operator.
+        strides = [min(pair) for pair in zip(strides, kernel)]
     attributes: dict[str, Any] = {"strides": strides, "dilations": dilations}
     if auto:
         attributes["auto_pad"] = auto
