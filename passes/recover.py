@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from .base import register_pass
 from .pattern import PatternPass, PatternSet
+from .rewrites import attention
 from .rewrites.sets import CANONICAL, RECOVERY
+
+__all__ = ["Recover", "attention"]
 
 
 @register_pass

@@ -180,6 +180,11 @@ class _Source:
             )
         if self.has_weights and program.options["weights"] == "load":
             parts.append(self.weights_loading())
+        if program.options["profile"]:
+            parts.append(
+                "/* What follows each step; defined on the compiler's command line to measure. */\n"
+                f"#ifndef {self.macro}_STEP\n#define {self.macro}_STEP(number)\n#endif\n"
+            )
         parts += [helpers.text_of(helper, name) for helper in helpers.closure(used)]
         parts += [self.kernel(kernel) for kernel in self.called_kernels()]
         parts += self.run()
@@ -342,6 +347,8 @@ class _Source:
         for step in steps:
             if isinstance(step, CallStep):
                 self.call(writer, step)
+                if self.program.options["profile"]:
+                    writer.line(f"{self.macro}_STEP({step.number});")
             elif isinstance(step, CopyStep):
                 if step.to.bytes:
                     source, to = self.pointer(step.source, ""), self.pointer(step.to, "")

@@ -455,7 +455,9 @@ for _dtype in DType:
 _TABLE.update(vectors.definitions())
 
 _CALL = re.compile(r"@_(\w+)\(")
-_MACRO = re.compile(r"#define @_(\w+)\(")
+_DEFINITION = re.compile(r"(?:#define|static inline \w+) @_(\w+)\(")
+_SOURCES = {found: name for name, text in _TABLE.items() for found in _DEFINITION.findall(text)}
+"""Which entry defines a function or macro; some define several."""
 
 
 def closure(names: Iterable[str]) -> list[str]:
@@ -471,8 +473,8 @@ def closure(names: Iterable[str]) -> list[str]:
             return
         if name not in _TABLE:
             raise InternalError(f"there is no C helper {name}")
-        own = {name, *_MACRO.findall(_TABLE[name])}
-        for callee in sorted(set(_CALL.findall(_TABLE[name])) - own):
+        callees = {_SOURCES.get(callee, callee) for callee in _CALL.findall(_TABLE[name])}
+        for callee in sorted(callees - {name}):
             visit(callee)
         done[name] = None
 

@@ -230,13 +230,14 @@ def _publish(kept: Path, folder: Path, output: str) -> None:
 class CRunner:
     """A compiled model in this process, called through ctypes.
 
-    ``run`` may be called from several threads at once: each call has an arena of its own, or
+    ``run`` may be called from several threads at once: each call has an arena to itself, or
     its turn where the arena is the model's own.
     """
 
     def __init__(self, library: Path, manifest: Mapping[str, Any], weights: bytes | None) -> None:
         self.manifest = manifest
         shared = manifest["options"]["arena"] == "static"
+        self._arenas: list[Array] = []
         self._turn: AbstractContextManager[Any] = threading.Lock() if shared else nullcontext()
         try:
             self._library = ctypes.CDLL(str(library))
@@ -279,10 +280,15 @@ class CRunner:
         return {entry["name"]: y for entry, y in zip(self.manifest["outputs"], outputs)}
 
     def _call(self, arrays: Sequence[Array], outputs: Sequence[Array], *more: int) -> None:
-        with memory_errors():
-            arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
+        # Arenas are kept: the system hands out pages of fresh memory one fault at a time.
+        try:
+            arena = self._arenas.pop()
+        except IndexError:
+            with memory_errors():
+                arena = _aligned(self.manifest["arena_bytes"], self.manifest["alignment"])
         with self._turn:
             status = self._run(_pointers(arrays), _pointers(outputs), arena.ctypes.data, *more)
+        self._arenas.append(arena)
         check_status(status)
 
     def _run_dynamic(self, arrays: Sequence[Array]) -> dict[str, Array]:

@@ -21,7 +21,7 @@ from .isa import ISAS, NATIVE, Isa, isa_of
 from .kernels.base import families_of
 from .kernels.blocked import blocked, is_static_float
 
-BYTES_PER_CYCLE = 8.0
+BYTES_PER_CYCLE = 16.0
 """Of tensors that are read and written once."""
 
 CONVERSION_BYTES_PER_CYCLE = 4.0
@@ -33,8 +33,8 @@ CALL_CYCLES = 50.0
 ELEMENT_CYCLES = 4.0
 """Of kernels that compute where each single element lies."""
 
-CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE = 4.0, 0.6
-"""Of the kernels that compute convolutions in row-major order."""
+CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE, MATMUL_MACS_PER_CYCLE = 4.0, 0.6, 3.0
+"""Of the kernels that compute products in row-major order."""
 
 
 class CLayouts(LayoutModel):
@@ -55,7 +55,7 @@ class CLayouts(LayoutModel):
 
     def offers(self, op: Op) -> list[Offer]:
         found = super().offers(op)
-        if self.layouts(op.inputs[0].type) if op.inputs else ():
+        if self.isa.has_vectors and op.inputs:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):
                     moving = _moving(op, form.operands, form.results)
@@ -73,6 +73,8 @@ class CLayouts(LayoutModel):
         cycles = 0.0
         if any(results) and _is_broadcast_by_element(op):
             cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
+        if op.name == "nn.matmul":
+            cycles = _number(op_cost(op).macs) / MATMUL_MACS_PER_CYCLE
         if op.name == "nn.conv":
             few = op.attributes.groups > 1 and op.inputs[1].type.shape[1] == 1
             rate = DEPTHWISE_MACS_PER_CYCLE if few else CONV_MACS_PER_CYCLE

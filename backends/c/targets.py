@@ -18,6 +18,11 @@ OPTIONS = (
         "caller",
         ("caller", "static"),
     ),
+    Option(
+        "profile",
+        "whether each step of the model is followed by a call of the macro NAME_STEP(number)",
+        False,
+    ),
 )
 register_backend("c", OPTIONS)
 

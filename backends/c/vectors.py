@@ -28,10 +28,83 @@ _DEFINITIONS = """\
 typedef float @_{v} __attribute__((vector_size({bytes})));
 typedef float @_{v}_at __attribute__((vector_size({bytes}), aligned(4), may_alias));
 typedef int32_t @_i32x{lanes} __attribute__((vector_size({bytes})));
+typedef uint32_t @_u32x{lanes} __attribute__((vector_size({bytes})));
 #define @_splat_{v}(s) ((@_{v}){{{splat}}})
 #define @_fence_{v}() __asm__ volatile("" ::: "memory")
 #define @_choose_{v}(c, x, y) \\
     ((@_{v})(((@_i32x{lanes})(x) & (c)) | ((@_i32x{lanes})(y) & ~(c))))
+"""
+
+_FUNCTIONS: Mapping[str, str] = {
+    "exp": """\
+/* exp, at most 2 ulp off: 2^n times a polynomial of the rest, which lies within +-ln(2)/2. */
+static inline void @_exp_in_{v}(@_{v} *x)
+{{
+    const @_{v} magic = @_splat_{v}(12582912.0f), limit = @_splat_{v}(-104.0f);
+    const @_{v} top = @_splat_{v}(89.0f), start = *x;
+    const @_{v} most = @_at_most_{v}(start, top), inside = @_at_least_{v}(most, limit);
+    const @_{v} shifted = @_fma_{v}(inside, @_splat_{v}(1.44269504f), magic);
+    const @_{v} n = shifted - magic;
+    const @_{v} high = @_fma_{v}(n, @_splat_{v}(-0.693359375f), inside);
+    const @_{v} r = @_fma_{v}(n, @_splat_{v}(2.12194440e-4f), high);
+    const @_i32x{lanes} exponent = (@_i32x{lanes})shifted - 0x4b400000;
+    const @_i32x{lanes} half = exponent >> 1, other = exponent - half;
+    @_{v} p = @_splat_{v}(1.9875691500e-4f);
+    p = @_fma_{v}(p, r, @_splat_{v}(1.3981999507e-3f));
+    p = @_fma_{v}(p, r, @_splat_{v}(8.3334519073e-3f));
+    p = @_fma_{v}(p, r, @_splat_{v}(4.1665795894e-2f));
+    p = @_fma_{v}(p, r, @_splat_{v}(1.6666665459e-1f));
+    p = @_fma_{v}(p, r, @_splat_{v}(5.0000001201e-1f));
+    p = @_fma_{v}(p, r * r, r) + 1.0f;
+    p *= (@_{v})((@_u32x{lanes})(half + 127) << 23);
+    *x = p * (@_{v})((@_u32x{lanes})(other + 127) << 23);
+}}
+""",
+    "erf": """\
+/* erf, at most 4e-7 off: a quotient of polynomials, which is +-1 to f32 beyond 4. */
+static inline void @_erf_in_{v}(@_{v} *x)
+{{
+    const @_{v} top = @_splat_{v}(4.0f), limit = @_splat_{v}(-4.0f), start = *x;
+    const @_{v} most = @_at_most_{v}(start, top), y = @_at_least_{v}(most, limit), s = y * y;
+    @_{v} p = @_splat_{v}(-2.72614225801306e-10f), q = @_splat_{v}(-1.45660718464996e-5f);
+    p = @_fma_{v}(p, s, @_splat_{v}(2.77068142495902e-8f));
+    p = @_fma_{v}(p, s, @_splat_{v}(-2.10102402082508e-6f));
+    p = @_fma_{v}(p, s, @_splat_{v}(-5.69250639462346e-5f));
+    p = @_fma_{v}(p, s, @_splat_{v}(-7.34990630326855e-4f));
+    p = @_fma_{v}(p, s, @_splat_{v}(-2.95459980854025e-3f));
+    p = @_fma_{v}(p, s, @_splat_{v}(-1.60960333262415e-2f));
+    q = @_fma_{v}(q, s, @_splat_{v}(-2.13374055278905e-4f));
+    q = @_fma_{v}(q, s, @_splat_{v}(-1.68282697438203e-3f));
+    q = @_fma_{v}(q, s, @_splat_{v}(-7.37332916720468e-3f));
+    q = @_fma_{v}(q, s, @_splat_{v}(-1.42647390514189e-2f));
+    *x = y * p / q;
+}}
+""",
+    "tanh": """\
+/* tanh, at most 4e-7 off: a quotient of polynomials, which is +-1 to f32 beyond 9. */
+static inline void @_tanh_in_{v}(@_{v} *x)
+{{
+    const @_{v} top = @_splat_{v}(9.0f), limit = @_splat_{v}(-9.0f), start = *x;
+    const @_{v} most = @_at_most_{v}(start, top), y = @_at_least_{v}(most, limit), s = y * y;
+    @_{v} p = @_splat_{v}(-2.76076847742355e-16f), q = @_splat_{v}(1.19825839466702e-6f);
+    p = @_fma_{v}(p, s, @_splat_{v}(2.00018790482477e-13f));
+    p = @_fma_{v}(p, s, @_splat_{v}(-8.60467152213735e-11f));
+    p = @_fma_{v}(p, s, @_splat_{v}(5.12229709037114e-8f));
+    p = @_fma_{v}(p, s, @_splat_{v}(1.48572235717979e-5f));
+    p = @_fma_{v}(p, s, @_splat_{v}(6.37261928875436e-4f));
+    p = @_fma_{v}(p, s, @_splat_{v}(4.89352455891786e-3f));
+    q = @_fma_{v}(q, s, @_splat_{v}(1.18534705686654e-4f));
+    q = @_fma_{v}(q, s, @_splat_{v}(2.26843463243900e-3f));
+    q = @_fma_{v}(q, s, @_splat_{v}(4.89352518554385e-3f));
+    *x = y * p / q;
+}}
+""",
+}
+"""Functions of a vector in place.  Vectors are not handed over by value: how that is done depends
+on the machine, and compilers warn of it."""
+
+_CALL = """\
+#define @_{name}_{v}(x) __extension__ ({{ @_{v} x_ = (x); @_{name}_in_{v}(&x_); x_; }})
 """
 
 _INSTRUCTIONS: Mapping[int, str] = {
@@ -75,9 +148,12 @@ def definitions() -> dict[str, str]:
     found = {}
     for lanes, instructions in _INSTRUCTIONS.items():
         text = _DEFINITIONS + instructions + _OTHERWISE
-        found[vector_type(lanes)] = text.format(
-            v=vector_type(lanes), lanes=lanes, bytes=4 * lanes, splat=", ".join(["(s)"] * lanes)
-        )
+        names = {"v": vector_type(lanes), "lanes": lanes, "bytes": 4 * lanes}
+        splat = ", ".join(["(s)"] * lanes)
+        found[vector_type(lanes)] = text.format(**names, splat=splat)
+        for name, function in _FUNCTIONS.items():
+            text = function + _CALL
+            found[f"{name}_{vector_type(lanes)}"] = text.format(**names, name=name)
     return found
 
 
@@ -93,7 +169,7 @@ def is_vector_expression(expr: scalar.Expr) -> bool:
         if not isinstance(condition, scalar.Call) or condition.function not in _COMPARISONS:
             return False
         args = (*condition.args, *values)
-    elif expr.function not in (*_OPERATORS, *_LIMITS, "neg"):
+    elif expr.function not in (*_OPERATORS, *_LIMITS, *_FUNCTIONS, "neg"):
         return False
     return all(map(is_vector_expression, args))
 
@@ -103,6 +179,7 @@ class VectorRenderer:
 
     def __init__(self, lanes: int, helper: Helper) -> None:
         self.lanes = lanes
+        self.helper = helper
         self.stem = vector_type(lanes)
         self.type = helper(self.stem)
         """C name of a vector's type."""
@@ -160,6 +237,8 @@ class VectorRenderer:
         args = [self.render(arg, values) for arg in expr.args]
         if expr.function in _OPERATORS:
             return binary(_OPERATORS[expr.function], *args)
+        if expr.function in _FUNCTIONS:
+            return call(self.helper(f"{expr.function}_{self.stem}"), *args)
         if expr.function == "neg":
             return Expr(f"-{args[0].within(UNARY + 1)}", UNARY)
         return self._extreme(expr, args, values)

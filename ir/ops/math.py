@@ -162,7 +162,6 @@ for _name, _expression, _doc in (
         "0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))",
         "The tanh approximation of gelu.  ONNX Gelu, approximate=tanh.",
     ),
-    ("silu", "x / (1 + exp(-x))", "x · sigmoid(x), also called swish.  ONNX Swish."),
     (
         "hard_swish",
         "x * min(max(x * 0.16666666666666666 + 0.5, 0), 1)",
@@ -240,6 +239,13 @@ elementwise(
     "min(max(α·x + β, 0), 1).  ONNX HardSigmoid.",
     dtypes=FLOATS,
     attributes={"alpha": _number("slope", 0.2), "beta": _number("offset", 0.5)},
+)
+elementwise(
+    "math.silu",
+    "x / (1 + exp(-(alpha * x)))",
+    "x · sigmoid(α·x), also called swish; quick GELU with α = 1.702.  ONNX Swish.",
+    dtypes=FLOATS,
+    attributes={"alpha": _number("steepness", 1.0)},
 )
 elementwise(
     "math.leaky_relu",

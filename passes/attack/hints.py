@@ -7,6 +7,7 @@ does no harm: only the rule itself decides whether it matches.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ OF_CONSTANTS: Mapping[str, tuple[int, ...]] = {
     "near": (),
     "finite": (),
     "is_causal": (),
+    "equal_halves": (),
+    "equal_pairs": (),
     "invertible_exactly": (2, 4, 1),
     "zeros_before": (),
     "zeros_after": (),
@@ -63,6 +66,25 @@ def causal_mask(type_: TensorType) -> Array | None:
     return np.asarray(mask.astype(type_.dtype.numpy))
 
 
+def _doubled(type_: TensorType, double: Callable[[Array], Array]) -> Array | None:
+    """Numbers with half as many along the last axis, each of which ``double`` gives twice."""
+    if type_.rank < 1 or type_.static_shape[-1] % 2 or not type_.dtype.is_float:
+        return None
+    *rows, last = type_.static_shape
+    half = np.arange(math.prod(rows) * last // 2).reshape(*rows, last // 2)
+    return double(half / 4 - 1).astype(type_.dtype.numpy)
+
+
+def paired_halves(type_: TensorType) -> Array | None:
+    """The last axis is one half, twice."""
+    return _doubled(type_, lambda half: np.concatenate([half, half], axis=-1))
+
+
+def paired_neighbours(type_: TensorType) -> Array | None:
+    """Every number along the last axis stands there twice."""
+    return _doubled(type_, lambda half: np.repeat(half, 2, axis=-1))
+
+
 def ring_of_zeros(type_: TensorType) -> Array | None:
     """Weights, of which those of the first and the last tap along each axis are zero."""
     if type_.rank < 3 or type_.elements == 0:
@@ -77,6 +99,8 @@ def ring_of_zeros(type_: TensorType) -> Array | None:
 
 TABLES: Mapping[str, Callable[[TensorType], Array | None]] = {
     "is_causal": causal_mask,
+    "equal_halves": paired_halves,
+    "equal_pairs": paired_neighbours,
     "zeros_before": ring_of_zeros,
 }
 """Functions that ask for a structure in a constant, and what has it; None: no such shape."""

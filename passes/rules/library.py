@@ -10,6 +10,7 @@ from burnish.ir import Array, DType, Kind, Op, Value, broadcast_shapes
 from burnish.ir.dims import DimExpr, is_nonnegative, product
 from burnish.ir.errors import TypeInferenceError
 from burnish.ir.opdef import sum_dims
+from burnish.ir.scalar import convert
 
 from ..pattern.constants import filled_with, is_uniform, plain_constant
 from ..pattern.match import Refusal
@@ -209,6 +210,12 @@ def one_at(axis: Number, rank: Number, extent: Number) -> List:
     return tuple(extent if i == axis else 1 for i in range(rank))
 
 
+@rule_function
+def units_at(shape: List, axes: List) -> List:
+    """``shape`` with 1 at all of ``axes``."""
+    return tuple(1 if axis in axes else dim for axis, dim in enumerate(shape))
+
+
 # Shapes ----------------------------------------------------------------------------------
 
 
@@ -392,6 +399,13 @@ def lossless(source: DType, to: DType) -> bool:
         return False
     low, high = source.integer_range
     return to.integer_range[0] <= low and high <= to.integer_range[1]
+
+
+@rule_function
+def survives_cast(constant: Array, to: DType) -> bool:
+    """Whether every element stays the same number as ``to``."""
+    back = convert(convert(constant, to), DType.from_numpy(constant.dtype))
+    return bool(np.array_equal(back, constant, equal_nan=constant.dtype.kind == "f"))
 
 
 @rule_function

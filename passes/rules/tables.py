@@ -17,13 +17,23 @@ def equal_halves(constant: Array) -> bool:
 
 
 @rule_function
+def equal_pairs(constant: Array) -> bool:
+    """Whether neighbours along the last axis of a constant are equal, two by two."""
+    if constant.ndim == 0 or constant.shape[-1] % 2:
+        return False
+    return np.array_equal(constant[..., ::2], constant[..., 1::2])
+
+
+@rule_function
 def is_causal(constant: Array, most: Number) -> bool:
     """Whether a mask adds 0 to a query's keys up to its own, and ``most`` or less to later ones.
 
-    It is square, and the same for all heads.
+    It is square, and the same for all heads; if it is boolean, it adds 0 or -inf.
     """
-    if constant.ndim < 2 or constant.dtype == np.bool_:
+    if constant.ndim < 2:
         return False
+    if constant.dtype == np.bool_:
+        constant = np.where(constant, 0, -np.inf)
     rows, columns = constant.shape[-2:]
     if rows != columns or constant.size != rows * columns or rows < 2:
         return False

@@ -34,7 +34,8 @@ def widened_results(
 def is_closer(reference: Array, before: Array, after: Array) -> Array:
     """Mask of the elements of ``after`` that are as close to ``reference`` as those of ``before``.
 
-    What overflows in the type of ``before`` may be infinite, or the largest number.
+    What overflows in the type of ``before`` may be infinite, or the largest number; what is
+    infinite unrounded must be just that.
     """
     info = float_info(before.dtype)
     a, b = before.astype(np.float64), after.astype(np.float64)
@@ -44,7 +45,8 @@ def is_closer(reference: Array, before: Array, after: Array) -> Array:
         close = np.abs(b - reference) <= error + rounding
         beyond = np.abs(reference) > float(info.max) * (1 - float(info.eps))
         beyond &= (np.sign(b) == np.sign(reference)) & (np.abs(b) >= float(info.max) / 2)
-        return np.isfinite(reference) & ((np.isfinite(b) & close) | beyond)
+        finite = np.isfinite(reference) & ((np.isfinite(b) & close) | beyond)
+        return np.asarray(finite | (np.isinf(reference) & (b == reference)))
 
 
 def _widened(module: Module, function: Function) -> Module:

@@ -165,8 +165,42 @@ EPILOGUES = [
     "math.sub(%0, %s)",
     "math.div(%0, %s)",
     "math.sigmoid(%0)",
-    "math.erf(%0)",
+    "math.silu(%0)",
+    "math.gelu(%0)",
+    "math.gelu_tanh(%0)",
+    "math.mish(%0)",
 ]
+
+
+@pytest.mark.parametrize("target", ["c", PORTABLE])
+@pytest.mark.parametrize("function", ["exp", "erf", "tanh"])
+def test_functions_of_vectors(function: str, target: str) -> None:
+    """Within 4e-7 (exp: relatively) over all floats, infinities and NaN included."""
+    bits = np.arange(0, 1 << 32, 65_521, dtype=np.uint32)
+    count = len(bits) // 8 * 8
+    x = np.ascontiguousarray(bits[:count].view(np.float32).reshape(1, 8, 1, -1))
+    x[0, 0, 0, :6] = [0.0, -0.0, np.inf, -np.inf, np.nan, 88.7]
+    shape = listed(x.shape)
+    text = f"""module "m" {{ func @main(%x: tensor<f32{shape}>) -> ("y": tensor<f32{shape}>) {{
+      %a = tensor.relayout(%x) {{layout = layout(0, 1, 2, 3, 1:8)}}
+      %w = core.constant() {{value = splat<f32[8, 1, 1, 1], 1.0>}}
+          : tensor<f32[8, 1, 1, 1], layout(0, 1, 2, 3, 0:8)>
+      %0 = nn.conv(%a, %w) {{strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0],
+          groups = 8}} : tensor<f32{shape}, layout(0, 1, 2, 3, 1:8)>
+      %1 = math.{function}(%0) : tensor<f32{shape}, layout(0, 1, 2, 3, 1:8)>
+      %2 = tensor.relayout(%1) {{layout = layout(0, 1, 2, 3)}}
+      core.return(%2)
+    }} }}"""
+    compiled = burnish.compile(parse(text), target=target, passes="fuse,dce")
+    if isa_of(find_target(target)).lanes == 8:
+        assert f"{function}_f32x8" in compiled.source["m.c"]
+    actual = compiled.run({"x": x})["y"]
+    with np.errstate(all="ignore"):
+        expected = interpret(parse(text), {"x": x})["y"]
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+    relative = 3e-7 if function == "exp" else 0.0
+    absolute = 3e-45 if function == "exp" else 4e-7
+    np.testing.assert_allclose(actual, expected, rtol=relative, atol=absolute)
 
 
 @pytest.mark.parametrize("channels", [16, 13])
@@ -313,3 +347,49 @@ def test_emission_does_not_depend_on_the_machine_but_for_the_host_target() -> No
     first, second = (burnish.compile(parse(NETWORK), target="c:x86-64-v3") for _ in range(2))
     assert first.source == second.source
     assert "network_f32x8" in first.source["network.c"]
+
+
+MATMULS = [
+    # a, b, transpose_b, c
+    ((1, 20), (20, 16), False, (16,)),
+    ((1, 20), (13, 20), True, (13,)),
+    ((2, 3, 9), (9, 21), False, (1, 21)),
+    ((5, 33), (1, 33, 10), False, None),
+    ((197, 16), (48, 16), True, (48,)),
+    ((1, 1), (1, 1), False, None),
+    ((7, 64), (64, 8), False, (8,)),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "flip", "c"), MATMULS)
+def test_packed_matmul(
+    a: Sequence[int], b: Sequence[int], flip: bool, c: Sequence[int] | None
+) -> None:
+    if len(b) > 2:
+        a = (1, *a)
+    columns = b[-2] if flip else b[-1]
+    y = [*a[:-1], columns]
+    rows = f"{len(b) - 2}, {len(b) - 1}"
+    if not flip:
+        rows = f"{len(b) - 1}, {len(b) - 2}"
+    outer = "".join(f"{axis}, " for axis in range(len(b) - 2))
+    column_axis = len(b) - 2 if flip else len(b) - 1
+    bias = "" if c is None else ", %q"
+    bias_op = ""
+    if c is not None:
+        packed = layout(range(len(c)), (len(c) - 1, 8))
+        bias_op = f"%q = tensor.relayout(%c) {{layout = {packed}}}"
+    c_arg = "" if c is None else f", %c: tensor<f32{listed(c)}>"
+    text = f"""module "m" {{
+      func @main(%a: tensor<f32{listed(a)}>, %b: tensor<f32{listed(b)}>{c_arg},
+                 %r: tensor<f32{listed(y)}>) -> ("y": tensor<f32{listed(y)}>) {{
+        %p = tensor.relayout(%b) {{layout = layout({outer}{rows}, {column_axis}:8)}}
+        {bias_op}
+        %0 = nn.matmul(%a, %p{bias}) {{transpose_b = {str(flip).lower()}}}
+        %1 = math.relu(%0)
+        %2 = math.add(%1, %r)
+        core.return(%2)
+      }}
+    }}"""
+    compiled = agrees(text, PORTABLE)
+    assert "packed_matmul" in str(compiled.artifact.stages["select"])

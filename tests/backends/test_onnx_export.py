@@ -131,6 +131,7 @@ module "m" {{
     ("op", "scale", "new", "old"),
     [
         ("math.silu(%x)", 1, ["Swish"], ["Sigmoid", "Mul"]),
+        ("math.silu(%x) {alpha = 1.702}", 1, ["Swish"], ["Mul", "Sigmoid", "Mul"]),
         ("math.gelu(%x)", 1, ["Gelu"], ["Mul", "Mul", "Erf", "Add", "Mul"]),
         ("math.hard_swish(%x)", 1, ["HardSwish"], ["HardSigmoid", "Mul"]),
         ("math.mish(%x)", 1, ["Mish"], None),
@@ -568,3 +569,24 @@ def test_rotary_tables_are_spread_once(batch: int, expands: int) -> None:
     tables = [builder.constant(np.cos(angles)), builder.constant(np.sin(angles))]
     builder.ret(*(builder("nn.rotary_embedding", x, *tables) for x in function.args))
     assert ops(export_onnx(module)).count("Expand") == expands
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1, 3), (1, 3), (3,), (), (2, 1, 4, 1), (2, 4, 3)])
+@pytest.mark.parametrize("dtype", ["f32", "bool"])
+@pytest.mark.parametrize("rank", [3, 4])
+def test_masks_of_attention_may_broadcast(shape: tuple[int, ...], dtype: str, rank: int) -> None:
+    """onnxruntime wants an entry for every query and key."""
+    module = Module("masked")
+    queries, keys = ((2, 2, 4, 2), (2, 2, 3, 2)) if rank == 4 else ((2, 4, 4), (2, 3, 4))
+    types = {"q": tensor("f32", *queries), "k": tensor("f32", *keys), "v": tensor("f32", *keys)}
+    types["m"] = tensor(dtype, *shape)
+    function, builder = build_function(module, "main", types, ["y"])
+    heads = {} if rank == 4 else {"heads": 2, "kv_heads": 2}
+    builder.ret(builder("nn.attention", *function.args, scale=0.5, **heads))
+    random = np.random.default_rng(0)
+    inputs = {name: random.normal(size=t.static_shape) for name, t in types.items()}
+    inputs = {name: array.astype(np.float32) for name, array in inputs.items()}
+    if dtype == "bool":
+        inputs["m"] = inputs["m"] > -1
+    found = compile_model(module, "onnx", passes="").run(inputs)["y"]
+    np.testing.assert_allclose(found, interpret(module, inputs)["y"], rtol=1e-5, atol=1e-6)

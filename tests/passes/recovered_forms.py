@@ -42,11 +42,38 @@ _TANH = """%2 = {cube}
     {outer}
     core.return(%y)"""
 _POWER = "math.pow(%x, #3.0)"
+_ARGUMENTS = {
+    "nested": """%1 = math.mul(%x, #0.044715)
+        %2 = math.mul(%x, %1)
+        %3 = math.mul(%x, %2)
+        %4 = math.add(%x, %3)
+        %5 = math.mul(%4, #0.7978846)""",
+    "of-square": """%1 = math.mul(%x, %x)
+        %2 = math.mul(%1, #0.044715)
+        %3 = math.mul(%x, %2)
+        %4 = math.add(%x, %3)
+        %5 = math.mul(%4, #0.7978846)""",
+    "factored": """%1 = math.mul(%x, #0.044715)
+        %2 = math.mul(%1, %x)
+        %3 = math.add(%2, #1.0)
+        %4 = math.mul(%x, #0.7978846)
+        %5 = math.mul(%4, %3)""",
+    "factored-of-square": """%1 = math.mul(%x, %x)
+        %2 = math.mul(%1, #0.044715)
+        %3 = math.add(%2, #1.0)
+        %4 = math.mul(%x, #0.7978846)
+        %5 = math.mul(%4, %3)""",
+}
 _OUTER = {
     "last": "%h = math.mul(%t, #0.5)\n%y = math.mul(%x, %h)",
     "of-half": "%h = math.mul(%x, #0.5)\n%y = math.mul(%h, %t)",
     "halved": "%h = math.mul(%x, %t)\n%y = math.mul(%h, #0.5)",
 }
+
+
+def _gelu_tanh(name: str, inner: str) -> Form:
+    outer = _OUTER["of-half"]
+    return Form(f"gelu-tanh-{name}", f"{inner}\n{outer}\ncore.return(%y)", ("math.gelu_tanh",))
 
 
 def _activations() -> list[Form]:
@@ -64,23 +91,21 @@ def _activations() -> list[Form]:
         _gelu("erf-of-product", _OUTER["last"], _ERF_OF_PRODUCT),
         *tanhs,
         Form("gelu-tanh-products", cube, ("math.gelu_tanh",)),
-        Form(
-            "gelu-tanh-factored",
-            """%0 = math.mul(%x, #0.7978846)
-            %1 = math.mul(%x, #0.044715)
-            %2 = math.mul(%1, %x)
-            %3 = math.add(%2, #1.0)
-            %4 = math.mul(%0, %3)
-            %5 = math.tanh(%4)
-            %6 = math.add(%5, #1.0)
-            %7 = math.mul(%x, #0.5)
-            %y = math.mul(%7, %6)
-            core.return(%y)""",
-            ("math.gelu_tanh",),
+        *(
+            _gelu_tanh(name, f"{argument}\n%6 = math.tanh(%5)\n%t = math.add(%6, #1.0)")
+            for name, argument in _ARGUMENTS.items()
         ),
         Form(
             "silu",
             "%s = math.sigmoid(%x)\n%y = math.mul(%s, %x)\ncore.return(%y)",
+            ("math.silu",),
+        ),
+        Form(
+            "quick-gelu",
+            """%m = math.mul(%x, #1.702)
+            %s = math.sigmoid(%m)
+            %y = math.mul(%x, %s)
+            core.return(%y)""",
             ("math.silu",),
         ),
         Form(
@@ -294,11 +319,19 @@ _LATER = """core.constant() {value = dense<f32[3, 3],
     [0.0, -inf, -inf, 0.0, 0.0, -inf, 0.0, 0.0, 0.0]>}"""
 
 
+_EARLIER = """core.constant() {value = dense<bool[3, 3],
+    [true, false, false, true, true, false, true, true, false]>}"""
+_CAP = "%0 = math.mul(%s, #0.5)\n%1 = math.div(%0, #30.0)\n%2 = math.tanh(%1)"
+
+
 def _attentions() -> list[Form]:
-    def form(name: str, scores: str, more: str = "", fast_math: bool = False) -> Form:
+    def form(
+        name: str, scores: str, more: str = "", fast_math: bool = False, masks: tuple[str, ...] = ()
+    ) -> Form:
         inputs = f"{_QKV}{more}"
         body = f"{scores}\n{_WEIGHTED}"
-        return Form(f"attention-{name}", body, ("nn.attention",), inputs, _ATTENDED, fast_math)
+        ops = (*masks, "nn.attention")
+        return Form(f"attention-{name}", body, ops, inputs, _ATTENDED, fast_math)
 
     mask = ", %m: tensor<f32[2, 1, 1, 3]>"
     return [
@@ -326,9 +359,72 @@ def _attentions() -> list[Form]:
             f"{_PRODUCT}\n%m = math.select(%c, #0.0, #-inf)\n%z = math.add(%s, %m)",
             ", %c: tensor<bool[2, 1, 3, 3]>",
         ),
+        form(
+            "two-masks",
+            f"{_PRODUCT}\n%0 = math.add(%s, %m)\n%z = math.add(%0, %m)",
+            mask,
+            False,
+            ("math.add",),
+        ),
+        form("softcap", f"{_PRODUCT}\n{_CAP}\n%z = math.mul(%2, #30.0)"),
+        form(
+            "softcap-masked",
+            f"{_PRODUCT}\n{_CAP}\n%3 = math.mul(%2, #30.0)\n%z = math.add(%m, %3)",
+            mask,
+        ),
+        form(
+            "selected",
+            f"{_PRODUCT}\n%0 = math.mul(%s, #0.5)\n%z = math.select(%c, #-inf, %0)",
+            ", %c: tensor<bool[2, 1, 3, 3]>",
+            True,
+            ("math.logical_not",),
+        ),
+        form(
+            "selected-by-constant",
+            f"{_PRODUCT}\n%c = {_EARLIER}\n%z = math.select(%c, %s, #-10000.0)",
+            fast_math=True,
+        ),
+        form(
+            "selected-and-masked",
+            f"{_PRODUCT}\n%0 = math.select(%c, %s, #-3.4e38)\n%z = math.add(%0, %m)",
+            f"{mask}, %c: tensor<bool[2, 1, 3, 3]>",
+            True,
+            ("math.select", "math.add"),
+        ),
+        _of_rank_three(),
+        _shared_keys(),
         _grouped(),
         *_flat(),
     ]
+
+
+def _of_rank_three() -> Form:
+    operands = ", ".join(f"%{name}: tensor<f32[2, 3, 4]>" for name in "qkv")
+    return Form(
+        "attention-of-rank-three",
+        """%t = tensor.transpose(%k) {permutation = [0, 2, 1]}
+        %s = nn.matmul(%q, %t)
+        %0 = math.mul(%s, #0.5)
+        %z = math.add(%0, %m)
+        %w = nn.softmax(%z) {axis = 2}
+        %y = nn.matmul(%w, %v)
+        core.return(%y)""",
+        ("tensor.reshape", "nn.attention"),
+        f"{operands}, %m: tensor<f32[2, 1, 3]>",
+        "tensor<f32[2, 3, 4]>",
+    )
+
+
+def _shared_keys() -> Form:
+    shared = "tensor<f32[2, 1, 3, 4]>"
+    return Form(
+        "attention-shared-keys",
+        f"""%z = nn.matmul(%q, %k) {{transpose_b = true}}
+        {_WEIGHTED}""",
+        ("nn.attention",),
+        f"%q: tensor<f32[2, 2, 3, 4]>, %k: {shared}, %v: {shared}",
+        _ATTENDED,
+    )
 
 
 def _grouped() -> Form:
@@ -387,6 +483,58 @@ def _flat() -> list[Form]:
     ]
 
 
+def _interleaved_rotaries() -> list[Form]:
+    table = "core.constant() {{value = dense<f32[2, 4], [{0}, {0}, {1}, {1}, {2}, {2}, {3}, {3}]>}}"
+    part = "tensor.slice(%x) {{starts = [0, 0, 0, {}], sizes = [1, 2, 2, 2], steps = [1, 1, 1, 2]}}"
+    index = """tensor.slice(%p) {{
+                starts = [0, 0, 0, 0, {}], sizes = [1, 2, 2, 2, 1], steps = [1, 1, 1, 1, 1]}}"""
+    last = "{shape = [1, 2, 2, 2, 1]}"
+    heads = "tensor<f32[1, 2, 2, 4]>"
+    return [
+        Form(
+            "rotary-interleaved",
+            f"""%c = {table.format(0.5, 0.25, 0.125, 1.0)}
+            %s = {table.format(0.75, 0.5, 1.5, 2.0)}
+            %0 = math.mul(%x, %c)
+            %a = {part.format(1)}
+            %n = math.neg(%a)
+            %b = {part.format(0)}
+            %n1 = tensor.reshape(%n) {last}
+            %b1 = tensor.reshape(%b) {last}
+            %t = tensor.concat(%n1, %b1) {{axis = 4}}
+            %r = tensor.reshape(%t) {{shape = [1, 2, 2, 4]}}
+            %1 = math.mul(%r, %s)
+            %y = math.add(%0, %1)
+            core.return(%y)""",
+            ("nn.rotary_embedding",),
+            f"%x: {heads}",
+            heads,
+        ),
+        Form(
+            "rotary-interleaved-of-parts",
+            f"""%p = tensor.reshape(%x) {{shape = [1, 2, 2, 2, 2]}}
+            %a0 = {index.format(0)}
+            %b0 = {index.format(1)}
+            %a = tensor.reshape(%a0) {{shape = [1, 2, 2, 2]}}
+            %b = tensor.reshape(%b0) {{shape = [1, 2, 2, 2]}}
+            %0 = math.mul(%a, %c)
+            %1 = math.mul(%b, %s)
+            %2 = math.sub(%0, %1)
+            %3 = math.mul(%b, %c)
+            %4 = math.mul(%a, %s)
+            %5 = math.add(%4, %3)
+            %6 = tensor.reshape(%2) {last}
+            %7 = tensor.reshape(%5) {last}
+            %t = tensor.concat(%6, %7) {{axis = 4}}
+            %y = tensor.reshape(%t) {{shape = [1, 2, 2, 4]}}
+            core.return(%y)""",
+            ("tensor.reshape", "tensor.reshape", "nn.rotary_embedding"),
+            f"%x: {heads}, %c: tensor<f32[1, 1, 2, 2]>, %s: tensor<f32[1, 1, 2, 2]>",
+            heads,
+        ),
+    ]
+
+
 def _rotaries() -> list[Form]:
     table = "core.constant() {{value = dense<f32[2, 4], [{0}, {1}, {0}, {1}, {2}, {3}, {2}, {3}]>}}"
     part = "tensor.slice(%x) {{starts = [0, 0, 0, {}], sizes = [1, 2, 2, 2], steps = [1, 1, 1, 1]}}"
@@ -427,4 +575,79 @@ def _rotaries() -> list[Form]:
     ]
 
 
-FORMS = [*_activations(), *_normalizations(), *_attentions(), *_rotaries()]
+_NARROW = "tensor<f16[2, 3, 8]>"
+
+
+def _of_narrow_floats() -> list[Form]:
+    """Computed in f32 between casts."""
+    wide = "%w = math.cast(%x) {to = f32}"
+    back = "%y = math.cast(%r) {to = f16}\ncore.return(%y)"
+    scale = "core.constant() {value = dense<f32[8], [1, 2, 0.5, 0.25, 3, 1, 1.5, 1]>}"
+    mean = _MEAN
+    qkv = ", ".join(f"%{name}: tensor<f16[2, 2, 3, 4]>" for name in "qkv")
+    return [
+        Form(
+            "narrow-silu",
+            f"{wide}\n%s = math.sigmoid(%w)\n%r = math.mul(%w, %s)\n{back}",
+            ("math.silu",),
+            f"%x: {_NARROW}",
+            _NARROW,
+        ),
+        Form(
+            "narrow-rms-norm",
+            f"""{wide}
+            %q = math.mul(%w, %w)
+            %v = tensor.reduce(%q) {mean}
+            %e = math.add(%v, #1e-06)
+            %s = math.rsqrt(%e)
+            %r = math.mul(%w, %s)
+            %n = math.cast(%r) {{to = f16}}
+            %y = math.mul(%n, %g)
+            core.return(%y)""",
+            ("nn.rms_norm",),
+            f"%x: {_NARROW}, %g: tensor<f16[8]>",
+            _NARROW,
+        ),
+        Form(
+            "narrow-layer-norm",
+            f"""{wide}
+            %m = tensor.reduce(%w) {mean}
+            %d = math.sub(%w, %m)
+            %q = math.mul(%d, %d)
+            %v = tensor.reduce(%q) {mean}
+            %e = math.add(%v, #1e-05)
+            %s = math.sqrt(%e)
+            %n = math.div(%d, %s)
+            %c = {scale}
+            %1 = math.mul(%n, %c)
+            %r = math.add(%1, %c)
+            {back}""",
+            ("nn.layer_norm",),
+            f"%x: {_NARROW}",
+            _NARROW,
+        ),
+        Form(
+            "narrow-attention",
+            f"""%t = tensor.transpose(%k) {_FLIP}
+            %s = nn.matmul(%q, %t)
+            %z = math.cast(%s) {{to = f32}}
+            %0 = math.mul(%z, #0.5)
+            %p = nn.softmax(%0) {{axis = 3}}
+            %w = math.cast(%p) {{to = f16}}
+            %y = nn.matmul(%w, %v)
+            core.return(%y)""",
+            ("nn.attention",),
+            qkv,
+            "tensor<f16[2, 2, 3, 4]>",
+        ),
+    ]
+
+
+FORMS = [
+    *_activations(),
+    *_normalizations(),
+    *_attentions(),
+    *_rotaries(),
+    *_interleaved_rotaries(),
+    *_of_narrow_floats(),
+]

@@ -311,7 +311,7 @@ CASES: dict[str, tuple[str, str]] = {
                 "h": tensor<f32[4]>, "i": tensor<f32[4]>,
                 "j": tensor<f32[4]>, "k": tensor<f32[4]>, "l": tensor<f32[4]>,
                 "m": tensor<f32[4]>, "n": tensor<f32[4]>, "o": tensor<f32[4]>,
-                "p": tensor<f32[4]>) {
+                "p": tensor<f32[4]>, "q": tensor<f32[4]>) {
           %zero = core.constant() {value = dense<f32[], [0.0]>}
           %half = core.constant() {value = dense<f32[], [0.5]>}
           %three = core.constant() {value = dense<f32[], [3.0]>}
@@ -343,7 +343,9 @@ CASES: dict[str, tuple[str, str]] = {
           %o = math.sqrt(%11)
           %12 = math.abs(%z)
           %p = math.pow(%12, %half)
-          core.return(%a, %b, %c, %d, %e, %h, %i, %j, %k, %l, %m, %n, %o, %p)
+          %13 = math.div(%y, %three)
+          %q = math.div(%13, %five)
+          core.return(%a, %b, %c, %d, %e, %h, %i, %j, %k, %l, %m, %n, %o, %p, %q)
         }""",
     ),
     "quantize-of-dequantize": (
@@ -500,6 +502,19 @@ CASES: dict[str, tuple[str, str]] = {
           %2 = tensor.reduce(%0) {kind = "max", axes = [1], keep_dims = false}
           %3 = tensor.reduce(%2) {kind = "max", axes = [0], keep_dims = false}
           core.return(%1, %3)
+        }""",
+    ),
+    "reductions-with-axes": (
+        "canonicalize",
+        """func @main(%x: tensor<f32[2, 3, 4]>)
+            -> ("a": tensor<f32[2, 3, 1]>, "b": tensor<f32[2]>, "c": tensor<f32[1, 2]>) {
+          %0 = tensor.reduce(%x) {kind = "max", axes = [2], keep_dims = false}
+          %a = tensor.reshape(%0) {shape = [2, 3, 1]}
+          %1 = tensor.reduce(%x) {kind = "mean", axes = [1, 2], keep_dims = true}
+          %b = tensor.reshape(%1) {shape = [2]}
+          %2 = tensor.reduce(%x) {kind = "sum", axes = [1, 2], keep_dims = true}
+          %c = tensor.reshape(%2) {shape = [1, 2]}
+          core.return(%a, %b, %c)
         }""",
     ),
     "gather-one": (

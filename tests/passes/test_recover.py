@@ -58,7 +58,8 @@ def test_a_form_becomes_the_op(form: Form, golden: Golden) -> None:
         is_bool = value.type.dtype is DType.BOOL
         inputs[name] = drawn > 0 if is_bool else drawn.astype(value.type.dtype.numpy)
     expected, actual = interpret(original, inputs)["y"], interpret(module, inputs)["y"]
-    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-6)
+    loss = 1 if expected.dtype == np.float32 else 100
+    np.testing.assert_allclose(actual, expected, rtol=loss * 2e-5, atol=loss * 2e-6)
 
 
 @pytest.mark.parametrize("form", [f for f in FORMS if f.fast_math], ids=lambda form: form.name)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from burnish.ir import Module, parse
 from burnish.passes.promises import EXACT, ROUNDING
 from burnish.passes.trust import compare_modules
+from burnish.passes.trust.widened import is_closer
 
 LONG = """
     %square = math.mul(%x, %x)
@@ -40,6 +43,14 @@ def test_what_overflowed_may_be_finite() -> None:
 
 def test_what_was_finite_may_not_overflow() -> None:
     assert compare_modules(module(ONE), module(LONG), promise=ROUNDING) is not None
+
+
+def test_what_is_infinite_unrounded_may_be_infinite() -> None:
+    """Such as infinity times a weight that f16 rounded to 0, which was NaN."""
+    reference = np.array([np.inf, np.inf, -np.inf, np.nan])
+    before = np.full(4, np.nan, np.float16)
+    after = np.array([np.inf, -np.inf, 1, np.inf], np.float16)
+    assert is_closer(reference, before, after).tolist() == [True, False, False, False]
 
 
 def test_another_number_is_no_rounding() -> None:

@@ -47,16 +47,13 @@ def _attention(c: Context) -> Edge:
 
 
 def _whole_rows(c: Context, mask: Edge, type_: TensorType) -> Edge:
-    """The mask with an entry for every key: ONNX fills up rows that are shorter, it repeats none.
+    """The mask with an entry for every query and key.
 
-    Below two axes runtimes want all queries, too.
+    ONNX fills up rows that are shorter, it repeats none; onnxruntime repeats none for queries.
     """
     queries = split_heads(c.type(0), c.a.heads, "q")[2]
     keys = split_heads(c.type(1), c.a.kv_heads, "k")[2]
-    if type_.rank >= 2 and type_.shape[-1] == keys:
-        return mask
-    rows = 1 if type_.rank >= 2 else queries
-    return expanded(c, mask, type_.shape, [*[1] * (type_.rank - 2), rows, keys])
+    return expanded(c, mask, type_.shape, [*type_.shape[:-2], queries, keys])
 
 
 def _composed(c: Context) -> Edge:

@@ -86,7 +86,7 @@ def _named(c: Context) -> Edge:
         name: value for name, value in c.a.items() if isinstance(value, (int, float))
     }
     if c.type().dtype is DType.F64 and any(map(_is_rounded, attributes.values())):
-        return from_expression(c)
+        return composed(c)
     try:
         return c.node(NAMES[c.op.name], *c.inputs(), **attributes)
     except Refusal:
@@ -178,18 +178,20 @@ def _cast(c: Context) -> Edge:
     return c.cast(c.input(0), c.a.to)
 
 
-def _gated(op_type: str, **attributes: Any) -> Callable[[Context], Edge]:
-    """x times a function of it."""
+def _silu(c: Context) -> Edge:
+    x = c.cast(c.input(0), c.input(0).dtype.compute)
+    steep = x if c.a.alpha == 1 else c.node("Mul", x, c.scalar(c.a.alpha, x.dtype))
+    return c.cast(c.node("Mul", x, c.node("Sigmoid", steep)), c.input(0).dtype)
 
-    def gated(c: Context) -> Edge:
-        x = c.cast(c.input(0), c.input(0).dtype.compute)
-        return c.cast(c.node("Mul", x, c.node(op_type, x, **attributes)), c.input(0).dtype)
 
-    return gated
+def _hard_swish(c: Context) -> Edge:
+    x = c.cast(c.input(0), c.input(0).dtype.compute)
+    gate = c.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+    return c.cast(c.node("Mul", x, gate), c.input(0).dtype)
 
 
 _COMPOSED: dict[str, Callable[[Context], Edge]] = {
-    "math.silu": _gated("Sigmoid"),
-    "math.hard_swish": _gated("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "math.silu": _silu,
+    "math.hard_swish": _hard_swish,
 }
 """Shorter than the expressions would be."""

@@ -158,11 +158,7 @@ def _gelu(node: NodeContext) -> Value:
 
 @converter("Swish")
 def _swish(node: NodeContext) -> Value:
-    x, alpha = node.input(0), node.number("alpha", 1.0)
-    if alpha == 1.0:
-        return node.op("math.silu", x)
-    gate = node.op("math.sigmoid", node.op("math.mul", x, node.scalar(alpha, x.type.dtype)))
-    return node.op("math.mul", x, gate)
+    return node.op("math.silu", node.input(0), alpha=node.number("alpha", 1.0))
 
 
 @converter("PRelu")

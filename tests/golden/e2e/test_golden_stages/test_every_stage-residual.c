@@ -82,8 +82,8 @@ RESIDUAL_KERNEL void residual_conv_0(const float *restrict x0, const float *rest
     }
 }
 
-/* tensor.reduce {kind = mean, axes = [2, 3], keep_dims = True}: (f32[1, 2, 4, 4]) -> f32[1, 2,
- * 1, 1]. First used for node "pool" (GlobalAveragePool). */
+/* tensor.reduce {kind = mean, axes = [2, 3], keep_dims = False}: (f32[1, 2, 4, 4]) -> f32[1, 2].
+ * First used for node "pool" (GlobalAveragePool), node "flatten" (Flatten). */
 RESIDUAL_KERNEL void residual_reduce_0(const float *restrict x, float *restrict y,
     float *restrict lane)
 {
@@ -105,7 +105,7 @@ int residual_run(const void *const *inputs, void *const *outputs, void *arena)
      * node "relu" (Relu) */
     residual_conv_0((const float *)inputs[0], w->w, w->constant, (float *)(a + 1280),
         (float *)(a + 0), (float *)(a + 1152));
-    /* node "pool" (GlobalAveragePool) */
+    /* node "pool" (GlobalAveragePool), node "flatten" (Flatten) */
     residual_reduce_0((const float *)(a + 1280), (float *)outputs[0], (float *)(a + 0));
     return RESIDUAL_OK;
 }

@@ -1,0 +1,289 @@
+"""Products of an input with packed weights: what convolutions and matrix products share.
+
+Weights lie in blocks of output channels, innermost, so that one vector of them is multiplied by one
+element of the input that is the same for all lanes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from ..code import Expr, binary, index
+from ..isa import Isa
+from ..vectors import VectorRenderer
+from .base import KernelBuilder
+from .blocked import ChannelSteps, flat, inside
+from .buffer import Buffer
+from .register_tiles import Segment, TileShape, Work, choose_tile, segments
+from .strided import static
+from .windows import WindowAxis, axis_names
+
+MOST_PARTS = 8
+"""Sums that are in progress at a time, at least, where the depth allows it."""
+
+Finish = Callable[[Expr, Expr, Sequence[Expr], Expr], None]
+"""What becomes of a vector of sums."""
+
+Sums = Sequence[Sequence[Expr]]
+"""The sums of a tile: for each pixel one vector per block."""
+
+
+@dataclass(frozen=True)
+class ProductShape:
+    """Sizes of sums of products over windows, for blocks of channels.
+
+    Attributes:
+        batch, groups: how many images, and groups of channels.
+        inputs: steps through the input.
+        planes: planes of the input that a group reads.
+        blocks: blocks of channels that a group writes.
+        axes: the spatial axes that matter, at least one.
+        steps: from one position of the input to the next, along each of them.
+        kept: where they stand among all spatial axes; empty for a row of all positions.
+    """
+
+    batch: int
+    groups: int
+    inputs: ChannelSteps
+    planes: int
+    blocks: int
+    axes: tuple[WindowAxis, ...]
+    steps: tuple[int, ...]
+    kept: tuple[int, ...]
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether windows are single elements."""
+        return all(axis.is_plain for axis in self.axes)
+
+    def flattened(self) -> ProductShape:
+        """The same with all positions as one row, where windows are single elements."""
+        count = math.prod(static([axis.count for axis in self.axes]))
+        row = WindowAxis(count, count, 1, 1, 1, 0, 0)
+        return replace(self, axes=(row,), steps=self.inputs.spatial[-1:], kept=())
+
+    @property
+    def row(self) -> int:
+        """Results in a row."""
+        return static([self.axes[-1].count])[0]
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Taps along each axis that matters."""
+        return static([axis.kernel for axis in self.axes])
+
+    @property
+    def depth(self) -> int:
+        """Products that are added up for one result."""
+        return self.planes * self.inputs.lanes * math.prod(self.kernel)
+
+    def work(self, isa: Isa) -> Work:
+        """What is to be computed for one row of results, for each product of the depth."""
+        return Work(isa, self.row, self.blocks, 4 * isa.lanes * self.depth)
+
+    def tile(self, isa: Isa) -> TileShape:
+        """The tile in which it is computed."""
+        return choose_tile(self.work(isa))
+
+    def cycles(self, isa: Isa) -> float:
+        """An estimate of its time."""
+        rows = math.prod(static([axis.count for axis in self.axes[:-1]]))
+        row = self.work(isa).cycles(self.tile(isa))
+        return self.batch * self.groups * rows * self.depth * row
+
+    def body(self, isa: Isa) -> int:
+        """Products that are written out for one tile."""
+        tile = self.tile(isa)
+        return tile.pixels * tile.blocks * self.kernel[-1]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Where a row of results lies: indices of its position, and the ranges of outer taps."""
+
+    image: Expr
+    block: Expr
+    windows: tuple[Expr, ...]
+    taps: tuple[tuple[Expr, Expr], ...]
+    pixels: Buffer
+    filters: Buffer
+
+
+class ProductWriter:
+    """Writes the loops over tiles and the products of each, with all sums in registers.
+
+    ``finish`` gets the image, the block of channels, the indices along the axes of the shape, and
+    the vector of sums.  With ``ragged``, the last block is a constant when it is called for it.
+    """
+
+    def __init__(
+        self,
+        k: KernelBuilder,
+        shape: ProductShape,
+        x: Buffer,
+        w: Buffer,
+        b: Buffer | None,
+        finish: Finish,
+        *,
+        ragged: bool = False,
+    ) -> None:
+        self.k, self.shape, self.finish, self.ragged = k, shape, finish, ragged
+        self.vectors = VectorRenderer(k.isa.lanes, k.helper)
+        self.lanes = k.isa.lanes
+        self.x, self.w, self.b = flat(x), flat(w), None if b is None else flat(b)
+        self.tile = shape.tile(k.isa)
+        self.tap = shape.inputs.lanes * self.lanes
+        """Weights of one tap."""
+        self.plane = math.prod(shape.kernel) * self.tap
+        self.filter = shape.planes * self.plane
+        """Weights of a plane of the input, and of a block of channels."""
+
+    def emit(self) -> None:
+        k, shape = self.k, self.shape
+        alone = (shape.blocks - 1) % self.tile.blocks + 1 if self.ragged else 0
+        whole = shape.blocks - (alone or shape.blocks % self.tile.blocks)
+        with k.loops("n g", (shape.batch, shape.groups)) as (n, g):
+            start = n * shape.inputs.image + g * shape.planes * shape.inputs.plane
+            pixels = k.view("image", self.x, start, self.x.shape)
+            first = g * shape.blocks
+            with k.loop("m", whole, step=self.tile.blocks) as m:
+                self._rows(n, first + m, pixels, self.tile.blocks)
+            if rest := shape.blocks - whole:
+                self._rows(n, first + whole, pixels, rest)
+
+    def _rows(self, n: Expr, block: Expr, pixels: Buffer, blocks: int) -> None:
+        """All results of some blocks of channels of an image."""
+        k, shape = self.k, self.shape
+        block = k.let_index("block", block)
+        filters = k.view("filters", self.w, block * self.filter, self.w.shape)
+        *outer, inner = shape.axes
+        *names, name = axis_names("o", len(shape.axes))
+        *tap_names, _ = axis_names("k", len(shape.axes))
+        with k.loops(" ".join(names), [axis.count for axis in outer]) as windows:
+            taps = [axis.taps(k, t, o) for axis, t, o in zip(outer, tap_names, windows)]
+            row = _Row(n, block, tuple(windows), tuple(taps), pixels, filters)
+            for segment in segments(shape.row, self.tile.pixels, *inside(inner)):
+                with k.loop(name, segment.end, start=segment.start, step=segment.pixels) as o:
+                    self._tile(row, segment, o, blocks)
+
+    def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:
+        k, shape = self.k, self.shape
+        parts = self._parts(segment.pixels * blocks)
+        sums = [
+            [
+                [self._sum(p, b, part, row.block) for b in range(blocks)]
+                for p in range(segment.pixels)
+            ]
+            for part in range(parts)
+        ]
+        rest = shape.inputs.rest if shape.groups == 1 else shape.inputs.lanes
+        whole = shape.planes - (rest != shape.inputs.lanes)
+        with k.loop("c", whole) as c:
+            self._plane(row, segment, o, sums, c, shape.inputs.lanes)
+        if whole < shape.planes:
+            self._plane(row, segment, o, sums, index(whole), rest)
+        for p, vectors in enumerate(sums[0]):
+            for b, total in enumerate(vectors):
+                for other in sums[1:]:
+                    k.assign(total, binary("+", total, other[p][b]))
+                self.finish(row.image, row.block + b, [*row.windows, o + p], total)
+
+    def _parts(self, sums: int) -> int:
+        """In how many parts each sum is taken: where there are few, they wait for one another."""
+        parts = max(1, MOST_PARTS // sums)
+        return parts if self.shape.inputs.lanes >= 2 * parts else 1
+
+    def _sum(self, p: int, b: int, part: int, block: Expr) -> Expr:
+        """A sum, or part of it; the first has the bias of its block to begin with."""
+        start = self.vectors.splat(Expr("0.0f"))
+        if self.b is not None and part == 0:
+            start = self.vectors.load(self.b.at([(block + b) * self.lanes]))
+        name = f"sum{p}_{b}" if part == 0 else f"sum{p}_{b}_{part}"
+        return self.k.declare(self.vectors.type, name, start)
+
+    def _plane(
+        self,
+        row: _Row,
+        segment: Segment,
+        o: Expr,
+        sums: Sequence[Sums],
+        c: Expr,
+        lanes: int,
+    ) -> None:
+        """Add what a tile sees in ``lanes`` channels of plane ``c`` of the input."""
+        k, shape = self.k, self.shape
+        *outer, inner = shape.axes
+        *names, _ = axis_names("k", len(shape.axes))
+        with ExitStack() as nest:
+            offset, tap = c * shape.inputs.plane, index(0)
+            for number, (axis, name, (low, high)) in enumerate(zip(outer, names, row.taps)):
+                at = nest.enter_context(k.loop(name, high, start=low))
+                element = axis.element(row.windows[number], at)
+                offset = offset + element * shape.steps[number]
+                tap = tap * shape.kernel[number] + at
+            step = shape.steps[-1]
+            known = 0 if segment.count > 1 else inner.element(o, 0).value
+            if known is None or segment.count > 1:
+                offset, known = offset + inner.element(o, 0) * step, 0
+            seen = k.view("seen", row.pixels, offset, row.pixels.shape)
+            weights = c * self.plane + tap * (shape.kernel[-1] * self.tap)
+            packed = k.view("packed", row.filters, weights, row.filters.shape)
+            taps = self._met(segment, known, len(sums[0]))
+            whole = lanes - lanes % len(sums)
+            with k.loop("l", whole, step=len(sums)) as lane:
+                for part, totals in enumerate(sums):
+                    self._taps(seen, packed, lane + part, taps, totals)
+            with k.loop("l", lanes, start=whole) as lane:
+                self._taps(seen, packed, lane, taps, sums[0])
+
+    def _met(self, segment: Segment, known: int, pixels: int) -> list[dict[int, int]]:
+        """For each tap of a row of the kernel, the element that it meets in each pixel's window.
+
+        Elements count from the start of the row for tiles at its border, which leave out what lies
+        outside, else from the first that the tile meets.
+        """
+        inner = self.shape.axes[-1]
+        (size,) = static([inner.size])
+        taps = []
+        for t in range(self.shape.kernel[-1]):
+            reach = {p: known + p * inner.stride + t * inner.dilation for p in range(pixels)}
+            taps.append({p: r for p, r in reach.items() if not segment.bordering or 0 <= r < size})
+        return taps
+
+    def _taps(
+        self,
+        seen: Buffer,
+        packed: Buffer,
+        lane: Expr,
+        taps: Sequence[dict[int, int]],
+        sums: Sums,
+    ) -> None:
+        """Add the products of one channel, tap after tap."""
+        shape, step = self.shape, self.shape.steps[-1]
+        for t, met in enumerate(taps):
+            if met:
+                places = {p: lane * shape.inputs.lane + r * step for p, r in met.items()}
+                self._products(seen, places, packed, lane * self.lanes + t * self.tap, sums)
+
+    def _products(
+        self,
+        seen: Buffer,
+        places: dict[int, Expr],
+        packed: Buffer,
+        weight: Expr,
+        sums: Sums,
+    ) -> None:
+        """Add weights times one element to each of the pixels of which ``places`` tells it."""
+        k, v = self.k, self.vectors
+        factors = [
+            k.declare(f"const {v.type}", f"w{b}", v.load(packed.at([weight + b * self.filter])))
+            for b in range(len(sums[0]))
+        ]
+        for p, place in places.items():
+            k.statement(v.fence())
+            x = k.declare(f"const {v.type}", "x", v.splat(seen.at([place])))
+            for total, factor in zip(sums[p], factors):
+                k.assign(total, v.fma(x, factor, total))
