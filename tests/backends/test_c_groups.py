@@ -260,3 +260,20 @@ def test_computed_operands_of_sizes_known_at_run_time() -> None:
         actual = run(inputs)
         for name, expected in interpret(module, inputs).items():
             np.testing.assert_allclose(actual[name], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_results_of_a_group_are_computed_before_any_is_stored() -> None:
+    """The first result lies where an operand does that the second one depends on."""
+    module = Module("cell")
+    types = {name: tensor("f32", 4, 8) for name in ("i", "f", "c")}
+    function, b = build_function(module, "main", types, ["h", "n"])
+    i, f, c = (b("math.sin", arg) for arg in function.args)
+    carried = b("math.mul", b("math.sigmoid", f), c)
+    new = b("math.add", carried, b("math.sigmoid", i))
+    b.ret(b("math.neg", b("math.tanh", new)), b("math.abs", new))
+    run_pipeline(module, "fuse,dce", verify="each")
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.normal(size=(4, 8)).astype(np.float32) for name in types}
+    actual = runner(compile_module(module, "c")).run(inputs)
+    for name, expected in interpret(module, inputs).items():
+        np.testing.assert_allclose(actual[name], expected, rtol=1e-5)

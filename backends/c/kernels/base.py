@@ -398,7 +398,7 @@ class KernelBuilder:
             rendered = self._apply(op, indices, known)
             name = "v" if op is not last or len(self.unit.results) > 1 else ""
             dtype = op.results[0].type.dtype
-            if name and not _is_cheap(rendered):
+            if name and not rendered.text.isidentifier():
                 rendered = self.let(name, dtype, self.round_unless(rendered, dtype))
             known[op.results[0]] = rendered
         for result_value, buffer in self._outputs.items():
