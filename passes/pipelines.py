@@ -16,6 +16,7 @@ STAGES: Mapping[str, str] = {
     "affine": f"fold-batch-norm,fold-pad,trim-kernels,{CLEANUP}",
     "windows": f"conv-to-matmul,fold,{CLEANUP}",
     "horizontal": "fuse-horizontal,dce",
+    "rows": "gather-rows,dce",
     "fuse": "fuse,dce",
 }
 """The stages of the full pipeline, in order; golden tests look at the IR after each."""
@@ -24,7 +25,7 @@ BACKENDS: Mapping[str, tuple[str, ...]] = {
     "c": ("channels", "simplify", "recover", "dequantize", "shapes", "affine", "windows", "fuse"),
     "tvm": ("channels", "simplify", "recover", "shapes", "affine"),
     "relay": ("channels", "simplify", "recover", "shapes", "affine"),
-    "onnx": ("channels", "simplify", "recover", "shapes", "affine", "horizontal"),
+    "onnx": ("channels", "simplify", "recover", "shapes", "affine", "horizontal", "rows"),
 }
 """Stages per backend: TVM fuses by itself, ONNX has no groups.
 

@@ -100,15 +100,21 @@ def elementwise_of_reshapes(m: Match) -> Outcome:
     reshapes = [op for v in m.op.inputs if (op := _made_by(v, "tensor.reshape"))]
     m.require(bool(reshapes), "no operand is reshaped")
     source = m.needed(reshapes[0].operands[0])
-    computed = source.op is not None and (
-        Trait.ELEMENTWISE in source.op.opdef.traits or source.op.name in ANCHORS
-    )
-    m.require(computed and source.has_one_use, "nothing to fuse with", source)
+    m.require(_is_just_computed(source), "nothing to fuse with", source)
     shape = m.op.result.type.shape
     operands = [_unreshaped(m, value, source.type.shape) for value in m.op.inputs]
     m.absorb(*reshapes)
     moved = m.rebuild(m.op, operands)
     return m.build("tensor.reshape", moved, shape=shape)
+
+
+def _is_just_computed(value: Value) -> bool:
+    """Whether an elementwise op may fuse with what computes ``value``, once it has moved there."""
+    while value.has_one_use and value.op is not None:
+        if value.op.name not in ("tensor.reshape", "tensor.transpose"):
+            return Trait.ELEMENTWISE in value.op.opdef.traits or value.op.name in ANCHORS
+        value = value.op.inputs[0]
+    return False
 
 
 def _unreshaped(m: Match, value: Value, shape: Sequence[object]) -> Value:

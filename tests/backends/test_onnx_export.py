@@ -590,3 +590,52 @@ def test_masks_of_attention_may_broadcast(shape: tuple[int, ...], dtype: str, ra
         inputs["m"] = inputs["m"] > -1
     found = compile_model(module, "onnx", passes="").run(inputs)["y"]
     np.testing.assert_allclose(found, interpret(module, inputs)["y"], rtol=1e-5, atol=1e-6)
+
+
+SHUFFLE = """
+module "m" {{
+  func @main(%x: tensor<f32[2, 6, {block}]>) -> ({results}) {{
+    %0 = tensor.reshape(%x) {{shape = [2, 2, 3, {block}]}}
+    %1 = tensor.transpose(%0) {{permutation = [0, 2, 1, {last}]}}
+    %2 = tensor.reshape(%1) {{shape = [2, 6, {block}]}}
+    {rest}
+  }}
+}}
+"""
+HALVES = """
+    %a = tensor.slice(%2) {starts = [0, 0, 0, 0], sizes = [2, 3, 2, 2], steps = [1, 1, 1, 1]}
+    %b = tensor.slice(%2) {starts = [0, 3, 0, 0], sizes = [2, 3, 2, 2], steps = [1, 1, 1, 1]}
+    core.return(%a, %b)"""
+
+
+@pytest.mark.parametrize(
+    ("block", "last", "results", "rest", "expected"),
+    [
+        ("2, 2", "3, 4", '"y": tensor<f32[2, 6, 2, 2]>', "core.return(%2)", ["Gather"]),
+        ("3", "3", '"y": tensor<f32[2, 6, 3]>', "core.return(%2)", ["Reshape", "Transpose"]),
+        (
+            "2, 2",
+            "3, 4",
+            '"a": tensor<f32[2, 3, 2, 2]>, "b": tensor<f32[2, 3, 2, 2]>',
+            HALVES,
+            ["Gather", "Gather"],
+        ),
+    ],
+    ids=["shuffle", "too-small", "halves"],
+)
+def test_shuffled_channels_are_gathered(
+    block: str, last: str, results: str, rest: str, expected: list[str]
+) -> None:
+    """The halves of a shuffle need no whole; elements one by one are moved faster by Transpose."""
+    module = parse(SHUFFLE.format(block=block, last=last, results=results, rest=rest))
+    made = ops(export_onnx(module))
+    assert made[: len(expected)] == expected
+    assert len(made) == len(expected) + (made[-1] == "Reshape")
+    shape = module.main.args[0].type.static_shape
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    found, wanted = (
+        compile_model(module, "onnx", passes="").run({"x": x}),
+        interpret(module, {"x": x}),
+    )
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)

@@ -676,6 +676,64 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%2)
         }""",
     ),
+    "below-a-shuffle": (
+        "shape-cleanup,fold,fold-batch-norm,dce",
+        """func @main(%x: tensor<f32[1, 1, 2, 2]>) -> ("y": tensor<f32[1, 4, 2, 2]>) {
+          %w = core.constant() {value = dense<f32[4, 1, 1, 1], [1.0, 2.0, 3.0, 4.0]>}
+          %0 = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1]}
+          %1 = tensor.reshape(%0) {shape = [1, 2, 2, 2, 2]}
+          %2 = tensor.transpose(%1) {permutation = [0, 2, 1, 3, 4]}
+          %3 = tensor.reshape(%2) {shape = [1, 4, 2, 2]}
+          %s = core.constant() {value = dense<f32[4], [1.0, 10.0, 100.0, 1000.0]>}
+          %b = core.constant() {value = dense<f32[4], [1.0, 2.0, 3.0, 4.0]>}
+          %m = core.constant() {value = splat<f32[4], 0.0>}
+          %v = core.constant() {value = splat<f32[4], 1.0>}
+          %4 = nn.batch_norm(%3, %s, %b, %m, %v) {epsilon = 0.0}
+          %5 = math.relu(%4)
+          core.return(%5)
+        }""",
+    ),
+    "shifted-windows": (
+        "gather-rows,dce",
+        """func @main(%x: tensor<f32[1, 16, 4]>) -> ("y": tensor<f32[4, 4, 4]>) {
+          %0 = tensor.reshape(%x) {shape = [1, 4, 4, 4]}
+          %1 = tensor.slice(%0) {starts = [0, 0, 0, 0], sizes = [1, 1, 4, 4], steps = [1, 1, 1, 1]}
+          %2 = tensor.slice(%0) {starts = [0, 1, 0, 0], sizes = [1, 3, 4, 4], steps = [1, 1, 1, 1]}
+          %3 = tensor.concat(%2, %1) {axis = 1}
+          %4 = tensor.reshape(%3) {shape = [2, 2, 2, 2, 4]}
+          %5 = tensor.transpose(%4) {permutation = [0, 2, 1, 3, 4]}
+          %6 = tensor.reshape(%5) {shape = [4, 4, 4]}
+          core.return(%6)
+        }""",
+    ),
+    "halves-of-a-shuffle": (
+        "gather-rows,dce",
+        """func @main(%x: tensor<f32[1, 4, 5]>)
+            -> ("a": tensor<f32[1, 2, 5]>, "b": tensor<f32[1, 2, 5]>) {
+          %0 = tensor.reshape(%x) {shape = [1, 2, 2, 5]}
+          %1 = tensor.transpose(%0) {permutation = [0, 2, 1, 3]}
+          %2 = tensor.reshape(%1) {shape = [1, 4, 5]}
+          %a = tensor.slice(%2) {starts = [0, 0, 0], sizes = [1, 2, 5], steps = [1, 1, 1]}
+          %b = tensor.slice(%2) {starts = [0, 2, 0], sizes = [1, 2, 5], steps = [1, 1, 1]}
+          core.return(%a, %b)
+        }""",
+    ),
+    "moves-that-stay": (
+        "gather-rows,dce",
+        """func @main(%x: tensor<f32[2, 6, 4]>, %y: tensor<f32[1, 4, 2]>)
+            -> ("h": tensor<f32[2, 2, 6, 2]>, "a": tensor<f32[2, 6, 2]>,
+                "b": tensor<f32[2, 6, 2]>, "s": tensor<f32[1, 4, 2]>) {
+          %0 = tensor.reshape(%x) {shape = [2, 6, 2, 2]}
+          %h = tensor.transpose(%0) {permutation = [0, 2, 1, 3]}
+          %z = math.relu(%x)
+          %a = tensor.slice(%z) {starts = [0, 0, 0], sizes = [2, 6, 2], steps = [1, 1, 1]}
+          %b = tensor.slice(%z) {starts = [0, 0, 2], sizes = [2, 6, 2], steps = [1, 1, 1]}
+          %1 = tensor.reshape(%y) {shape = [1, 2, 2, 2]}
+          %2 = tensor.transpose(%1) {permutation = [0, 2, 1, 3]}
+          %small = tensor.reshape(%2) {shape = [1, 4, 2]}
+          core.return(%h, %a, %b, %small)
+        }""",
+    ),
     "batch-norm-into-conv": (
         "fold-batch-norm",
         """func @main(%x: tensor<f32[1, 1, 2, 2]>) -> ("y": tensor<f32[1, 2, 2, 2]>) {

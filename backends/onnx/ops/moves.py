@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from burnish.ir import Dim, Op, Value
+from burnish.ir import Array, Dim, Op, Value
 
 from ..context import Context
 from ..forms import form, producer
@@ -50,8 +52,9 @@ def _split(c: Context) -> Edge | None:
     (x,) = c.op.inputs
     pieces = _pieces(x, axis)
     starts = [start for start, _ in pieces]
-    if c.a.starts[axis] not in starts or len(pieces) < 2:
-        return None
+    part = _part_of_shuffle(c, axis)
+    if part is not None or c.a.starts[axis] not in starts or len(pieces) < 2:
+        return part
     edges = c.several(
         ("split", x, axis),
         lambda: c.nodes(
@@ -134,3 +137,63 @@ def _rearranged(c: Context, rank: int) -> tuple[Value, tuple[Dim, ...], tuple[in
     if x.type.rank != 4 or len(first.attributes.shape) != rank:
         return None
     return x, first.attributes.shape, transposed.attributes.permutation
+
+
+GATHERED = 4
+"""Elements that a Gather must move at once, not to be slower than a Transpose."""
+
+
+@form("tensor.reshape")
+def _shuffle(c: Context) -> Edge | None:
+    """An axis in another order, such as channels shuffled between groups: Gather."""
+    found = _shuffled(c.op.result)
+    if found is None:
+        return None
+    x, axis, order = found
+    return c.node("Gather", c.edge(x), c.constant(order), axis=axis)
+
+
+def _part_of_shuffle(c: Context, axis: int) -> Edge | None:
+    """One of at most two slices of an axis in another order, which need not be made as a whole."""
+    (value,) = c.op.inputs
+    found = _shuffled(value)
+    if found is None or found[1] != axis or len(value.users) > 2:
+        return None
+    if any(op.name != "tensor.slice" or _changed(op) != [axis] for op in value.users):
+        return None
+    x, _, order = found
+    start, size, step = (numbers[axis] for numbers in (c.a.starts, c.a.sizes, c.a.steps))
+    taken = order[start + step * np.arange(size)]
+    return c.node("Gather", c.edge(x), c.constant(taken), axis=axis)
+
+
+def _shuffled(value: Value) -> tuple[Value, int, Array] | None:
+    """``(x, axis, order)`` where a value is x with an axis in another order.
+
+    It is made by a reshape that splits the axis, a transpose of the parts, and a reshape back.
+    """
+    last = producer(value, "tensor.reshape")
+    transposed = None if last is None else producer(last.inputs[0], "tensor.transpose")
+    first = None if transposed is None else producer(transposed.inputs[0], "tensor.reshape")
+    if transposed is None or first is None:
+        return None
+    (x,) = first.inputs
+    split, permutation = first.attributes.shape, transposed.attributes.permutation
+    axis = next((i for i, source in enumerate(permutation) if i != source), 0)
+    behind = x.type.shape[axis + 1 :]
+    parts = split[axis : len(split) - len(behind)]
+    moved = permutation[axis : axis + len(parts)]
+    inside = sorted(moved) == list(range(axis, axis + len(parts)))
+    if (
+        x.type.shape != value.type.shape
+        or split != (*x.type.shape[:axis], *parts, *behind)
+        or not inside
+        or permutation[axis + len(parts) :] != tuple(range(axis + len(parts), len(split)))
+    ):
+        return None
+    sizes = [part for part in parts if isinstance(part, int)]
+    block = [dim for dim in behind if isinstance(dim, int)]
+    if len(sizes) < len(parts) or len(block) < len(behind) or math.prod(block) < GATHERED:
+        return None
+    order = np.arange(math.prod(sizes)).reshape(sizes).transpose([i - axis for i in moved])
+    return x, axis, order.reshape(-1)

@@ -333,7 +333,8 @@ def differences(
 ) -> list[Difference]:
     """Results that differ from the reference's by more than rounding can explain.
 
-    ``floor`` is the difference, in eps of the largest element, that any float may show.
+    ``floor`` is the difference, in eps of the largest element, or of 1 if that is more, that any
+    float may show.
     """
     doubtful = [n for n in expected if not _same(expected[n], actual.get(n))]
     if not doubtful:
@@ -414,6 +415,6 @@ def _wrong(expected: Array, actual: Array, samples: Array, slack: tuple[float, f
         alike = np.where(np.isfinite(e), np.isfinite(s), (s == e) | (np.isnan(e) & np.isnan(s)))
         unsettled = ~alike.all(axis=0)
         spread = np.abs(s - e).max(axis=0)
-        least = slack[1] * rounding(dtype) * np.abs(e[np.isfinite(e)]).max(initial=0)
+        least = slack[1] * rounding(dtype) * np.abs(e[np.isfinite(e)]).max(initial=1)
         close = np.abs(a - e) <= np.maximum(slack[0] * spread, least)
         return np.asarray(~equal & ~unsettled & ~close)

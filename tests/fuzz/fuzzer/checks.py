@@ -101,7 +101,8 @@ def prepare(subject: Subject, settings: Settings = DEFAULT) -> None:
 
 FOREIGN = 16
 """How much wider tolerances are for onnxruntime: its kernels approximate functions by their own
-polynomials, some of which are within 1e-6 of results near 1 and no nearer elsewhere.  So far any
+polynomials, some of which are within 1e-6 of results near 1 and no nearer elsewhere (as its Selu,
+which is exp(x) - 1 for the smallest x).  So far any
 result may differ: what the importer computes from constants is not disturbed."""
 
 
