@@ -300,6 +300,13 @@ def traffic(operands: OperandTypes, results: Sequence[TensorType]) -> dict[str, 
     }
 
 
+def once_per_element(operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
+    """The cost of one operation per element of the first operand."""
+    x = operands[0]
+    assert x is not None
+    return Cost(flops=x.elements, **traffic(operands, results))
+
+
 _REGISTRY: dict[str, OpDef] = {}
 
 OpDefClass = TypeVar("OpDefClass", bound=type[OpDef])
