@@ -180,6 +180,13 @@ class OpDef:
         """Like :meth:`evaluate`, for ops with regions; absent last operands may be left out."""
         raise NotImplementedError(f"{self.name} has no reference implementation")
 
+    def is_pointwise(self, a: Attributes, operands: OperandTypes) -> bool:
+        """Whether result element i depends on operand elements i only, after broadcasting.
+
+        So it is of elementwise ops; of others it may depend on attributes and encodings.
+        """
+        return Trait.ELEMENTWISE in self.traits
+
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         """Work of one execution; by default one operation per result element."""
         return Cost(flops=sum_dims(r.elements for r in results), **traffic(operands, results))
