@@ -8,7 +8,7 @@ own cycles; the others' rates were measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from burnish.ir import Layout, Op, TensorType, Trait, Value
 from burnish.ir.cost import op_cost
@@ -55,7 +55,8 @@ class CLayouts(LayoutModel):
 
     def offers(self, op: Op) -> list[Offer]:
         found = super().offers(op)
-        if self.isa.has_vectors and op.inputs:
+        static = all(value.type.is_static for value in (*op.inputs, *op.results))
+        if self.isa.has_vectors and op.inputs and static:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):
                     moving = _moving(op, form.operands, form.results)
@@ -83,17 +84,24 @@ class CLayouts(LayoutModel):
 
     def conversion(self, type_: TensorType, source: Layout | None, target: Layout | None) -> float:
         old, new = type_.with_layout(source), type_.with_layout(target)
-        if old.storage_order() == new.storage_order() and source != target:
+        if source != target and old.storage_order() == new.storage_order():
             return 0.0
-        return CALL_CYCLES + (_number(old.bytes) + _number(new.bytes)) / CONVERSION_BYTES_PER_CYCLE
+        moved = _bytes(type_, source) + _bytes(type_, target)
+        return CALL_CYCLES + moved / CONVERSION_BYTES_PER_CYCLE
 
 
 def _moving(op: Op, operands: Layouts, results: Layouts) -> float:
     """Cycles to read and write all that an op reads and writes."""
     pairs: list[tuple[Value | None, Layout | None]] = [*zip(op.operands, operands)]
     pairs += zip(op.results, results)
-    sizes = [v.type.with_layout(layout).bytes for v, layout in pairs if v is not None]
-    return sum(map(_number, sizes)) / BYTES_PER_CYCLE
+    sizes = [_bytes(value.type, layout) for value, layout in pairs if value is not None]
+    return sum(sizes) / BYTES_PER_CYCLE
+
+
+@lru_cache(maxsize=4096)
+def _bytes(type_: TensorType, layout: Layout | None) -> float:
+    """Bytes of a tensor in a layout."""
+    return _number(type_.with_layout(layout).bytes)
 
 
 def _is_broadcast_by_element(op: Op) -> bool:

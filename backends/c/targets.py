@@ -51,10 +51,11 @@ def _host(name: str, doc: str, *flags: str, isa: str = "") -> None:
 
 
 def _bare(
-    name: str, doc: str, compilers: tuple[str, ...], *flags: str, word: int = 32, alignment: int = 8
-) -> None:
+    name: str, doc: str, compilers: tuple[str, ...], *flags: str, word: int = 32,
+    alignment: int = 8, isa: str = "",
+) -> None:  # fmt: skip
     all_flags = (*COMMON_FLAGS, "-O2", *flags)
-    register_target(Target(name, "c", doc, compilers, all_flags, word, alignment))
+    register_target(Target(name, "c", doc, compilers, all_flags, word, alignment, isa=isa))
 
 
 _host("c", "the machine burnish runs on", "-march=native", isa="native")
@@ -66,6 +67,7 @@ _bare(
     "-march=armv8-a",
     word=64,
     alignment=64,
+    isa="neon",
 )
 _host("c:generic", "any C99 compiler")
 _bare(

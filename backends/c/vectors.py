@@ -174,6 +174,13 @@ def is_vector_expression(expr: scalar.Expr) -> bool:
     return all(map(is_vector_expression, args))
 
 
+def has_vector_function(expr: scalar.Expr) -> bool:
+    """Whether ``expr`` calls a function of ``<math.h>`` that vectors have."""
+    if not isinstance(expr, scalar.Call):
+        return False
+    return expr.function in _FUNCTIONS or any(map(has_vector_function, expr.args))
+
+
 class VectorRenderer:
     """Writes C on vectors of f32."""
 

@@ -129,6 +129,8 @@ class Ranges:
             return Interval.single(-np.inf, np.inf)
         low, high = array.min(axis=others), array.max(axis=others)
         bounds = Interval(np.atleast_1d(low), np.atleast_1d(high))
+        if value.type.dtype.is_integer:
+            return bounds.within(value.type.dtype)  # those beyond 2^53 are rounded here
         unknown = np.isnan(bounds.low) | np.isnan(bounds.high)
         return choose(unknown, Interval.single(-np.inf, np.inf), bounds)
 

@@ -52,7 +52,9 @@ def elementwise_of_transposes(m: Match) -> Outcome:
     """
     transposes = [op for v in m.op.inputs if (op := _made_by(v, "tensor.transpose"))]
     m.require(bool(transposes), "no operand is transposed")
-    permutation = transposes[0].attributes.permutation
+    moving = [op for op in transposes if not _rearranges_data(op)]
+    m.require(bool(moving), "only constants are transposed: they are folded")
+    permutation = moving[0].attributes.permutation
     result = m.op.result.type
     m.require(len(permutation) == result.rank, "an operand broadcasts to a higher rank")
     whole = [t for t in transposes if t.result.type.shape == result.shape]
@@ -67,6 +69,17 @@ def elementwise_of_transposes(m: Match) -> Outcome:
             operands[index] = _rearranged(m, value, permutation)
     moved = m.rebuild(m.op, operands)
     return m.build("tensor.transpose", moved, permutation=permutation)
+
+
+def _rearranges_data(op: Op) -> bool:
+    """Whether a transpose is of a constant, as they are made here.
+
+    It must not be moved: the other operand, a constant too, would be rearranged instead, and so on.
+    """
+    (source,) = op.inputs
+    while (reshape := _made_by(source, "tensor.reshape")) is not None:
+        source = reshape.inputs[0]
+    return source.constant is not None
 
 
 def _untransposed(m: Match, value: Value, permutation: Sequence[int]) -> Value:

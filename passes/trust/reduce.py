@@ -204,8 +204,10 @@ class _Reducer:
         self._try(Change(tidy=True))
 
     def _sweep(self) -> None:
-        if unused := unused_ops(self.module.main.body):
-            self._try(Change(cut=unused))
+        unused = unused_ops(self.module.main.body)
+        constants = {op: how for op, how in unused.items() if is_constant(op)}
+        if unused and not self._try(Change(cut=unused)) and constants:
+            self._try(Change(cut=constants))  # an op that nobody uses is what fails
 
     def _results(self) -> None:
         """One result, or fewer of them."""

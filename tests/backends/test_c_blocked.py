@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import burnish
 from burnish.backends import Target, find_target, register_target
+from burnish.backends.c.driver import driver_text
 from burnish.backends.c.isa import ISAS, isa_of
 from burnish.backends.target import targets
 from burnish.ir import Module, interpret, parse
@@ -302,6 +306,22 @@ def test_slice(starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]
     assert "blocked_slice" in str(compiled.artifact.stages["select"])
 
 
+@pytest.mark.parametrize("shape", [(3, 21), (5,), (), (2, 1, 8), (40, 3)])
+@pytest.mark.parametrize("other", ["", "1", "last"])
+def test_elementwise_functions_in_vectors(shape: Sequence[int], other: str) -> None:
+    """Runs of vectors, and what is left of the last axis."""
+    small = {"": (), "1": (1,), "last": shape[-1:]}[other]
+    text = f"""module "m" {{
+      func @main(%x: tensor<f32{listed(shape)}>, %s: tensor<f32{listed(small)}>)
+          -> ("y": tensor<f32{listed(shape) if shape else listed(small)}>) {{
+        %0 = math.silu(%x)
+        %1 = math.mul(%0, %s)
+        core.return(%1)
+      }}
+    }}"""
+    agrees(text, PORTABLE)
+
+
 NETWORK = """module "network" {
   func @main(%x: tensor<f32[1, 12, 12, 3]>) -> ("y": tensor<f32[1, 16]>) {
     %w0 = core.constant() {value = splat<f32[16, 3, 3, 3], 0.25>}
@@ -393,3 +413,43 @@ def test_packed_matmul(
     }}"""
     compiled = agrees(text, PORTABLE)
     assert "packed_matmul" in str(compiled.artifact.stages["select"])
+
+
+@pytest.mark.skipif(
+    not (shutil.which("aarch64-linux-gnu-gcc") and shutil.which("qemu-aarch64")),
+    reason="there is no compiler for 64-bit ARM, or no emulator of one",
+)
+def test_vectors_of_64_bit_arm(tmp_path: Path) -> None:
+    """The same kernels with vectors of four floats, on an emulated machine."""
+    text = convolution((1, 13, 9, 10), (18, 13, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1), lanes=4,
+                       epilogue="%1 = math.silu(%0)")  # fmt: skip
+    module = parse(text)
+    target = find_target("c:aarch64")
+    artifact = burnish.compile(module, target=target, passes="fuse,dce").artifact
+    artifact.write(tmp_path)
+    (tmp_path / "main.c").write_text(driver_text(artifact.manifest), "utf-8")
+    command = ["aarch64-linux-gnu-gcc", *target.flags, "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    sources = [name for name in artifact.files if name.endswith(".c")]
+    command += ["-static", "main.c", *sources, "-o", "program", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    inputs = random_inputs(module, 0)
+    for name, array in inputs.items():
+        array.tofile(tmp_path / name)
+    subprocess.run(["qemu-aarch64", "./program", *inputs, "y"], cwd=tmp_path, check=True)
+    expected = interpret(parse(text), inputs)["y"]
+    actual = np.fromfile(tmp_path / "y", np.float32).reshape(expected.shape)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+
+
+def test_pools_of_known_channels_and_unknown_extent_stay_in_row_major_order() -> None:
+    text = """module "m" {
+      symbols {N = 0..8}
+      func @main(%x: tensor<f32[1, 8, N]>) -> ("y": tensor<f32[1, 8, floordiv(N - 1, 2) + 1]>) {
+        %0 = nn.average_pool(%x) {kernel = [4], strides = [2], pads = [1, 1], dilations = [1],
+          overhang = [1]}
+        core.return(%0)
+      }
+    }"""
+    module = parse(text)
+    run_pipeline(module, "layout{target=avx2}", verify="each")
+    assert module == parse(text)

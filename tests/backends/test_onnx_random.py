@@ -1,4 +1,4 @@
-"""Random modules, exported: a runtime computes what the interpreter does."""
+"""Random modules, exported: imported again they mean the same, and onnxruntime runs them."""
 
 from __future__ import annotations
 
@@ -6,60 +6,97 @@ from random import Random
 
 import numpy as np
 import pytest
-import random_graphs as graphs
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from fuzzer.agreement import differences
+from fuzzer.checks import FOREIGN, disagreement, interpreted
+from fuzzer.maker import MAKERS, Profile, random_module
 
 from burnish import export_onnx, import_onnx
 from burnish.backends.onnx import compile_module, runner
-from burnish.ir import Array, Module, interpret
-from burnish.ir.errors import InputError
+from burnish.ir import Array, DType, Error, Module, lookup
+from burnish.ir.elementwise import ElementwiseOp
+from burnish.ir.errors import InputError, UnsupportedError
 
-CONTINUOUS = [step for step in graphs.EVERYTHING if step != "compare"]
-JUMPS = ["floor", "round", "sign", "div"]
-"""Functions that turn a rounding error into a large one."""
+OTHERS = [f"tensor.{name}" for name in ("reshape", "transpose", "broadcast", "slice", "concat")]
+OTHERS += ["tensor.pad", "tensor.tile", "tensor.gather", "tensor.reduce", "nn.matmul", "nn.conv"]
+OTHERS += ["nn.conv_transpose", "nn.max_pool", "nn.average_pool", "nn.batch_norm", "nn.softmax"]
+DTYPES = frozenset({DType.F32, DType.I32, DType.I64, DType.BOOL})
+ELEMENTWISE = [name for name in MAKERS if isinstance(lookup(name), ElementwiseOp)]
+PROFILE = Profile(
+    16, frozenset([*ELEMENTWISE, *OTHERS]), special=False, symbols=False, dtypes=DTYPES
+)
+"""What exported models are made of mostly, of the types that onnxruntime has kernels for."""
+
+RUNNABLE = Profile(
+    16,
+    frozenset(
+        {f"math.{name}" for name in ("relu", "sigmoid", "tanh", "neg", "abs", "exp", "erf", "silu")}
+        | {f"math.{name}" for name in ("softsign", "add", "sub", "mul", "clamp", "select")}
+        | {"tensor.reshape", "tensor.transpose", "tensor.broadcast", "tensor.slice"}
+        | {"tensor.concat", "tensor.tile", "tensor.gather", "nn.matmul", "nn.conv"}
+        | {"nn.max_pool", "nn.batch_norm", "nn.softmax", "math.logical_and", "math.logical_not"}
+    ),
+    special=False,
+    symbols=False,
+    dtypes=DTYPES,
+)
+"""What onnxruntime computes as ONNX says, without large jumps (its gelu of -4 has four digits)."""
+
+
+def check_meaning(seed: int) -> bool:
+    """The exported module, imported again, is what it was; whether it could be exported."""
+    draft = random_module(Random(seed), PROFILE)
+    module, inputs = draft.module, draft.inputs
+    try:
+        again = import_onnx(export_onnx(module))
+    except UnsupportedError:
+        return False
+    expected, actual = interpreted(module, inputs), interpreted(again, inputs)
+    wrong = disagreement(module, inputs, expected, actual, reassociated=True)
+    assert not wrong, f"seed {seed}: {wrong}"
+    return True
 
 
 def by_onnxruntime(module: Module, inputs: dict[str, Array]) -> dict[str, Array] | None:
-    """None where it lacks a kernel, or fails as ONNX lets it: an integer is divided by 0."""
-    execution = runner(compile_module(module))
-    if execution.engine != "onnxruntime":
-        return None
+    """None where it lacks a kernel, or its kernel refuses (empty tensors, windows all padding)."""
     try:
-        return execution.run(inputs)
-    except InputError as error:
-        if "by zero" in error.message:
-            return None
-        raise
+        execution = runner(compile_module(module))
+        return execution.run(inputs) if execution.engine == "onnxruntime" else None
+    except (InputError, UnsupportedError):
+        return None
 
 
-def check(random: Random, seed: int, ops: int) -> None:
-    module = graphs.random_module(random, ops, CONTINUOUS, JUMPS)
-    inputs = graphs.random_inputs(module, seed)
-    with np.errstate(all="ignore"):
-        expected = interpret(module, inputs)
-        again = interpret(import_onnx(export_onnx(module)), inputs)
+def check_run(seed: int) -> bool:
+    """onnxruntime computes what the interpreter does; whether it could run the module."""
+    draft = random_module(Random(seed), RUNNABLE)
+    module, inputs = draft.module, draft.inputs
+    expected = interpreted(module, inputs)
     # Whether the largest of numbers and NaN is NaN, ONNX does not say.
-    clean = not any(np.isnan(array).any() for array in expected.values() if array.dtype.kind == "f")
-    for found in (by_onnxruntime(module, inputs) if clean else None, again):
-        for name, array in expected.items() if found is not None else ():
-            if array.dtype.kind != "f":
-                np.testing.assert_array_equal(found[name], array, err_msg=name)
-                continue
-            scale = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
-            np.testing.assert_allclose(
-                found[name], array, rtol=2e-3, atol=2e-4 * scale + 1e-6, err_msg=name
-            )
+    if isinstance(expected, Error) or any(
+        np.isnan(array).any() for array in expected.values() if array.dtype.kind == "f"
+    ):
+        return False
+    found = by_onnxruntime(module, inputs)
+    if found is None:
+        return False
+    wrong = differences(
+        module, inputs, expected, found, reassociated=True, safety=FOREIGN, floor=FOREIGN
+    )
+    assert not wrong, f"seed {seed}: {wrong}"
+    return True
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-@given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
-def test_random_modules_survive(random: Random, seed: int) -> None:
-    check(random, seed, 14)
+def test_random_modules_mean_the_same() -> None:
+    assert sum(map(check_meaning, range(60))) > 20
+
+
+def test_random_modules_run() -> None:
+    pytest.importorskip("onnxruntime")
+    assert sum(map(check_run, range(40))) > 15
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
-@given(random=st.randoms(use_true_random=False), seed=st.integers(0, 1000))
-def test_many_random_modules_survive(random: Random, seed: int) -> None:
-    check(random, seed, 25)
+def test_many_random_modules_survive() -> None:
+    pytest.importorskip("onnxruntime")
+    seeds = range(1000, 1600)
+    assert sum(map(check_meaning, seeds)) > 200
+    assert sum(map(check_run, seeds)) > 300

@@ -81,6 +81,24 @@ module "m" {
     assert compare_modules(before, after) is None
 
 
+def test_transposed_constants_are_not_rearranged_in_turn() -> None:
+    """Each of two constants, neither folded yet, once took the transpose from the other."""
+    text = """
+module "m" {
+  func @main() -> ("y": tensor<f32[2, 2]>) {
+    %0 = core.constant() {value = dense<f32[2, 2], [1.0, 2.0, 3.0, 4.0]>}
+    %1 = tensor.transpose(%0) {permutation = [1, 0]}
+    %2 = core.constant() {value = dense<f32[2, 2], [5.0, 6.0, 7.0, 8.0]>}
+    %3 = math.sub(%1, %2)
+    core.return(%3)
+  }
+}
+"""
+    before, after = parse(text), parse(text)
+    run_pipeline(after, "conv-to-matmul")
+    assert compare_modules(before, after) is None
+
+
 def test_casts_through_floats_saturate() -> None:
     """What the attack found: i8 -1 as f32 as u16 is 0, but as u16 at once 65535."""
     text = """

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from burnish.ir import Op
 from burnish.ir.dims import Dim
+from burnish.ir.elementwise import ElementwiseOp
 
+from ..vectors import VectorRenderer, has_vector_function
 from .base import ELEMENTWISE, KernelBuilder, KernelFamily, register
 from .stored import as_stored
+from .vector_store import VectorStore
 
 
 @register
 class Elementwise(KernelFamily):
-    """One loop nest over the result, axes merged where every operand steps through them alike."""
+    """One loop nest over the result, axes merged where every operand steps through them alike.
+
+    Compilers make vectors of it, but not of the functions of ``<math.h>``: with these, runs of the
+    last axis are computed in vectors here.
+    """
 
     name = "elementwise"
     ops = (ELEMENTWISE,)
@@ -20,11 +28,32 @@ class Elementwise(KernelFamily):
     any_layout = True
 
     def emit(self, k: KernelBuilder) -> None:
-        stored = as_stored(k)
-        if stored is not None:
+        if k.isa.has_vectors and any(map(_has_functions, k.unit.epilogue)):
+            store = VectorStore(k, VectorRenderer(k.isa.lanes, k.helper))
+            if store.by_storage:
+                k.reshape_all(*merge_axes(k.space, [buffer.shape for buffer in k.inputs]))
+            if store.in_registers and k.space and isinstance(k.space[-1], int):
+                _in_vectors(k, store, k.space[-1])
+                return
+        elif (stored := as_stored(k)) is not None:
             k.reshape_all(*merge_axes(*stored))
         with k.loops("i", k.space) as indices:
             k.store(indices)
+
+
+def _has_functions(op: Op) -> bool:
+    """Whether an op computes a function that vectors have, and compilers do not."""
+    return isinstance(op.opdef, ElementwiseOp) and has_vector_function(op.opdef.expression)
+
+
+def _in_vectors(k: KernelBuilder, store: VectorStore, run: int) -> None:
+    """Vector by vector along the last axis, then what is left."""
+    whole = run - run % store.lanes
+    with k.loops("i", k.space[:-1]) as outer:
+        with k.loop("j", whole, step=store.lanes) as j:
+            store.store([*outer, j])
+        with k.loop("j", run, start=whole) as j:
+            k.store([*outer, j])
 
 
 def merge_axes(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..isa import Isa
 
@@ -92,6 +93,7 @@ class Work:
         return max(sums / self.isa.products, loads / 2, self.isa.latency, far) + 0.25
 
 
+@lru_cache(maxsize=1024)
 def choose_tile(work: Work) -> TileShape:
     """The tile that takes fewest cycles."""
     best, least = TileShape(1, 1), float("inf")

@@ -49,20 +49,23 @@ class VectorStore:
             for op in k.unit.epilogue
         )
 
-    def store(self, at: Sequence[Index], vector: Expr, count: int | None = None) -> None:
+    def store(
+        self, at: Sequence[Index], vector: Expr | None = None, count: int | None = None
+    ) -> None:
         """Finish and write the vector that begins at ``at``, an element's place in storage.
 
+        ``vector`` is None in kernels that are all elementwise, which have to be ``in_registers``;
         ``count`` says how many of its elements there are, if not all.
         """
-        if self.in_registers and count in (None, self.lanes):
+        if vector is None or (self.in_registers and count in (None, self.lanes)):
             self._store_vector(at, vector)
         else:
             self._store_elements(at, vector, self.lanes if count is None else count)
 
-    def _store_vector(self, at: Sequence[Index], vector: Expr) -> None:
+    def _store_vector(self, at: Sequence[Index], vector: Expr | None) -> None:
         k = self.k
         known: dict[Value, Expr] = {}
-        if k.unit.anchor is not None:
+        if k.unit.anchor is not None and vector is not None:
             known[k.unit.anchor.result] = vector
         for op in k.unit.epilogue:
             known[op.result] = self._let(self._apply(op, at, known))

@@ -28,8 +28,9 @@ def _conv_transpose(c: Context) -> Edge:
 def _convolved(c: Context, op_type: str, **more: Any) -> Edge:
     dtype = c.type().dtype
     inputs = c.inputs()
+    wraps = False
     if dtype.is_integer:
-        _require_exact(c)
+        wraps = _bits_of_sums(c) > dtype.bits
         inputs = [None if edge is None else c.cast(edge, DType.F64) for edge in inputs]
     y = c.node(
         op_type,
@@ -39,22 +40,25 @@ def _convolved(c: Context, op_type: str, **more: Any) -> Edge:
         group=c.a.groups,
         **more,
     )
-    return c.cast(y, dtype)
+    # Integers wrap, floats beyond the range of an integer type become anything.
+    return c.cast(c.cast(y, DType.I64) if wraps else y, dtype)
 
 
-def _require_exact(c: Context) -> None:
-    """Refuse integers whose sums f64 may not hold.
+def _bits_of_sums(c: Context) -> int:
+    """Bits of all sums of integers, the sign included.
 
     Raises:
-        Refusal: they are wider than what they were converted from can prove.
+        Refusal: f64 may not hold them, as far as conversions of the operands show.
     """
-    x, w = c.op.inputs[:2]
+    x, w, *bias = c.op.inputs
     taps = w.type.elements
     if not isinstance(taps, int):
         raise Refusal("ONNX convolves floats only")
-    needed = _bits(x) + _bits(w) + taps.bit_length() + 1
+    products = _bits(x) + _bits(w) + taps.bit_length()
+    needed = max(products, *map(_bits, bias), 0) + 1 + len(bias)
     if needed > _EXACT_BITS:
         raise Refusal("ONNX convolves floats only, and those would not be exact")
+    return needed
 
 
 def _bits(value: Value) -> int:

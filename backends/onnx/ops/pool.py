@@ -63,9 +63,10 @@ def _maxima(c: Context) -> list[Edge]:
 
 
 def _rounds_up(c: Context) -> bool:
-    """Whether ``ceil_mode`` gives the overhang of every axis: it leaves out windows that would
-    start in the padding at the end."""
+    """Whether ``ceil_mode`` gives the windows and the overhang of every axis: it leaves out
+    windows that would start in the padding at the end."""
     spatial = len(c.a.kernel)
+    windows_there_are = c.op.results[0].type.shape[2:]
     for axis, dim in enumerate(c.type().shape[2:]):
         if isinstance(dim, DimExpr):
             return False
@@ -76,5 +77,7 @@ def _rounds_up(c: Context) -> bool:
         if last * stride >= dim + begin:
             last -= 1
         if max(0, last * stride + reach - padded) != c.a.overhang[axis]:
+            return False
+        if last + 1 != windows_there_are[axis]:
             return False
     return True

@@ -88,6 +88,8 @@ class Graph:
         self.values = list(values)
         self.symbols: dict[str, tuple[int, int]] = {}
         self.depth = 0
+        self.chaining = random.choice([0.0, 0.3, 0.8])
+        """How often an op reads the last value that fits it."""
 
     # Choices ----------------------------------------------------------------------------
 
@@ -120,10 +122,12 @@ class Graph:
     def pick(
         self, fits: Callable[[Value], bool] = lambda value: True, *, dynamic: bool = False
     ) -> Value | None:
-        """A value that fits; later ones are likelier, so that chains form."""
+        """A value that fits: the last one, or any; later ones are likelier, so that chains form."""
         fitting = [v for v in self.values if (dynamic or v.type.is_static) and fits(v)]
         if not fitting:
             return None
+        if self.coin(self.chaining):
+            return fitting[-1]
         count = len(fitting)
         return fitting[max(self.random.randrange(count), self.random.randrange(count))]
 
@@ -263,14 +267,15 @@ class Draft:
 def random_module(random: Random, profile: Profile) -> Draft:
     """A module of about ``profile.ops`` ops.
 
-    It is made on constants, so that makers know all data; then most constants become arguments,
-    and one size a symbol.
+    It is made on constants, so that makers know all data; then those become arguments which it
+    started from (of a model: the others are weights), or any, and one size a symbol.
     """
     module = Module("random")
     function, builder = build_function(module, "main", {})
     graph = Graph(random, builder, profile)
     for _ in range(random.randint(1, 3)):
         graph.values.append(graph.data(graph.shape(), graph.dtype(profile.dtypes)))
+    first = {value.op for value in graph.values}
     while len([v for v in graph.values if v.op and v.op.name != "core.constant"]) < profile.ops:
         graph.add(random.choice(profile.names))
     module.symbols.update(graph.symbols)
@@ -278,8 +283,8 @@ def random_module(random: Random, profile: Profile) -> Draft:
     function.result_names = tuple(f"r{i}" for i in range(len(results)))
     builder.ret(*results)
     constants = [op for op in function.body if op.name == "core.constant" and op.result.use_count]
-    share = random.choice([0.0, 0.5, 0.9, 1.0])
-    cut = {op: op.result for op in constants if random.random() < share}
+    share = random.choice([0.0, 0.05, 0.05, 0.5, 1.0])
+    cut = {op: op.result for op in constants if (share and op in first) or random.random() < share}
     known = {value: value.constant.array for value in cut.values() if value.constant is not None}
     change = Change(cut={**unused_ops(function.body), **dict.fromkeys(cut, INPUT)})
     draft = Draft(*rebuild_with_inputs(module, change, known))

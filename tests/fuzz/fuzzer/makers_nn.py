@@ -22,7 +22,7 @@ def image(g: Graph, op: str, *, channels: int | None = None) -> Value:
     def fits(v: Value) -> bool:
         return v.type.rank >= 3 and v.type.dtype in dtypes and v.type.encoding is None
 
-    old = g.pick(fits) if channels is None and g.coin(0.5) else None
+    old = g.pick(fits) if channels is None and g.coin(0.75) else None
     if old is not None:
         return old
     spatial = g.random.choice([1, 2, 2, 2, 3])

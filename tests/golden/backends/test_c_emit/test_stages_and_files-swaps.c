@@ -75,12 +75,12 @@ SWAPS_KERNEL void swaps_elementwise_0(const uint16_t *restrict x, uint16_t *rest
     }
 }
 
-/* math.silu: (f16[3]) -> f16[3]. */
+/* math.silu {alpha = 1.0}: (f16[3]) -> f16[3]. */
 SWAPS_KERNEL void swaps_elementwise_1(const uint16_t *x, uint16_t *y)
 {
     for (ptrdiff_t i = 0; i < 3; i++) {
         const float x2 = swaps_f16_to_f32(x[i]);
-        y[i] = swaps_f32_to_f16(x2 / (1.0f + expf(-x2)));
+        y[i] = swaps_f32_to_f16(x2 / (1.0f + expf(-(1.0f * x2))));
     }
 }
 
