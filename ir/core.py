@@ -179,6 +179,11 @@ class Op:
         return self._operands[index] if index < len(self._operands) else None
 
     @property
+    def is_pointwise(self) -> bool:
+        """Whether element i of the results depends on elements i of the operands only."""
+        return self.opdef.is_pointwise(self.attributes, self.operand_types)
+
+    @property
     def is_terminator(self) -> bool:
         return Trait.TERMINATOR in self.opdef.traits
 

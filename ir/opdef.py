@@ -180,6 +180,13 @@ class OpDef:
         """Like :meth:`evaluate`, for ops with regions; absent last operands may be left out."""
         raise NotImplementedError(f"{self.name} has no reference implementation")
 
+    def is_pointwise(self, a: Attributes, operands: OperandTypes) -> bool:
+        """Whether result element i depends on operand elements i only, after broadcasting.
+
+        So it is of elementwise ops; of others it may depend on attributes and encodings.
+        """
+        return Trait.ELEMENTWISE in self.traits
+
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         """Work of one execution; by default one operation per result element."""
         return Cost(flops=sum_dims(r.elements for r in results), **traffic(operands, results))
@@ -291,6 +298,13 @@ def traffic(operands: OperandTypes, results: Sequence[TensorType]) -> dict[str, 
         "reads": sum_dims(t.bytes for t in operands if t is not None),
         "writes": sum_dims(t.bytes for t in results),
     }
+
+
+def once_per_element(operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
+    """The cost of one operation per element of the first operand."""
+    x = operands[0]
+    assert x is not None
+    return Cost(flops=x.elements, **traffic(operands, results))
 
 
 _REGISTRY: dict[str, OpDef] = {}

@@ -3,7 +3,8 @@
 A group is grown from its last op backwards.  An op joins when :func:`refusal` has nothing to
 say; the most important condition is that its users are in the group already or come after it, so
 nothing is ever computed twice, and a group can stand where its last op stood.  What users outside
-read is stored beside the last result.
+read is stored beside the last result.  Of the ops that an anchor reads the results of, those join
+that :func:`prologue_refusal` has nothing to say of.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from burnish.ir import Block, Builder, Dim, Function, Location, Op, Rewriter, Tr
 from burnish.ir.clone import clone_op
 
 from .base import FunctionPass, PassContext, register_pass
-from .fusion_cost import saved_bytes
+from .fusion_cost import is_expensive, saved_by_prologue, saved_bytes
 from .regions import blocks_inside_out
 
 ANCHORS = frozenset(
@@ -26,7 +27,14 @@ ANCHORS = frozenset(
     | {"nn.attention", "nn.batch_norm", "nn.resize"}
     | {"tensor.reduce", "tensor.concat", "tensor.slice"}
 )
-"""Ops that a group may start with: each element of their result is computed, or fetched, once."""
+"""Ops that a group may hold one of: each element of their result is computed, or fetched, once."""
+
+COMPUTED_OPERANDS = frozenset(
+    {"nn.max_pool", "nn.average_pool", "nn.softmax", "nn.log_softmax"}
+    | {"tensor.reduce", "tensor.concat"}
+)
+"""Anchors whose operands may be computed where they read them, which is once or twice for each
+element.  Convolutions and products read elements again and again, for every tile."""
 
 
 @register_pass
@@ -37,16 +45,19 @@ class Fuse(FunctionPass):
     A group is at most one anchor (a convolution, matmul, pool, reduction, normalization, softmax,
     concat or slice) and elementwise ops, all with results of one shape: what is applied to the
     anchor's result, and what is computed beside it, such as the other branch of a residual
-    addition.  Constants of one element go into the group; all else it reads are its operands.
+    addition.  Anchors that read each element about once may have elementwise ops before them, too.
+    Constants of one element go into the group; all else it reads are its operands.
 
     Options:
         max_inputs: operands a group may have beside those of its anchor.
         max_ops: ops it may hold, constants not counted.
+        prologues: whether elementwise ops may come before an anchor.
     """
 
     name = "fuse"
     max_inputs: int = 8
     max_ops: int = 32
+    prologues: bool = True
 
     def run_function(self, function: Function, context: PassContext) -> bool:
         """Plan the groups of each block from its end, then make them."""
@@ -65,10 +76,14 @@ class Fuse(FunctionPass):
         taken: set[Op] = set()
         plans = []
         for tail in reversed(block):
-            if tail in taken or not is_elementwise(tail):
+            if tail in taken or not (is_elementwise(tail) or tail.name in COMPUTED_OPERANDS):
                 continue
             plan = GroupPlan(tail, position, self.max_inputs, self.max_ops)
-            self._grow(plan, position, taken, context)
+            if is_elementwise(tail):
+                self._grow(plan, position, taken, context)
+            if self.prologues and plan.anchor and plan.anchor.name in COMPUTED_OPERANDS:
+                for operand in dict.fromkeys(plan.anchor.inputs):
+                    self._precede(plan, operand, taken, context)
             if len(plan.members) > 1:
                 taken.update(plan.members)
                 plans.append(plan)
@@ -101,6 +116,30 @@ class Fuse(FunctionPass):
             if op is not plan.anchor:
                 consider(op)
 
+    def _precede(
+        self, plan: GroupPlan, operand: Value, taken: set[Op], context: PassContext
+    ) -> None:
+        """Let all ops join that can compute an operand of the anchor, if that is a gain."""
+        assert plan.anchor is not None
+        chain: dict[Op, None] = {}
+        candidates = [operand.op]
+        while candidates:
+            op = candidates.pop()
+            if op is None or op in chain or Trait.CONSTANT in op.opdef.traits:
+                continue
+            reason = (
+                "in another group" if op in taken else prologue_refusal(plan, chain, op, operand)
+            )
+            if reason:
+                context.refusals["fuse", f"before {plan.anchor.name}: {reason}"] += 1
+                continue
+            chain[op] = None
+            candidates += [value.op for value in op.inputs]
+        if chain and not _is_gain(saved_by_prologue(plan.anchor, operand, chain, ANCHORS) - 1):
+            context.refusals["fuse", f"before {plan.anchor.name}: no fewer bytes would move"] += 1
+        elif chain:
+            plan.precede(chain)
+
 
 class GroupPlan:
     """A group to be: its ops, from the last one backwards.
@@ -113,6 +152,7 @@ class GroupPlan:
         inputs: values it reads from outside, but constants that go inside.
         reads: how often its ops together read a value.
         stored: members whose results are results of the group too.
+        prologue: members that compute what the anchor reads.
     """
 
     def __init__(self, tail: Op, position: Mapping[Op, int], max_inputs: int, max_ops: int) -> None:
@@ -120,11 +160,12 @@ class GroupPlan:
         self.position = position
         self.max_inputs = max_inputs
         self.max_ops = max_ops
-        self.anchor: Op | None = None
+        self.anchor = None if is_elementwise(tail) else tail
         self.members: dict[Op, None] = {tail: None}
         self.reads = Counter(tail.inputs)
         self.inputs: dict[Value, None] = dict.fromkeys(external_inputs(tail))
         self.stored: dict[Op, None] = {}
+        self.prologue: dict[Op, None] = {}
 
     def is_read_outside(self, op: Op) -> bool:
         """Whether ops that are not in the group read ``op``'s result."""
@@ -142,6 +183,11 @@ class GroupPlan:
         joined.pop(op.result, None)
         return joined
 
+    @property
+    def epilogue(self) -> list[Op]:
+        """Members that come after the anchor, latest first."""
+        return [op for op in self.members if op is not self.anchor and op not in self.prologue]
+
     def add(self, op: Op) -> None:
         """Let ``op`` join."""
         self.inputs = self.inputs_with(op)
@@ -152,10 +198,18 @@ class GroupPlan:
         if not is_elementwise(op):
             self.anchor = op
 
+    def precede(self, chain: Mapping[Op, None]) -> None:
+        """Let ops join that compute an operand of the anchor, users before producers."""
+        for op in chain:
+            self.inputs = self.inputs_with(op)
+            self.members[op] = None
+            self.prologue[op] = None
+            self.reads.update(op.inputs)
+
 
 def is_elementwise(op: Op) -> bool:
     """Whether ``op`` computes each element of its one result from elements of its operands."""
-    return Trait.ELEMENTWISE in op.opdef.traits and len(op.results) == 1
+    return op.is_pointwise and len(op.results) == 1
 
 
 def goes_inside(op: Op, value: Value) -> bool:
@@ -172,9 +226,9 @@ def external_inputs(op: Op) -> list[Value]:
 def refusal(plan: GroupPlan, op: Op) -> str:
     """Why ``op``, whose result the group reads, cannot join; empty when it can.
 
-    This is all there is to the legality of fusion.  Where ``op`` stood among ops outside does
-    not matter: it moves down to the group's last op, all its users with it, and what it reads
-    was computed before.
+    With :func:`prologue_refusal` this is all there is to the legality of fusion.  Where ``op``
+    stood among ops outside does not matter: it moves down to the group's last op, all its users
+    with it, and what it reads was computed before.
     """
     if not is_elementwise(op):
         if op.name not in ANCHORS:
@@ -199,6 +253,34 @@ def refusal(plan: GroupPlan, op: Op) -> str:
     return ""
 
 
+def prologue_refusal(plan: GroupPlan, chain: Mapping[Op, None], op: Op, operand: Value) -> str:
+    """Why ``op`` cannot be computed where the anchor reads ``operand``; empty when it can.
+
+    ``chain`` are the ops that can.  Nothing of it is stored, so nobody else may read it; what
+    its values are computed from is found by the indices of the operand, and what the epilogue reads
+    by those of the result.
+    """
+    if not is_elementwise(op):
+        return "not elementwise"
+    if op.result.type.shape != operand.type.shape:
+        return "the result has another shape"
+    if any(value.type.layout is not None for value in (op.result, *op.inputs)):
+        return "in a layout"
+    if is_expensive(op):
+        return "expensive"
+    if any(user is not plan.anchor and user not in chain for user in op.result.users):
+        return "the result is used elsewhere"
+    if len(plan.members) + len(chain) >= plan.max_ops:
+        return "the group has the most ops allowed"
+    outside = [value for value in external_inputs(op) if value.op not in chain]
+    after = {value for member in plan.epilogue for value in member.inputs}
+    if not after.isdisjoint(outside):
+        return "the epilogue reads an operand"
+    if len({*plan.inputs, *outside}) > plan.max_inputs:
+        return "the group would read too many tensors"
+    return ""
+
+
 def _is_gain(saved: Dim) -> bool:
     """Whether bytes are saved; of sizes known at run time only that is taken for granted."""
     return not isinstance(saved, int) or saved >= 0
@@ -206,10 +288,10 @@ def _is_gain(saved: Dim) -> bool:
 
 def _make(plan: GroupPlan, rewriter: Rewriter) -> None:
     """Replace the planned ops by a group."""
-    members = list(reversed(plan.members))
-    if plan.anchor is not None:  # the group has nothing that it reads, so it can be first
-        members.remove(plan.anchor)
-        members.insert(0, plan.anchor)
+    # What the group has of what the anchor reads is its prologue, so both can come first.
+    before = sorted(plan.prologue, key=plan.position.__getitem__)
+    first = [*before, *([] if plan.anchor is None else [plan.anchor])]
+    members = [*first, *(op for op in reversed(plan.epilogue))]
     inputs = _reading_order(members, plan.inputs)
     kept = [plan.tail, *(op for op in members if op in plan.stored)]
     body = _body(members, inputs, kept)

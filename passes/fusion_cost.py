@@ -1,15 +1,22 @@
 """What fusion is worth: the bytes that a group moves less than its ops would one by one.
 
 Every op reads its operands from memory and writes its results once; inside a group a value is
-neither written nor read.  Groups never compute anything twice, so bytes are all that counts.
+neither written nor read.  Nothing is computed twice but what an anchor reads several times and a
+prologue makes: there an operation counts as much as a byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import math
+from collections.abc import Collection, Container, Sequence
+from fractions import Fraction
 
-from burnish.ir import Dim, Op, Value
+from burnish.ir import Dim, Op, Value, scalar
 from burnish.ir.cost import op_cost
+from burnish.ir.elementwise import ElementwiseOp
+
+CHEAP = 12
+"""An elementwise op of more than so many additions calls a function: exp is 15 of them."""
 
 
 def saved_bytes(op: Op, anchors: Container[str], *, stored: bool) -> Dim:
@@ -33,6 +40,51 @@ def saved_bytes(op: Op, anchors: Container[str], *, stored: bool) -> Dim:
         for size in parted:
             lost = lost + 2 * size
     return read - lost
+
+
+def saved_by_prologue(
+    anchor: Op, operand: Value, members: Collection[Op], anchors: Container[str]
+) -> Dim:
+    """Bytes saved when ``members`` compute ``operand`` where ``anchor`` reads it.
+
+    It is neither written nor read then.  But what another group could have handed to them in
+    registers, because nobody else reads it, is written and read now; and what the anchor reads
+    several times is computed as often.
+    """
+    saved = 2 * operand.type.bytes
+    inputs = dict.fromkeys(value for op in members for value in op.inputs)
+    for value in inputs:
+        producer = value.op
+        if producer is None or producer in members or value.type.shape != operand.type.shape:
+            continue
+        joins = producer.is_pointwise or producer.name in anchors
+        if joins and all(user in members for user in value.users):
+            saved = saved - 2 * value.type.bytes
+    again = max(math.ceil(reads_each(anchor)) - 1, 0)
+    for op in members:
+        saved = saved - again * op_cost(op).flops
+    return saved
+
+
+def is_expensive(op: Op) -> bool:
+    """Whether an elementwise op calls a function of the mathematical library.
+
+    A loop that calls one is not made of vectors, nor is all else in it.
+    """
+    return isinstance(op.opdef, ElementwiseOp) and scalar.cost(op.opdef.expression) > CHEAP
+
+
+def reads_each(anchor: Op) -> Fraction:
+    """How often an anchor reads each element of its operands, on average.
+
+    Of those in :data:`COMPUTED_OPERANDS` only; others are not asked about.
+    """
+    a = anchor.attributes
+    if anchor.name in ("nn.softmax", "nn.log_softmax"):
+        return Fraction(2)
+    if anchor.name in ("nn.max_pool", "nn.average_pool"):
+        return Fraction(math.prod(a.kernel), math.prod(a.strides))
+    return Fraction(1)
 
 
 def saved_by_sharing(ops: Sequence[Op], x: Value, launch: int) -> Dim:

@@ -59,6 +59,8 @@ _PRECEDENCE: dict[str, int] = {
 INDENT = "    "
 MAX_LINE = 100
 
+_NUMBER = re.compile(r"-?(INFINITY|HUGE_VAL|\d[\w.]*([eEpP][+-]\w+)?)")
+
 
 class Expr:
     """C text of an expression.
@@ -92,8 +94,7 @@ class Expr:
     @property
     def is_number(self) -> bool:
         """Whether this is a numeric literal (infinity included, NaN not)."""
-        digits = self.text.lstrip("-")
-        return digits[:1].isdigit() or digits in ("INFINITY", "HUGE_VAL")
+        return _NUMBER.fullmatch(self.text) is not None
 
     def within(self, precedence: int) -> str:
         """The text as an operand of an operator: in parentheses when it binds less."""

@@ -384,9 +384,11 @@ for _type, _c_type, _f in (("f32", "float", "f"), ("f64", "double", "")):
         f"round_within_{_type}",
         "int32_t",
         f"{_c_type} x, int32_t low, int32_t high",
-        f"const {_c_type} r = isnan(x) ? 0 : rint{_f}(x);\n"
-        f"return r <= ({_c_type})low ? low : r >= ({_c_type})high ? high : (int32_t)r;",
-        "The nearest integer, ties to even, within a range; 0 for NaN.",
+        f"const {_c_type} number = isnan(x) ? 0 : x;\n"
+        f"const {_c_type} above = number > ({_c_type})low ? number : ({_c_type})low;\n"
+        f"return (int32_t)rint{_f}(above < ({_c_type})high ? above : ({_c_type})high);",
+        "The nearest integer, ties to even, within a range; 0 for NaN.  Nothing here depends on a\n"
+        " * branch, so that loops become vectors.",
     )
 _define(
     "fence",

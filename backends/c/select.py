@@ -103,7 +103,7 @@ def describe(op: Op) -> str:
     if op.name != "core.group":
         return op.name
     unit = Unit.of(op)
-    names = [unit.anchor.name] if unit.anchor else []
+    names = [*(inner.name for inner in unit.prologue), *([unit.anchor.name] if unit.anchor else [])]
     return " + ".join([*names, *(inner.name for inner in unit.epilogue)])
 
 
@@ -220,6 +220,9 @@ class _Selector:
             if unit.is_fused and not family.fusable:
                 reason = "as part of a fused group"
                 continue
+            if unit.prologue and not family.computes_operands:
+                reason = "of what is computed in its group"
+                continue
             if not family.any_layout and (layout := laid_out(unit)):
                 reason = f"in {layout}"
                 continue
@@ -264,7 +267,7 @@ def in_place_pairs(unit: Unit) -> tuple[tuple[int, int], ...]:
     That holds for what the epilogue reads without broadcasting, if the anchor does not read it
     too; element types must agree, so that C's aliasing rules are kept.
     """
-    anchored = set(unit.anchor.inputs) if unit.anchor is not None else set()
+    anchored = {v for op in (unit.anchor, *unit.prologue) if op is not None for v in op.inputs}
     pairs = []
     for value, operand in unit.operands.items():
         if value in anchored or value.type.shape != unit.space.shape:

@@ -16,7 +16,17 @@ from ..constants import Array
 from ..dims import Dim, plain_symbol
 from ..dtypes import DType
 from ..errors import InputError, TypeInferenceError
-from ..opdef import NUMERIC, Cost, OpDef, OperandTypes, Trait, attribute, operand, register, traffic
+from ..opdef import (
+    NUMERIC,
+    Cost,
+    OpDef,
+    OperandTypes,
+    Trait,
+    attribute,
+    once_per_element,
+    operand,
+    register,
+)
 from ..types import TensorType
 from .checks import require_axis, widen
 
@@ -65,9 +75,7 @@ class NonZero(OpDef):
         return found
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
-        x = operands[0]
-        assert x is not None
-        return Cost(flops=x.elements, **traffic(operands, results))
+        return once_per_element(operands, results)
 
 
 @register
@@ -116,6 +124,4 @@ class Unique(OpDef):
         return [values, *(each.astype(np.int64) for each in (first, inverse, counts))]
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
-        x = operands[0]
-        assert x is not None
-        return Cost(flops=x.elements, **traffic(operands, results))
+        return once_per_element(operands, results)

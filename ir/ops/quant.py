@@ -77,6 +77,10 @@ class Quantize(OpDef):
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         return Cost(flops=results[0].elements * 8, **traffic(operands, results))
 
+    def is_pointwise(self, a: Attributes, operands: OperandTypes) -> bool:
+        encoding: Quantized = a.encoding
+        return encoding.axis is None
+
 
 @register
 class Dequantize(OpDef):
@@ -111,6 +115,10 @@ class Dequantize(OpDef):
             else:
                 difference = (x.astype(np.int64) - zero_point).astype(work.numpy)
             return scalar.convert(difference * _spread(q.scale, q, x.shape, work), q.dtype)
+
+    def is_pointwise(self, a: Attributes, operands: OperandTypes) -> bool:
+        q = None if operands[0] is None else operands[0].quantized
+        return q is not None and q.axis is None
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         return Cost(flops=results[0].elements * 3, **traffic(operands, results))

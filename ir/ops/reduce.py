@@ -13,7 +13,16 @@ from ..attributes import BOOL, INT, INTS, Attributes, choice
 from ..constants import Array
 from ..dtypes import DType
 from ..errors import InputError, TypeInferenceError
-from ..opdef import Cost, OpDef, OperandTypes, attribute, operand, register, traffic
+from ..opdef import (
+    Cost,
+    OpDef,
+    OperandTypes,
+    attribute,
+    once_per_element,
+    operand,
+    register,
+    traffic,
+)
 from ..types import TensorType
 from .checks import narrow, require_axis, show, widen
 from .math import NUMERIC
@@ -57,9 +66,7 @@ class Reduce(OpDef):
             return narrow(np.asarray(_reduce(a.kind, wide, a.axes, a.keep_dims)), x.dtype)
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
-        x = operands[0]
-        assert x is not None
-        return Cost(flops=x.elements, **traffic(operands, results))
+        return once_per_element(operands, results)
 
 
 def _reduce(kind: str, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
@@ -116,9 +123,7 @@ class ArgReduce(OpDef):
         return np.asarray(x.shape[a.axis] - 1 - found if a.last else found, np.int64)
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
-        x = operands[0]
-        assert x is not None
-        return Cost(flops=x.elements, **traffic(operands, results))
+        return once_per_element(operands, results)
 
 
 class _Cumulative(OpDef):

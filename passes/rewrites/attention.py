@@ -80,8 +80,10 @@ def _attention(m: Match, *, selects: bool) -> Outcome:
     m.require(bool(scores.chosen) is selects, "scores are selected" if scores.chosen else "none is")
     q, k = (m.needed(value) for value in scores.product.operands[:2])
     v = m.operand(1)
-    same_rank = q.type.rank == k.type.rank == v.type.rank == rank
-    m.require(same_rank and q.type.dtype.bits >= 16, "ranks differ, or floats are too narrow")
+    m.require(q.type.rank == k.type.rank == v.type.rank == rank, "ranks differ")
+    m.require(q.type.dtype is v.type.dtype, "values are wider than queries")
+    # Narrow floats all the way are rounded at each step, which the op does not.
+    m.require(softmax.result.type.dtype.bits >= 32, "the softmax is of narrow floats")
     shared = (q.type.shape[:-2], (*q.type.shape[:-3], 1))
     fits = k.type.shape[:-2] == v.type.shape[:-2] and k.type.shape[:-2] in shared[: rank - 2]
     m.require(fits, "heads of keys and values are others than those of queries")

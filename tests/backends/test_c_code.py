@@ -140,3 +140,14 @@ def test_long_lines_are_broken_at_spaces() -> None:
     lines = w.text.splitlines()
     assert all(len(line) <= 100 for line in lines)
     assert "".join(line.strip() + " " for line in lines).count("value") == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "is_number"),
+    [
+        *((text, True) for text in ("1.0f", "-3", "1e-05f", "0x1.8p+3", "INFINITY", "-INFINITY")),
+        *((text, False) for text in ("1.0f / (1.0f + x)", "x", "-x", "2 * i", "NAN", "1 - 2")),
+    ],
+)
+def test_numbers_are_told_from_what_begins_with_one(text: str, is_number: bool) -> None:
+    assert Expr(text).is_number == is_number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.ir import Builder, Module, Value, build_function, interpret, tensor
+from burnish.ir import Builder, DType, Module, Value, build_function, interpret, tensor
 from burnish.passes import run_pipeline
 
 QUERIES, KEYS, SIZE = 3, 4, 2
@@ -103,3 +103,18 @@ def test_other_orders_are_no_attention() -> None:
         builder.ret(builder("nn.matmul", weights, v))
         run_pipeline(module, "canonicalize,recover{fast-math=true},dce")
         assert "nn.attention" not in [op.name for op in module.main.walk()]
+
+
+@pytest.mark.parametrize(("weights", "values"), [("f16", "f16"), ("f32", "f32")])
+def test_narrow_floats_all_the_way_or_not_to_the_end_stay(weights: str, values: str) -> None:
+    """Steps in f16 round otherwise than the op, and the op's operands are of one type."""
+    module = Module("narrow")
+    types = {name: tensor("f16", 1, 1, 3, 3) for name in "qk"}
+    types["v"] = tensor(values, 1, 1, 3, 3)
+    function, builder = build_function(module, "main", types, ["y"])
+    q, k, v = function.args
+    scores = builder("nn.matmul", q, k)
+    scores = builder("math.cast", scores, to=DType.F32) if weights == "f32" else scores
+    builder.ret(builder("nn.matmul", builder("nn.softmax", scores, axis=3), v))
+    run_pipeline(module, "canonicalize,recover,dce", verify="each")
+    assert "nn.attention" not in [op.name for op in module.main.walk()]

@@ -1155,6 +1155,41 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%5)
         }""",
     ),
+    "fuse-before-the-anchor": (
+        "fuse,dce",
+        """func @main(%x: tensor<f32[2, 3, 4]>, %w: tensor<f32[2, 1, 4]>, %z: tensor<f32[2, 3, 4]>)
+            -> ("distance": tensor<f32[2, 3]>, "joined": tensor<f32[2, 6, 4]>,
+                "kept": tensor<f32[2, 3]>, "squared": tensor<f32[2, 3, 4]>,
+                "slow": tensor<f32[2, 3]>) {
+          %0 = math.sub(%x, %w)
+          %1 = math.abs(%0)
+          %2 = tensor.reduce(%1) {kind = "sum", axes = [2], keep_dims = false}
+          %3 = math.neg(%2)
+          %4 = math.relu(%z)
+          %5 = tensor.concat(%4, %x) {axis = 1}
+          %6 = math.mul(%x, %x)
+          %7 = tensor.reduce(%6) {kind = "sum", axes = [2], keep_dims = false}
+          %8 = math.tanh(%z)
+          %9 = tensor.reduce(%8) {kind = "sum", axes = [2], keep_dims = false}
+          core.return(%3, %5, %7, %6, %9)
+        }""",
+    ),
+    "fuse-quantization": (
+        "fuse,dce",
+        """func @main(%x: tensor<i8[1, 1, 4], quant(0.5, 3)>, %w: tensor<f32[2, 1, 1]>,
+                      %z: tensor<i8[1, 2, 4], quant(0.25, 0)>)
+            -> ("y": tensor<i8[1, 2, 4], quant(0.25, 0)>) {
+          %0 = quant.dequantize(%x)
+          %1 = nn.conv(%0, %w) {strides = [1], pads = [0, 0], dilations = [1]}
+          %2 = quant.quantize(%1) {encoding = quant(0.25, 0), dtype = i8}
+          %3 = quant.dequantize(%2)
+          %4 = quant.dequantize(%z)
+          %5 = math.add(%3, %4)
+          %6 = math.relu(%5)
+          %7 = quant.quantize(%6) {encoding = quant(0.25, 0), dtype = i8}
+          core.return(%7)
+        }""",
+    ),
     "symbolic-dimensions": (
         "canonicalize,shape-cleanup,fuse,dce",
         """func @main(%x: tensor<f32[N, 3, 4]>) -> ("y": tensor<f32[N, 12]>) {

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
@@ -41,7 +41,7 @@ from ..elements import literal, storage_type, value_type
 from ..isa import Isa
 from ..sizes import PREFIX
 from .buffer import Buffer
-from .unit import Unit
+from .unit import Unit, making
 
 MAX_TABLE = 1 << 22
 """A table of constants in C has at most this many entries: each is text for a compiler."""
@@ -124,6 +124,8 @@ class KernelBuilder:
         if constant is not None:
             elements = [literal(v, constant.dtype) for v in _plain(constant)]
             return Buffer(self.table("c", constant.dtype, elements), constant.shape, constant.dtype)
+        if any(value in op.results for op in self.unit.prologue):
+            return Buffer("", value.type.shape, value.type.dtype, source=value)
         return None  # an epilogue op reads a value computed in the group: never loaded
 
     # What is to be computed --------------------------------------------------------------
@@ -349,7 +351,12 @@ class KernelBuilder:
     # Memory ------------------------------------------------------------------------------
 
     def load(self, buffer: Buffer, indices: Sequence[Index]) -> Expr:
-        """The value of an element (narrow floats as ``float``); see :meth:`Buffer.offset`."""
+        """The value of an element (narrow floats as ``float``); see :meth:`Buffer.offset`.
+
+        An element of an operand that the group's prologue makes is computed here.
+        """
+        if buffer.source is not None:
+            return self._computed(buffer.source, indices)
         return c_scalar.load(buffer.at(indices), buffer.dtype, self.helper)
 
     def load_index(
@@ -391,11 +398,20 @@ class KernelBuilder:
             rendered = self._apply(op, indices, known)
             name = "v" if op is not last or len(self.unit.results) > 1 else ""
             dtype = op.results[0].type.dtype
-            if name:
+            if name and not rendered.text.isidentifier():
                 rendered = self.let(name, dtype, self.round_unless(rendered, dtype))
             known[op.results[0]] = rendered
         for result_value, buffer in self._outputs.items():
             self.write(buffer, indices, known[result_value])
+
+    def _computed(self, value: Value, indices: Sequence[Index]) -> Expr:
+        """An element of a value that the prologue makes."""
+        known: dict[Value, Expr] = {}
+        for op in making([value], self.unit.prologue):
+            dtype = op.result.type.dtype
+            rendered = self.round_unless(self._apply(op, indices, known), dtype)
+            known[op.result] = rendered if _is_cheap(rendered) else self.let("p", dtype, rendered)
+        return known[value]
 
     def round_unless(self, value: Expr, dtype: DType) -> Expr:
         """``value`` rounded to ``dtype`` unless it visibly is already."""
@@ -405,6 +421,8 @@ class KernelBuilder:
 
     def _apply(self, op: Op, indices: Sequence[Index], known: dict[Value, Expr]) -> Expr:
         definition = op.opdef
+        if op.name in _POINTWISE:
+            return _POINTWISE[op.name](self, op, self._element(op.inputs[0], indices, known))
         if not isinstance(definition, ElementwiseOp):
             raise InternalError(f"{op.name} is elementwise but has no scalar expression")
         values: dict[str, Expr] = {}
@@ -569,6 +587,8 @@ class KernelFamily(ABC):
     name: ClassVar[str]
     ops: ClassVar[tuple[str, ...]]
     fusable: ClassVar[bool] = False
+    computes_operands: ClassVar[bool] = False
+    """Whether elementwise ops may come before: operands are only loaded, by logical indices."""
     any_layout: ClassVar[bool] = False
     """Whether operands and results may have layouts: the kernel does not take them as row-major."""
     checks_data: ClassVar[bool] = False
@@ -592,6 +612,22 @@ class KernelFamily(ABC):
     @abstractmethod
     def emit(self, k: KernelBuilder) -> None:
         """Write the kernel."""
+
+
+Pointwise = Callable[[KernelBuilder, Op, Expr], Expr]
+"""Writes one element of the result of an op from that of its operand."""
+
+_POINTWISE: dict[str, Pointwise] = {}
+
+
+def pointwise(name: str) -> Callable[[Pointwise], Pointwise]:
+    """Decorator: how an op that has no scalar expression is computed as part of a group."""
+
+    def enter(function: Pointwise) -> Pointwise:
+        _POINTWISE[name] = function
+        return function
+
+    return enter
 
 
 _FAMILIES: dict[str, list[KernelFamily]] = {}
@@ -627,5 +663,6 @@ __all__ = [
     "KernelFamily",
     "Parameter",
     "families_for",
+    "pointwise",
     "register",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from burnish.ir import DType, Layout
+from burnish.ir import DType, Layout, Value
 from burnish.ir.dims import Dim, product
 from burnish.ir.errors import InternalError
 
@@ -16,13 +16,15 @@ from ..code import Expr, Index, index
 class Buffer:
     """A dense array a kernel reads or writes; row-major unless it has a layout.
 
-    ``pointer`` is its C name, ``shape`` how the kernel indexes it, ``dtype`` its elements.
+    ``pointer`` is its C name, ``shape`` how the kernel indexes it, ``dtype`` its elements.  One
+    with a ``source`` is not in memory: its elements are computed where they are loaded.
     """
 
     pointer: str
     shape: tuple[Dim, ...]
     dtype: DType
     layout: Layout | None = None
+    source: Value | None = None
 
     @property
     def elements(self) -> Dim:
@@ -40,6 +42,7 @@ class Buffer:
         ``indices`` may be of higher rank than the buffer: they align at the last axis and axes
         of size 1 are broadcast, as in NumPy.
         """
+        self._require_memory()
         if len(indices) < len(self.shape):
             raise InternalError(f"{self.pointer}{list(self.shape)} indexed by {len(indices)} axes")
         aligned = indices[len(indices) - len(self.shape) :]
@@ -71,6 +74,10 @@ class Buffer:
             total = total * factor + at[axis] // inside[axis] % factor
         return total
 
+    def _require_memory(self) -> None:
+        if self.source is not None:
+            raise InternalError(f"{self.source} is computed, it lies nowhere in memory")
+
     def _require_row_major(self) -> None:
         if self.layout is not None:
             raise InternalError(f"{self.pointer} in {self.layout} is not row-major")
@@ -82,4 +89,5 @@ class Buffer:
     def reshaped(self, shape: Sequence[Dim]) -> Buffer:
         """The same memory indexed by another shape."""
         self._require_row_major()
+        self._require_memory()
         return Buffer(self.pointer, tuple(shape), self.dtype)

@@ -52,15 +52,22 @@ def accumulate_run(
     change: Callable[[Expr], Expr] = lambda value: value,
 ) -> None:
     """Take the elements of ``run``, each after ``change``, into the lanes."""
-    (length,), (count,) = run.shape, lanes.shape
+    accumulate(k, kind, lanes, run.shape[0], lambda i: change(k.load(run, [i])))
+
+
+def accumulate(
+    k: KernelBuilder, kind: str, lanes: Buffer, length: Dim, element: Callable[[Expr], Expr]
+) -> None:
+    """Take ``length`` elements into the lanes."""
+    (count,) = lanes.shape
     assert isinstance(count, int)
     whole: Index = length - length % count
     if not isinstance(length, int):
         whole = k.let_index("whole", index(length) - index(length) % count)
     with k.loop("k", whole, step=count) as k0, k.loop("t", count) as t:
-        combine(k, kind, lanes.at([t]), change(k.load(run, [k0 + t])), lanes.dtype)
+        combine(k, kind, lanes.at([t]), element(k0 + t), lanes.dtype)
     with k.loop("t", index(length) - whole) as t:
-        combine(k, kind, lanes.at([t]), change(k.load(run, [t + whole])), lanes.dtype)
+        combine(k, kind, lanes.at([t]), element(t + whole), lanes.dtype)
 
 
 def combined_lanes(k: KernelBuilder, kind: str, lanes: Buffer) -> Expr:

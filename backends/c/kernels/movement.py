@@ -85,11 +85,12 @@ class FusedConcat(KernelFamily):
     name = "concat_fused"
     ops = ("tensor.concat",)
     fusable = True
+    computes_operands = True
 
     def emit(self, k: KernelBuilder) -> None:
         axis: int = k.attributes.axis
         groups = [axis, 1, len(k.space) - axis - 1]
-        merges = regroup(k, groups)
+        merges = not k.unit.prologue and regroup(k, groups)
         start: Dim = 0
         for operand in k.operands:
             assert operand is not None

@@ -31,6 +31,7 @@ class _Pool(KernelFamily):
     """
 
     fusable = True
+    computes_operands = True
     combine: ClassVar[str]
     """What becomes of the accumulated ``a`` with an element ``x``."""
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.ir import DType, Quantized
+from burnish.ir import DType, Op, Quantized
 from burnish.ir.dims import Dim, ceildiv
 from burnish.ir.errors import InternalError
 
 from ..code import Expr, binary, call, cast, conditional, index
 from ..elements import literal, value_type
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .base import Buffer, KernelBuilder, KernelFamily, pointwise, register
 from .strided import split_at
 
 LARGEST_FLOAT = {
@@ -88,14 +88,8 @@ class Grid:
         """Scale and zero point number ``number``, as locals unless they are the same for all."""
         return (
             self._parameter("scale", self._work, self._q.scale, number),
-            self._parameter("zero_point", self.zero_type, self._q.zero_point, number),
+            self._parameter("zero_point", _zero_type(self._q), self._q.zero_point, number),
         )
-
-    @property
-    def zero_type(self) -> DType:
-        """int32 where all zero points fit, with room for the storage's range."""
-        small = all(abs(zero_point) < 1 << 30 for zero_point in self._q.zero_point)
-        return DType.I32 if small else DType.I64
 
     def _parameter(
         self, name: str, dtype: DType, values: Sequence[float] | Sequence[int], number: Expr
@@ -123,29 +117,10 @@ class Quantize(KernelFamily):
         x, y = x.reshaped(grid.shape), k.result.reshaped(grid.shape)
         with grid.loops() as place:
             ratio = binary("/", k.load(x, place.at), place.scale)
-            k.write(y, place.at, self._stored(k, ratio, place.zero_point, work, storage))
-
-    def _stored(
-        self, k: KernelBuilder, ratio: Expr, zero_point: Expr, work: DType, storage: DType
-    ) -> Expr:
-        if storage.is_float:
-            limit = LARGEST_FLOAT[storage]
-            ratio = k.let("ratio", work, ratio)
-            bounded = k.value(f"min(max(x, {-limit!r}), {limit!r})", work, x=ratio)
-            return k.convert(bounded, work, storage)
-        if storage.is_integer and storage.bits <= 16:
-            # Saturating before the zero point is added keeps everything within 32 bits.
-            low, high = storage.integer_range
-            within = call(
-                k.helper(f"round_within_{work}"), ratio, low - zero_point, high - zero_point
+            stored = _stored(k, ratio, place.zero_point, work, storage)
+            k.write(
+                y, place.at, cast(value_type(storage), stored) if _is_small(storage) else stored
             )
-            return cast(value_type(storage), within + zero_point)
-        ratio = k.let("ratio", work, ratio)
-        nearest = k.value("0 if is_nan(x) else round_even(x)", work, x=ratio)
-        shifted = cast("double", nearest)
-        if zero_point.value != 0:
-            shifted = binary("+", shifted, cast("double", zero_point))
-        return k.convert(shifted, DType.F64, storage)
 
 
 @register
@@ -164,18 +139,81 @@ class Dequantize(KernelFamily):
         grid = Grid(k, q, x, work)
         x, y = x.reshaped(grid.shape), k.result.reshaped(grid.shape)
         with grid.loops() as place:
-            difference = self._difference(k, k.load(x, place.at), x.dtype, place.zero_point, work)
+            difference = _difference(k, k.load(x, place.at), x.dtype, place.zero_point, work)
             product = binary("*", difference, place.scale)
             k.write(y, place.at, k.convert(product, work, q.dtype))
 
-    def _difference(
-        self, k: KernelBuilder, value: Expr, dtype: DType, zero_point: Expr, work: DType
-    ) -> Expr:
-        if dtype.is_float:
-            return k.convert(value, dtype.compute, work)
-        if dtype.bits <= 16:
-            return cast(value_type(work), value - zero_point)
-        wide = k.let("wide", DType.I64, k.convert(value, dtype, DType.I64))
-        if zero_point.value != 0:
-            wide = k.value("x - z", DType.I64, x=wide, z=zero_point)
-        return cast(value_type(work), wide)
+
+def _stored(k: KernelBuilder, ratio: Expr, zero_point: Expr, work: DType, storage: DType) -> Expr:
+    """What is stored for a number that is ``ratio`` times the scale."""
+    if storage.is_float:
+        limit = LARGEST_FLOAT[storage]
+        ratio = k.let("ratio", work, ratio)
+        bounded = k.value(f"min(max(x, {-limit!r}), {limit!r})", work, x=ratio)
+        return k.convert(bounded, work, storage)
+    if _is_small(storage):
+        # Saturating before the zero point is added keeps everything within 32 bits.
+        low, high = storage.integer_range
+        within = call(k.helper(f"round_within_{work}"), ratio, low - zero_point, high - zero_point)
+        return within + zero_point
+    ratio = k.let("ratio", work, ratio)
+    nearest = k.value("0 if is_nan(x) else round_even(x)", work, x=ratio)
+    shifted = cast("double", nearest)
+    if zero_point.value != 0:
+        shifted = binary("+", shifted, cast("double", zero_point))
+    return k.convert(shifted, DType.F64, storage)
+
+
+def _is_small(storage: DType) -> bool:
+    """Whether what is stored fits 32 bits with any zero point of that type."""
+    return storage.is_integer and storage.bits <= 16
+
+
+def _difference(k: KernelBuilder, value: Expr, dtype: DType, zero_point: Expr, work: DType) -> Expr:
+    """A stored value less the zero point."""
+    if dtype.is_float:
+        return k.convert(value, dtype.compute, work)
+    if dtype.bits <= 16:
+        return cast(value_type(work), value - zero_point)
+    wide = k.let("wide", DType.I64, k.convert(value, dtype, DType.I64))
+    if zero_point.value != 0:
+        wide = k.value("x - z", DType.I64, x=wide, z=zero_point)
+    return cast(value_type(work), wide)
+
+
+# As part of a group ----------------------------------------------------------------------
+
+
+@pointwise("quant.quantize")
+def _quantized(k: KernelBuilder, op: Op, value: Expr) -> Expr:
+    """One element, where parameters are the same for all."""
+    q, work = op.attributes.encoding, op.inputs[0].type.dtype.compute
+    scale, zero_point = _uniform_parameters(q, work)
+    storage: DType = op.attributes.dtype
+    stored = _stored(k, binary("/", value, scale), zero_point, work, storage)
+    # As an int, not in as few bits as it has: else compilers choose vectors of as many elements
+    # as bytes fit, which is more than the tiles of convolutions have.
+    return k.let("q", DType.I32, stored) if _is_small(storage) else stored
+
+
+@pointwise("quant.dequantize")
+def _dequantized(k: KernelBuilder, op: Op, value: Expr) -> Expr:
+    """One element, where parameters are the same for all."""
+    stored = op.inputs[0].type
+    q = stored.quantized
+    assert q is not None
+    work = q.dtype.compute
+    scale, zero_point = _uniform_parameters(q, work)
+    difference = _difference(k, value, stored.dtype, zero_point, work)
+    return k.convert(binary("*", difference, scale), work, q.dtype)
+
+
+def _uniform_parameters(q: Quantized, work: DType) -> tuple[Expr, Expr]:
+    scale = np.asarray(q.scale[0], work.numpy).item()
+    return literal(scale, work), literal(q.zero_point[0], _zero_type(q))
+
+
+def _zero_type(q: Quantized) -> DType:
+    """int32 where all zero points fit, with room for the storage's range."""
+    small = all(abs(zero_point) < 1 << 30 for zero_point in q.zero_point)
+    return DType.I32 if small else DType.I64

@@ -10,7 +10,7 @@ from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index, index
 from .base import KernelBuilder, KernelFamily, register
-from .lanes import accumulate_run, combine, combined_lanes, lanes_for, neutral
+from .lanes import accumulate, accumulate_run, combine, combined_lanes, lanes_for, neutral
 from .products import regroup, tiles
 
 _COLUMNS = 64
@@ -28,6 +28,7 @@ class Reduce(KernelFamily):
     name = "reduce"
     ops = ("tensor.reduce",)
     fusable = True
+    computes_operands = True
 
     def emit(self, k: KernelBuilder) -> None:
         axes: tuple[int, ...] = k.attributes.axes
@@ -68,6 +69,8 @@ def _along_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) -
     first = len(shape)
     while first - 1 in axes or (first and shape[first - 1] == 1):
         first -= 1
+    if x.source is not None:  # what is computed has no memory to run through: one axis only
+        first = max(axis for axis, size in enumerate(shape) if size != 1)
     run = product(shape[first:])
     outer = [axis for axis in axes if axis < first]
     with k.loops("i", [shape[axis] for axis in kept_axes]) as kept:
@@ -77,8 +80,12 @@ def _along_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) -
             for axis, position in [*zip(kept_axes, kept), *zip(outer, reduced)]:
                 if axis < first:
                     at[axis] = position
-            row = k.view("row", x, x.reshaped((*shape[:first], run)).offset([*at, 0]), (run,))
-            accumulate_run(k, kind, lanes, row)
+            if x.source is not None:
+                rest = [index(0)] * (len(shape) - first - 1)
+                accumulate(k, kind, lanes, run, lambda i: k.load(x, [*at, i, *rest]))
+            else:
+                row = k.view("row", x, x.reshaped((*shape[:first], run)).offset([*at, 0]), (run,))
+                accumulate_run(k, kind, lanes, row)
         total = combined_lanes(k, kind, lanes)
         count = run * product(shape[axis] for axis in outer)
         k.store(_kept_indices(k, kept, axes), _result(k, total, count))
@@ -91,11 +98,12 @@ def _across_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) 
     while first and first - 1 not in axes:
         first -= 1
     tail = len(shape) - first
-    if tail and not regroup(k, [*[1] * (len(k.space) - tail), tail]):
+    groups = [*[1] * (len(k.space) - tail), tail]
+    if tail and (x.source is not None or not regroup(k, groups)):
         first, tail = len(shape) - 1, 1
     columns = product(shape[first:])
     kept_axes = [axis for axis in range(first) if axis not in axes]
-    source = x.reshaped((*shape[:first], columns))
+    source = x if x.source is not None else x.reshaped((*shape[:first], columns))
     width = max(1, min(k.high(columns), _COLUMNS))
     with ExitStack() as nest:
         kept = nest.enter_context(k.loops("i", [shape[axis] for axis in kept_axes]))
@@ -109,7 +117,8 @@ def _across_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) 
             for axis, position in [*zip(kept_axes, kept), *zip(axes, reduced)]:
                 at[axis] = position
             with k.loop("t", span.end) as t:
-                combine(k, kind, sums.at([t]), k.load(source, [*at, j + t]), work)
+                place = [*at, j + t][: len(source.shape)]
+                combine(k, kind, sums.at([t]), k.load(source, place), work)
         count = product(shape[axis] for axis in axes)
         with k.loop("t", span.end, start=span.first) as t:
             where = _kept_indices(k, [*kept, j + t] if tail else kept, axes)

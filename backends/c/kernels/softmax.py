@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from burnish.ir.dims import product
 
-from .base import KernelBuilder, KernelFamily, register
+from ..code import Expr
+from .base import Buffer, KernelBuilder, KernelFamily, register
 
 
 @register
@@ -18,6 +21,7 @@ class Softmax(KernelFamily):
     name = "softmax"
     ops = ("nn.softmax", "nn.log_softmax")
     fusable = True
+    computes_operands = True
 
     def emit(self, k: KernelBuilder) -> None:
         x, axis = k.operand("x"), k.attributes.axis
@@ -27,15 +31,14 @@ class Softmax(KernelFamily):
         line = k.scratch("line", work, (length,))
         with k.loops("i", (*x.shape[:axis], *x.shape[axis + 1 :])) as around:
             outer, inner = around[:axis], around[axis:]
-            first = x.offset([*outer, 0, *inner])
-            view = k.view("from", x, first, (length, product(x.shape[axis + 1 :])))
+            element = _line(k, x, outer, inner)
             k.comment("The largest element makes all powers at most 1.")
             top = k.variable("top", work, float("-inf"))
             with k.loop("j", length) as j:
-                k.assign(top, k.value("max(a, x)", work, a=top, x=k.load(view, [j, 0])))
+                k.assign(top, k.value("max(a, x)", work, a=top, x=element(j)))
             total = k.variable("total", work, 0.0)
             with k.loop("j", length) as j:
-                shifted = k.value("x - top", work, x=k.load(view, [j, 0]), top=top)
+                shifted = k.value("x - top", work, x=element(j), top=top)
                 if is_log:
                     k.write(line, [j], shifted)
                     k.assign(total, k.value("a + exp(x)", work, a=total, x=k.load(line, [j])))
@@ -52,3 +55,14 @@ class Softmax(KernelFamily):
                 expression = "x - total" if is_log else "x / total"
                 result = k.value(expression, work, x=k.load(line, [j]), total=total)
                 k.store([*outer, j, *inner], result)
+
+
+def _line(
+    k: KernelBuilder, x: Buffer, outer: Sequence[Expr], inner: Sequence[Expr]
+) -> Callable[[Expr], Expr]:
+    """The elements of one line along the axis."""
+    if x.source is not None:
+        return lambda j: k.load(x, [*outer, j, *inner])
+    steps = product(x.shape[len(outer) + 1 :])
+    view = k.view("from", x, x.offset([*outer, 0, *inner]), (x.shape[len(outer)], steps))
+    return lambda j: k.load(view, [j, 0])

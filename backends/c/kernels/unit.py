@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.ir import Constant, Dim, Op, TensorType, Trait, Value
@@ -17,7 +17,8 @@ class Unit:
     """One op, or one ``core.group``, in the form kernels are written for.
 
     ``op`` is the op in the function; ``anchor`` the op a family implements (None when all is
-    elementwise); ``epilogue`` the elementwise ops, in order; ``operands`` the inner values that
+    elementwise); ``prologue`` the elementwise ops that its operands are computed by, and
+    ``epilogue`` those after or beside it, in order; ``operands`` the inner values that
     are read from memory, paired with the index of the operand of ``op``; ``literals`` the
     constants of one element inside the group; ``results`` the inner values to be stored;
     ``ranges`` the bounds of sizes known at run time only; ``isa`` the vectors there are.
@@ -31,6 +32,7 @@ class Unit:
     results: tuple[Value, ...]
     ranges: Mapping[str, Interval] = field(default_factory=dict)
     isa: Isa = SCALAR
+    prologue: tuple[Op, ...] = ()
 
     def low(self, dim: Dim) -> int:
         """The least value of a dimension."""
@@ -80,7 +82,8 @@ class Unit:
     def _of_group(op: Op) -> Unit:
         (body,) = op.regions
         anchor: Op | None = None
-        epilogue: list[Op] = []
+        prologue: list[Op] = []
+        pointwise: list[Op] = []
         literals: dict[Value, Constant] = {}
         for inner in body:
             if inner.is_terminator:
@@ -88,9 +91,28 @@ class Unit:
             constant = inner.results[0].constant
             if constant is not None:
                 literals[inner.results[0]] = constant
-            elif Trait.ELEMENTWISE in inner.opdef.traits:
-                epilogue.append(inner)
+            elif inner.is_pointwise:
+                pointwise.append(inner)
             else:
                 anchor = inner
-        operands = {arg: index for index, arg in enumerate(body.args)}
-        return Unit(op, anchor, tuple(epilogue), operands, literals, tuple(body.results))
+                prologue = making(inner.inputs, pointwise)
+        return Unit(
+            op,
+            anchor,
+            tuple(inner for inner in pointwise if inner not in prologue),
+            {arg: index for index, arg in enumerate(body.args)},
+            literals,
+            tuple(body.results),
+            prologue=tuple(prologue),
+        )
+
+
+def making(values: Iterable[Value], ops: Sequence[Op]) -> list[Op]:
+    """Those of ``ops`` that compute ``values``, in order."""
+    needed = set(values)
+    found = []
+    for op in reversed(ops):
+        if not needed.isdisjoint(op.results):
+            found.append(op)
+            needed.update(op.inputs)
+    return found[::-1]
