@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import burnish
+from burnish.backends import find_target
 from burnish.dimensions import dims_from_samples
 from burnish.passes import make_pass, parse_pipeline, pipeline_text, standard_pipeline
 from burnish.samples import file_beside, read_samples, seeded_samples
@@ -106,17 +107,19 @@ def main() -> None:
     parser.add_argument("models", nargs="+", type=Path, help="models, or folders of models")
     parser.add_argument("--target", default="c")
     parser.add_argument("--without", metavar="PASS", help="compare with the standard less this")
-    parser.add_argument("--before", default=standard_pipeline("c"), metavar="PIPELINE")
-    parser.add_argument("--after", default=standard_pipeline("c"), metavar="PIPELINE")
+    parser.add_argument("--before", metavar="PIPELINE", help="default: the standard one")
+    parser.add_argument("--after", metavar="PIPELINE", help="default: the standard one")
     parser.add_argument("--runs", type=int, default=20, help="runs to take times of; 0 for none")
     arguments = parser.parse_args()
-    before = arguments.before
+    target = find_target(arguments.target)
+    standard = standard_pipeline(target.backend, target.isa)
+    before, after = arguments.before or standard, arguments.after or standard
     if arguments.without:
-        before = without(arguments.after, arguments.without)
+        before = without(after, arguments.without)
     print(f"{'model':<28} {'kernels':>11} {'arena':>20} {'moved':>22} {'time':>6} {'differ':>8}")
     ratios = []
     for path in models_in(arguments.models):
-        row = measure(path, (before, arguments.after), arguments.target, arguments.runs)
+        row = measure(path, (before, after), arguments.target, arguments.runs)
         a, b = row.before, row.after
         ratios.append(row.ratio)
         print(

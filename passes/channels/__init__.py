@@ -36,8 +36,8 @@ class PruneChannels(FunctionPass):
 
     Numbers of quantized models are followed exactly, so that every element that is left keeps
     its value whatever the inputs are; a sum has fewer terms then, and floats may round it
-    otherwise.  0·x is 0 only of finite numbers: what is not proved finite, by a quantization, a
-    clamp or a sigmoid, keeps its channels unless ``fast_math`` is given.
+    otherwise.  0·x is 0 only of finite numbers: what is not proved finite, by being an
+    integer or quantized, keeps its channels unless ``fast_math`` is given.
 
     Options:
         fast_math: take floats of unknown size for finite numbers.

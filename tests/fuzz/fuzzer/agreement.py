@@ -111,6 +111,8 @@ class _Disturbed:
     def __init__(self, module: Module, seed: int, *, reassociated: bool) -> None:
         self.module = module
         self.rng = np.random.default_rng(seed)
+        self.snaps = bool(self.rng.random() < 0.25)
+        """Whether errors are such, this time, that numbers that are nearly equal become equal."""
         self.reassociated = reassociated
         self.binding: dict[str, int] = {}
 
@@ -152,7 +154,7 @@ class _Disturbed:
 
     def _noise(self, x: Array, amount: float) -> Array:
         """x, a compute type, off by up to ``amount`` times itself."""
-        if self._snaps():
+        if self.snaps:
             mantissa, exponent = np.frexp(x)
             return np.asarray(np.ldexp(_on_grid(mantissa, amount), exponent)).astype(x.dtype)
         factor = 1 + self.rng.uniform(-amount, amount, x.shape)
@@ -164,13 +166,9 @@ class _Disturbed:
     def _shaken(self, y: Array, amount: float) -> Array:
         """y off by up to ``amount`` times its largest finite element, or 1."""
         largest = np.abs(y[np.isfinite(y)]).max(initial=1.0)
-        if self._snaps():
+        if self.snaps:
             return np.asarray(largest * _on_grid(y / largest, amount)).astype(y.dtype)
         return np.asarray(y + largest * self.rng.uniform(-amount, amount, y.shape)).astype(y.dtype)
-
-    def _snaps(self) -> bool:
-        """Whether errors are such, this time, that numbers that are nearly equal become equal."""
-        return bool(self.rng.random() < 0.25)
 
     def _signs(self, x: Array) -> Array:
         """x, its zeros of any sign."""
