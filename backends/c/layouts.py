@@ -2,7 +2,7 @@
 
 Costs are cycles, by the roofline: arithmetic at the rate of the kernel that would be chosen, or
 bytes at the rate of memory, whichever takes longer.  Kernels in blocks of channels estimate their
-own cycles; the others' rates were measured.
+own cycles; the rates of the others, and those of memory, are estimates, no measurements.
 """
 
 from __future__ import annotations
