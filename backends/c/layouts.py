@@ -2,7 +2,7 @@
 
 Costs are cycles, by the roofline: arithmetic at the rate of the kernel that would be chosen, or
 bytes at the rate of memory, whichever takes longer.  Kernels in blocks of channels estimate their
-own cycles; the others' rates were measured.
+own cycles; the rates of the others, and those of memory, are estimates, no measurements.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class CLayouts(LayoutModel):
         if Trait.VIEW in op.opdef.traits:
             return 0.0
         cycles = 0.0
-        if any(results) and _is_broadcast_by_element(op):
+        if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
             cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
         if op.name == "nn.matmul":
             cycles = _number(op_cost(op).macs) / MATMUL_MACS_PER_CYCLE
@@ -104,14 +104,14 @@ def _bytes(type_: TensorType, layout: Layout | None) -> float:
     return _number(type_.with_layout(layout).bytes)
 
 
-def _is_broadcast_by_element(op: Op) -> bool:
+def _is_broadcast_by_element(op: Op, lanes: int) -> bool:
     """Whether an elementwise op in blocks has to find its operands' elements one by one.
 
     That is so where channels do not fill the blocks and an operand has one number for each.
     """
     shape = op.result.type.shape
     sizes = [(1,) * (len(shape) - v.type.rank) + v.type.shape for v in op.inputs]
-    return shape[1] % 4 != 0 and any(size != shape and size[1] != 1 for size in sizes)
+    return shape[1] % lanes != 0 and any(size != shape and size[1] != 1 for size in sizes)
 
 
 def _number(size: Dim) -> float:

@@ -37,7 +37,7 @@ typedef uint32_t @_u32x{lanes} __attribute__((vector_size({bytes})));
 
 _FUNCTIONS: Mapping[str, str] = {
     "exp": """\
-/* exp, at most 2 ulp off: 2^n times a polynomial of the rest, which lies within +-ln(2)/2. */
+/* exp, at most 3e-7 of it off: 2^n times a polynomial of the rest, which lies within +-ln(2)/2. */
 static inline void @_exp_in_{v}(@_{v} *x)
 {{
     const @_{v} magic = @_splat_{v}(12582912.0f), limit = @_splat_{v}(-104.0f);
