@@ -93,7 +93,8 @@ class DType(enum.Enum):
 
     @property
     def is_signed(self) -> bool:
-        return self.kind in (Kind.INT, Kind.FLOAT, Kind.COMPLEX)
+        """Whether there are negative numbers; f8e8m0 has powers of two only."""
+        return self.kind in (Kind.INT, Kind.FLOAT, Kind.COMPLEX) and self is not DType.F8E8M0
 
     @property
     def integer_range(self) -> tuple[int, int]:

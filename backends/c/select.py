@@ -14,7 +14,7 @@ from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 
 from .elements import is_supported, storage_type
 from .isa import SCALAR, Isa
-from .kernels.base import KernelBuilder, KernelFamily, Parameter, families_for
+from .kernels.base import KernelBuilder, KernelFamily, Parameter, Storage, families_for
 from .kernels.unit import Unit
 from .sizes import STATIC, Sizes
 
@@ -215,15 +215,17 @@ class _Selector:
         return "dynamic sizes (" + ", ".join(f'"{name}"' for name in names) + ")"
 
     def family_for(self, unit: Unit) -> KernelFamily | None:
-        reason = ""
+        reason, layout = "", laid_out(unit)
         for family in families_for(unit):
+            if family.storage is Storage.LAID_OUT and layout is None:
+                continue  # there is another one for tensors that are stored row by row
             if unit.is_fused and not family.fusable:
                 reason = "as part of a fused group"
                 continue
             if unit.prologue and not family.computes_operands:
                 reason = "of what is computed in its group"
                 continue
-            if not family.any_layout and (layout := laid_out(unit)):
+            if family.storage is Storage.ROW_MAJOR and layout is not None:
                 reason = f"in {layout}"
                 continue
             reason = family.refusal(unit)

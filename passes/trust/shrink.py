@@ -14,7 +14,7 @@ from .equivalence import Execution
 from .failure import MISMATCH, Failure, attempt, find_failure
 from .reduce import BUDGET, Progress, reduce
 from .reproducer import Reproducer
-from .simpler import FEW, one_element_each, simpler_arrays
+from .simpler import FEW, simpler_arrays
 
 Finder = Callable[[Module, Sequence[Pass]], Failure | None]
 """What goes wrong when a module is put through passes (and whatever follows them)."""
@@ -125,7 +125,7 @@ def simpler_draw(draw: Draw, fails: Callable[[Draw], bool]) -> Draw:
     """``draw`` with inputs that are as simple as can be while ``fails`` holds."""
     for name in draw.inputs:
         given = draw.inputs[name]
-        for array in (*simpler_arrays(given), *one_element_each(given)):
+        for array in simpler_arrays(given, one_by_one=True):
             simple = replace(draw, inputs={**draw.inputs, name: array}, what="simple inputs")
             if fails(simple):
                 draw = simple

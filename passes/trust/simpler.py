@@ -12,8 +12,11 @@ FEW = 64
 """Of so few elements each is tried alone: a single one is seldom the one that matters."""
 
 
-def simpler_arrays(array: Array) -> Iterator[Array]:
-    """Arrays of the same shape and type that hold less, the simplest first."""
+def simpler_arrays(array: Array, *, one_by_one: bool = False) -> Iterator[Array]:
+    """Arrays of the same shape and type that hold less, the simplest first.
+
+    With ``one_by_one`` there are those, too, in which one element is as it is, among ones.
+    """
     if not array.size:
         return
     first = array.reshape(-1)[0]
@@ -22,12 +25,14 @@ def simpler_arrays(array: Array) -> Iterator[Array]:
         if filled.tobytes() == array.tobytes():
             return  # it is as simple as that already
         yield filled
+    if one_by_one:
+        yield from _one_element_each(array)
     if DType.from_numpy(array.dtype).is_float:
         with np.errstate(all="ignore"):
             yield np.rint(array.astype(np.float64)).astype(array.dtype)
 
 
-def one_element_each(array: Array) -> Iterator[Array]:
+def _one_element_each(array: Array) -> Iterator[Array]:
     """Arrays in which one element is as it is, among ones; none where there are many."""
     for index in range(array.size if array.size <= FEW else 0):
         simple = np.ones(array.size).astype(array.dtype)

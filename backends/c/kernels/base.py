@@ -28,6 +28,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 from burnish.ir import Attributes, Constant, DType, Layout, Op, Value, scalar
@@ -576,6 +577,14 @@ class LaidOut:
     cycles: float = 0.0
 
 
+class Storage(Enum):
+    """How the tensors that a family computes with are stored."""
+
+    ROW_MAJOR = "all row by row"
+    LAID_OUT = "some in a layout"
+    ANY = "row by row or in layouts"
+
+
 class KernelFamily(ABC):
     """A generator of kernels for some ops.
 
@@ -589,8 +598,8 @@ class KernelFamily(ABC):
     fusable: ClassVar[bool] = False
     computes_operands: ClassVar[bool] = False
     """Whether elementwise ops may come before: operands are only loaded, by logical indices."""
-    any_layout: ClassVar[bool] = False
-    """Whether operands and results may have layouts: the kernel does not take them as row-major."""
+    storage: ClassVar[Storage] = Storage.ROW_MAJOR
+    """How operands and results may be stored."""
     checks_data: ClassVar[bool] = False
     """Whether the kernel can fail even where its results are empty, so that it always runs."""
 

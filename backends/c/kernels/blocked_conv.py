@@ -10,7 +10,7 @@ from burnish.ir.types import TensorType
 from ..code import Expr, Index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, register
+from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import (
     blocked,
     blocked_vector,
@@ -64,7 +64,7 @@ class BlockedConv(KernelFamily):
     name = "blocked_conv"
     ops = ("nn.conv",)
     fusable = True
-    any_layout = True
+    storage = Storage.LAID_OUT
 
     def refusal(self, unit: Unit) -> str:
         if reason := layout_refusal(unit):

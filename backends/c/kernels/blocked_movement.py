@@ -11,7 +11,7 @@ from burnish.ir import Op
 from ..code import Index, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, register
+from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import blocked, flat, is_static_float
 from .buffer import Buffer
 from .strided import static
@@ -37,7 +37,7 @@ class _Piece:
 
 class _Movement(KernelFamily):
     fusable = True
-    any_layout = True
+    storage = Storage.LAID_OUT
 
     @abstractmethod
     def pieces(self, op: Op, lanes: int) -> Iterator[_Piece] | None:

@@ -11,7 +11,7 @@ from burnish.ir.types import TensorType
 from ..code import Expr, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, register
+from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import blocked, flat, is_static_float
 from .strided import static
 from .unit import Unit
@@ -34,7 +34,7 @@ class BlockedReduce(KernelFamily):
     name = "blocked_reduce"
     ops = ("tensor.reduce",)
     fusable = True
-    any_layout = True
+    storage = Storage.LAID_OUT
 
     def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
         x, y = op.inputs[0].type, op.result.type

@@ -13,7 +13,7 @@ from burnish.ir import Op
 from ..code import Expr, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily
+from .base import KernelBuilder, KernelFamily, Storage
 from .blocked import blocked, flat, inside, is_static_float
 from .blocked_conv import layout_refusal
 from .buffer import Buffer
@@ -86,7 +86,7 @@ class BlockedWindows(KernelFamily):
     """Tiles of neighbours along a row x blocks of channels; taps outside are never computed."""
 
     fusable = True
-    any_layout = True
+    storage = Storage.LAID_OUT
     held = 0
     """Weights that are in registers beside the accumulators, per block."""
 

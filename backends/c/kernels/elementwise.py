@@ -9,7 +9,7 @@ from burnish.ir.dims import Dim
 from burnish.ir.elementwise import ElementwiseOp
 
 from ..vectors import VectorRenderer, has_vector_function
-from .base import ELEMENTWISE, KernelBuilder, KernelFamily, register
+from .base import ELEMENTWISE, KernelBuilder, KernelFamily, Storage, register
 from .stored import as_stored
 from .vector_store import VectorStore
 
@@ -25,7 +25,7 @@ class Elementwise(KernelFamily):
     name = "elementwise"
     ops = (ELEMENTWISE,)
     fusable = True
-    any_layout = True
+    storage = Storage.ANY
 
     def emit(self, k: KernelBuilder) -> None:
         if k.isa.has_vectors and any(map(_has_functions, k.unit.epilogue)):

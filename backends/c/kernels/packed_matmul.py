@@ -10,7 +10,7 @@ from burnish.ir import Layout, Op, Value
 from ..code import Expr
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, register
+from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import ChannelSteps, is_static_float
 from .packed_products import ProductShape, ProductWriter
 from .products import regroup, unravel
@@ -66,7 +66,7 @@ class PackedMatMul(KernelFamily):
     name = "packed_matmul"
     ops = ("nn.matmul",)
     fusable = True
-    any_layout = True
+    storage = Storage.LAID_OUT
 
     def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
         sizes = matmul_shape(op)

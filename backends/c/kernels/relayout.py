@@ -7,7 +7,7 @@ import math
 from burnish.ir.dims import Dim
 
 from ..code import index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .base import Buffer, KernelBuilder, KernelFamily, Storage, register
 from .strided import View, copy
 
 
@@ -21,7 +21,7 @@ class Relayout(KernelFamily):
 
     name = "relayout"
     ops = ("tensor.relayout",)
-    any_layout = True
+    storage = Storage.ANY
 
     def emit(self, k: KernelBuilder) -> None:
         x, y = k.operand("x"), k.result
