@@ -471,7 +471,7 @@ def _aligned(size: int, alignment: int) -> Array:
 
 
 SHARED = ("-shared", "-fPIC")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1")
 
 
 def build(
