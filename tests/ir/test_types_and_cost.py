@@ -99,3 +99,11 @@ def test_peak_of_symbolic_sizes_needs_their_ranges():
     assert peak_activation_bytes(module.main.body, module.symbols) == 2 * 1600
     with pytest.raises(ir.Error, match="no upper bound"):
         peak_activation_bytes(module.main.body)
+
+
+def test_powers_of_two_have_no_sign() -> None:
+    assert not ir.DType.F8E8M0.is_signed
+    x = ir.TensorType((2,), ir.DType.F8E8M0)
+    _, builder = ir.build_function(ir.Module(), "main", {"x": x})
+    with pytest.raises(TypeInferenceError, match="f8e8m0"):
+        builder("math.neg", builder.block.args[0])

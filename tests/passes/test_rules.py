@@ -118,6 +118,23 @@ def test_what_a_number_matches(number: str, data: str, matches: bool) -> None:
     assert (applied(patterns, module(body)) == ["core.return"]) is matches
 
 
+def test_a_whole_number_is_not_rounded() -> None:
+    """What the attack found: x ** 3 was taken for what f8e8m0 rounds 3 to, x ** 4."""
+    cubed = parse(
+        """
+module "m" {
+  func @main(%x: tensor<f8e8m0[2]>) -> ("y": tensor<f8e8m0[2]>) {
+    %c = core.constant() {value = splat<f8e8m0[2], 4.0>}
+    %y = math.pow(%x, %c)
+    core.return(%y)
+  }
+}
+"""
+    )
+    patterns = rule("match math.pow(x, 3) rewrite math.mul(math.mul(x, x), x)")
+    assert refusals(patterns, cubed) == ["an operand is not 3"]
+
+
 def test_attributes_bind_and_compare() -> None:
     patterns = rule(
         """match math.clamp(math.clamp(x){low = a, high = 2}){low = a, high = 2.0}
