@@ -448,6 +448,16 @@ CASES: dict[str, tuple[str, str]] = {
           core.return(%y, %z, %u)
         }""",
     ),
+    "pads-around-nothing": (
+        "fold-pad",
+        """func @main(%x: tensor<f32[1, 1, 0]>) -> ("y": tensor<f32[1, 1, 1]>) {
+          %0 = math.exp(%x)
+          %1 = tensor.pad(%0) {mode = "constant", before = [0, 0, 1], after = [0, 0, 2]}
+          %y = nn.max_pool(%1) {kernel = [3], strides = [1], pads = [0, 0], dilations = [1],
+            overhang = [0]}
+          core.return(%y)
+        }""",
+    ),
     "slices-that-may-not-fit": (
         "canonicalize",
         """symbols {N = 0..8}
