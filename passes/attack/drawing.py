@@ -39,7 +39,6 @@ DTYPE_WEIGHTS: dict[DType, float] = {
     DType.U4: 0.5,
     DType.F8E4M3FN: 0.3,
     DType.F8E5M2: 0.3,
-    DType.F8E8M0: 0.3,
     DType.C64: 0.3,
 }
 """Element types from simple to rare, and how often each is drawn.  The others are drawn where an

@@ -22,7 +22,7 @@ from .shrink import Refutation, refutation
 from .trial import Trial, try_pattern
 
 ATTEMPTS = 6000
-ATTEMPTS_PER_INSTANCE = 40
+ATTEMPTS_PER_INSTANCE = 100
 """A search for n instances ends after ATTEMPTS + n * ATTEMPTS_PER_INSTANCE draws."""
 
 KEPT = 24
