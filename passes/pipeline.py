@@ -54,8 +54,9 @@ def pipeline_text(pipeline: Iterable[Pass]) -> str:
 
 def with_fast_math(pipeline: Iterable[Pass]) -> list[Pass]:
     """The passes, each that has an option ``fast_math`` with it."""
+    wanted = {"fast_math": True}
     return [
-        dataclasses.replace(pass_, fast_math=True)  # type: ignore[call-arg]
+        dataclasses.replace(pass_, **wanted)
         if any(option.name == "fast_math" for option in pass_.options())
         else pass_
         for pass_ in pipeline

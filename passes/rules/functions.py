@@ -15,6 +15,7 @@ import enum
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 from burnish.ir import Array, DType, Op, Value
@@ -48,6 +49,10 @@ class Sort(enum.Enum):
         if Sort.ANY in (self, other) or self is other:
             return True
         return self is Sort.CONSTANT and other is Sort.VALUE
+
+
+LIBRARIES = (".library", ".quantization", ".tables", ".taps")
+"""The modules that define functions."""
 
 
 class Undecided(Exception):
@@ -123,7 +128,7 @@ def rule_function(function: Function) -> Function:
 
 def rule_functions() -> Mapping[str, RuleFunction]:
     """All functions by name."""
-    # Entering them is what importing them does.
-    from . import library, quantization, tables, taps  # noqa: F401
+    for module in LIBRARIES:  # importing one enters its functions
+        import_module(module, __package__)
 
     return dict(sorted(_FUNCTIONS.items()))

@@ -121,16 +121,16 @@ class BlockedWindows(KernelFamily):
         writer = WindowWriter(self, k, shape)
         writer.emit()
 
+    @abstractmethod
     def start(self, w: WindowWriter, block: Expr) -> Expr:
         """What accumulators of a block hold before the first tap."""
-        raise NotImplementedError
 
     def row(self, w: WindowWriter, tap: Expr, block: Expr, blocks: int) -> None:
         """Prepare a row of taps, of which ``tap`` is the first."""
 
+    @abstractmethod
     def add(self, w: WindowWriter, total: Expr, x: Expr, tap: int, b: int) -> None:
         """Take an element into an accumulator of block ``b`` of the tile."""
-        raise NotImplementedError
 
     def finish(self, w: WindowWriter, total: Expr, windows: Sequence[Expr]) -> Expr:
         """The result, from what the accumulator holds after the last tap."""
