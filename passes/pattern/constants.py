@@ -51,5 +51,5 @@ def _is_number(element: Array, number: float | int, *, exact: bool) -> bool:
 def is_uniform(array: Array) -> bool:
     """Whether all elements have the same bytes."""
     flat = np.ascontiguousarray(array).reshape(-1)
-    raw = flat.view(np.uint8).reshape(flat.size, -1)
+    raw = flat.view(np.uint8).reshape(flat.size, flat.itemsize)
     return bool((raw == raw[:1]).all())

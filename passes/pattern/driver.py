@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from burnish.ir import Function, InternalError, Op, Rewriter, Value, is_unused
 from burnish.ir.errors import Error, PassError, TypeInferenceError
 
@@ -84,11 +86,12 @@ class _Driver:
         count = len(self._queue)
         self._longest = max(MIN_BUDGET, 2 * count)
         self._most = max(MIN_BUDGET, REWRITES_PER_OP * count)
-        while self._queue:
-            op = self._queue.popleft()
-            if op in self._queued:  # else it has been erased
-                self._queued.discard(op)
-                self._visit(op)
+        with np.errstate(all="ignore"):  # constants may hold what overflows, as IEEE 754 has it
+            while self._queue:
+                op = self._queue.popleft()
+                if op in self._queued:  # else it has been erased
+                    self._queued.discard(op)
+                    self._visit(op)
         return self._rewriter.changes > 0
 
     def _visit(self, op: Op) -> None:

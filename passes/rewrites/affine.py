@@ -71,7 +71,8 @@ class Linear:
         spatial = [1] * (self.weights.ndim - 2)
         if self.op.name == "nn.conv":
             return self.weights * by.reshape(-1, 1, *spatial)
-        return self._split_inputs() * by.reshape(self._groups, 1, -1, *spatial)
+        each = self.channels // self._groups
+        return self._split_inputs() * by.reshape(self._groups, 1, each, *spatial)
 
     def with_scaled_input(self, by: Array) -> Array:
         """Weights that give the same for an input whose channels are divided by ``by``."""
@@ -81,22 +82,27 @@ class Linear:
         spatial = [1] * (self.weights.ndim - 2)
         if self.op.name == "nn.conv_transpose":
             return self.weights * by.reshape(-1, 1, *spatial)
-        return self._split_outputs() * by.reshape(self._groups, 1, -1, *spatial)
+        each = by.size // self._groups
+        return self._split_outputs() * by.reshape(self._groups, 1, each, *spatial)
 
     def response(self, shift: Array) -> Array:
         """What a constant input (one number per channel, no padding) adds to the result."""
         scaled = self.with_scaled_input(shift)
         if self.op.name == "nn.matmul":
             return np.asarray(scaled.sum(axis=-1 if self.op.attributes.transpose_b else -2))
-        return np.asarray(scaled.reshape(self.channels, -1).sum(axis=1))
+        return scaled.sum(axis=tuple(range(2, scaled.ndim))).reshape(self.channels)
 
     def _split_inputs(self) -> Array:
         """conv_transpose weights [C, M/g, k...] as [g, C/g, M/g, k...]."""
-        return self.weights.reshape(self._groups, -1, *self.weights.shape[1:])
+        return self._split()
 
     def _split_outputs(self) -> Array:
         """Convolution weights [M, C/g, k...] as [g, M/g, C/g, k...]."""
-        return self.weights.reshape(self._groups, -1, *self.weights.shape[1:])
+        return self._split()
+
+    def _split(self) -> Array:
+        first, *rest = self.weights.shape
+        return self.weights.reshape(self._groups, first // self._groups, *rest)
 
     def bias(self) -> Array:
         """The bias [channels] in f64; 0 where there is none."""
@@ -115,14 +121,12 @@ class Linear:
         """
         m, dtype = self._match, self.op.result.type.dtype.numpy
         m.require(self.op.result.type.dtype.bits >= 16, "new weights would lose too many digits")
-        with np.errstate(over="ignore"):
-            new_bias = bias.astype(dtype)
+        new_bias = bias.astype(dtype)
         m.require(bool(np.isfinite(new_bias).all()), "a new bias is not finite")
         w = self._value
         if weights is not None:
             m.require(w.has_one_use, "the weights are used elsewhere too", w)
-            with np.errstate(over="ignore"):
-                new_weights = weights.reshape(w.type.static_shape).astype(dtype)
+            new_weights = weights.reshape(w.type.static_shape).astype(dtype)
             m.require(bool(np.isfinite(new_weights).all()), "a new weight is not finite")
             w = m.build_constant(new_weights, w.name)
         b = m.build_constant(new_bias) if bias.any() else None
@@ -132,9 +136,8 @@ class Linear:
 def _normalization(m: Match, op: Op) -> tuple[Array, Array]:
     """(scale, shift) [C] in f64 of a batch norm with constant parameters."""
     scale, bias, mean, variance = (m.constant(v).astype(np.float64) for v in op.operands[1:5])
-    with np.errstate(all="ignore"):
-        factor = scale / np.sqrt(variance + op.attributes.epsilon)
-        shift = bias - mean * factor
+    factor = scale / np.sqrt(variance + op.attributes.epsilon)
+    shift = bias - mean * factor
     m.require(bool(np.isfinite(factor).all() and np.isfinite(shift).all()), "not finite")
     return factor, shift
 
@@ -159,8 +162,7 @@ def batch_norm_to_scale(m: Match) -> Outcome:
     scale, shift = _normalization(m, m.op)
     dtype = x.type.dtype.numpy
     shape = (-1, *[1] * (x.type.rank - 2))
-    with np.errstate(over="ignore"):
-        factors, shifts = (v.astype(dtype).reshape(shape) for v in (scale, shift))
+    factors, shifts = (v.astype(dtype).reshape(shape) for v in (scale, shift))
     m.require(bool(np.isfinite(factors).all() and np.isfinite(shifts).all()), "not finite")
     scaled = m.build("math.mul", x, m.build_constant(factors))
     return m.build("math.add", scaled, m.build_constant(shifts))
@@ -180,8 +182,7 @@ def scale_into_weights(m: Match) -> Outcome:
     linear = Linear(m, op)
     factor = _constant_operand(m, linear)
     if m.op.name == "math.div":
-        with np.errstate(all="ignore"):
-            factor = 1 / factor
+        factor = 1 / factor
     m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
     bias = linear.bias() * factor
     return linear.rebuilt(op.operands[0], linear.scaled(factor), bias)
@@ -249,8 +250,7 @@ def input_scale_below_shift(m: Match) -> Outcome:
     factor = _input_constant(m, linear, multiplication)
     m.require(bool(np.isfinite(factor).all()), "the factor is not finite")
     t, s = (m.constant(op.operands[1]).astype(np.float64) for op in (addition, multiplication))
-    with np.errstate(all="ignore"):
-        quotient = (t / s).astype(addition.result.type.dtype.numpy)
+    quotient = (t / s).astype(addition.result.type.dtype.numpy)
     m.require(bool(np.isfinite(quotient).all()), "the addend over the factor is not finite")
 
     def shifted() -> Value:

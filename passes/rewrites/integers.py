@@ -85,9 +85,8 @@ def _integer_bias(bias: Value | None, unit: Array) -> Array | None:
     data = plain_constant(bias)
     if data is None:
         return None
-    with np.errstate(all="ignore"):
-        count = np.rint(data.array / unit.astype(np.float64))
-        same = count.astype(np.float32) * unit == data.array
+    count = np.rint(data.array / unit.astype(np.float64))
+    same = count.astype(np.float32) * unit == data.array
     exact = count.shape == data.shape and same.all() and (np.abs(count) < 2.0**24).all()
     return count.astype(np.int32) if exact else None
 
@@ -124,8 +123,7 @@ def integer_convolution(m: Match) -> Outcome:
     x = _stored(m, m.op.operands[0], None)
     w = _stored(m, m.op.operands[1], 0)
     channels, *others = m.static(w.value.type.shape)
-    with np.errstate(all="ignore"):
-        unit = x.scale * w.scale
+    unit = x.scale * w.scale
     return _in_integers(m, x, w, unit, math.prod(others), (channels, *[1] * (len(others) - 1)))
 
 
@@ -138,6 +136,5 @@ def integer_matmul(m: Match) -> Outcome:
     w = _stored(m, m.operand(1), right - 2 if a.transpose_b else right - 1)
     (depth,) = m.static([x.value.type.shape[left - 2 if a.transpose_a else left - 1]])
     rows = x.scale if x.axis is None else x.scale[:, np.newaxis]
-    with np.errstate(all="ignore"):
-        unit = rows * w.scale
+    unit = rows * w.scale
     return _in_integers(m, x, w, unit.reshape(()) if unit.size == 1 else unit, depth, None)
