@@ -90,7 +90,7 @@ class Linear:
         scaled = self.with_scaled_input(shift)
         if self.op.name == "nn.matmul":
             return np.asarray(scaled.sum(axis=-1 if self.op.attributes.transpose_b else -2))
-        return scaled.sum(axis=tuple(range(2, scaled.ndim))).reshape(self.channels)
+        return np.asarray(scaled.sum(axis=tuple(range(2, scaled.ndim))).reshape(self.channels))
 
     def _split_inputs(self) -> Array:
         """conv_transpose weights [C, M/g, k...] as [g, C/g, M/g, k...]."""
