@@ -17,7 +17,7 @@ from ..target import OptionValue, Target
 from . import helpers
 from .code import INDENT, MAX_LINE, CodeWriter, comment_text
 from .header import header_text
-from .kernels.base import Parameter
+from .kernels.builder import Parameter
 from .kernels.unit import Unit
 from .plan import (
     ARENA,

@@ -18,8 +18,8 @@ from burnish.passes.layout.offers import Layouts, Offer
 
 from ..target import find_target
 from .isa import ISAS, NATIVE, Isa, isa_of
-from .kernels.base import families_of
 from .kernels.blocked import blocked, is_static_float
+from .kernels.family import families_of
 
 BYTES_PER_CYCLE = 16.0
 """Of tensors that are read and written once."""

@@ -13,7 +13,7 @@ from burnish.ir import Dim, Function
 from burnish.ir.dims import symbol, symbols_of
 
 from .code import PRIMARY, CodeWriter, Expr, size
-from .kernels.base import ERROR_SIZE, Parameter
+from .kernels.builder import ERROR_SIZE, Parameter
 from .sizes import PREFIX, Check, Member, Sizes
 
 

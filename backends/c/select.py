@@ -14,7 +14,8 @@ from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 
 from .elements import is_supported, storage_type
 from .isa import SCALAR, Isa
-from .kernels.base import KernelBuilder, KernelFamily, Parameter, Storage, families_for
+from .kernels.builder import KernelBuilder, Parameter
+from .kernels.family import KernelFamily, Storage, families_for
 from .kernels.unit import Unit
 from .sizes import STATIC, Sizes
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from .base import KernelBuilder, KernelFamily, families_for, register
+from .builder import KernelBuilder
+from .family import KernelFamily, families_for, register
 
 # Every module of this folder registers its families; the order of names decides nothing.
 for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):

@@ -11,7 +11,9 @@ from burnish.ir.dims import Dim
 from burnish.ir.ops.attention import split_heads
 
 from ..code import Expr, Index, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .products import DOTS, Span, choose_tile, dot_products, tile_product, tiles, zeros
 from .windows import maximum, minimum
 

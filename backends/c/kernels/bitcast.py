@@ -5,7 +5,8 @@ from __future__ import annotations
 from burnish.ir import DType
 
 from ..code import Expr
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 
 
 @register

@@ -10,7 +10,6 @@ from burnish.ir.types import TensorType
 from ..code import Expr, Index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import (
     blocked,
     blocked_vector,
@@ -19,6 +18,8 @@ from .blocked import (
     is_static_float,
     weight_layout,
 )
+from .builder import KernelBuilder
+from .family import KernelFamily, LaidOut, Storage, register
 from .packed_products import ProductShape, ProductWriter
 from .products import regroup
 from .strided import static

@@ -9,10 +9,10 @@ from burnish.ir import Layout, Op
 
 from ..code import Expr, index
 from ..isa import Isa
-from .base import LaidOut, register
 from .blocked import blocked, flat, is_static_float
 from .blocked_conv import conv_form
 from .blocked_windows import BlockedWindows, WindowShape, WindowWriter
+from .family import LaidOut, register
 from .strided import static
 from .unit import Unit
 

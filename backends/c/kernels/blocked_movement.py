@@ -11,9 +11,10 @@ from burnish.ir import Op
 from ..code import Index, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import blocked, flat, is_static_float
 from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, LaidOut, Storage, register
 from .strided import static
 from .unit import Unit
 from .vector_store import VectorStore

@@ -8,9 +8,9 @@ from burnish.ir import DType, Op
 
 from ..code import Expr, binary
 from ..isa import Isa
-from .base import LaidOut, register, table_refusal
 from .blocked import blocked
 from .blocked_windows import BlockedWindows, WindowShape, WindowWriter
+from .family import LaidOut, register, table_refusal
 from .pool import divisors
 from .strided import static
 

@@ -11,8 +11,9 @@ from burnish.ir.types import TensorType
 from ..code import Expr, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import blocked, flat, is_static_float
+from .builder import KernelBuilder
+from .family import KernelFamily, LaidOut, Storage, register
 from .strided import static
 from .unit import Unit
 from .vector_store import VectorStore

@@ -13,10 +13,11 @@ from burnish.ir import Op
 from ..code import Expr, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, Storage
 from .blocked import blocked, flat, inside, is_static_float
 from .blocked_conv import layout_refusal
 from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, Storage
 from .register_tiles import Segment, TileShape, Work, choose_tile, segments
 from .strided import static
 from .unit import Unit

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from burnish.ir.dims import product
 
 from ..code import Expr, Index, conditional, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .products import (
     Span,
     add_product,

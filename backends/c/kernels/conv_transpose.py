@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from burnish.ir.dims import Dim, ceildiv
 
 from ..code import Expr, Index, index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .products import add_product
 from .windows import axis_names, maximum, minimum, require_taps
 

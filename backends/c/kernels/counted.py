@@ -5,7 +5,9 @@ from __future__ import annotations
 from burnish.ir import Dim, DType
 
 from ..code import Expr, Index, conditional, index
-from .base import ERROR_SHAPE, Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import ERROR_SHAPE, KernelBuilder
+from .family import KernelFamily, register
 from .strided import split_at
 
 

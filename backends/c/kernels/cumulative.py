@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .strided import View, split_at
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from burnish.ir import DType
 
 from ..code import Expr
-from .base import ERROR_SHAPE, ERROR_SIZE, Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import ERROR_SHAPE, ERROR_SIZE, KernelBuilder
 from .counted import settle_size
+from .family import KernelFamily, register
 
 _F32 = DType.F32
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ..code import Expr, conditional, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 
 
 @register

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..code import cast, index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 
 
 @register

@@ -9,7 +9,8 @@ from burnish.ir.dims import Dim
 from burnish.ir.elementwise import ElementwiseOp
 
 from ..vectors import VectorRenderer, has_vector_function
-from .base import ELEMENTWISE, KernelBuilder, KernelFamily, Storage, register
+from .builder import KernelBuilder
+from .family import ELEMENTWISE, KernelFamily, Storage, register
 from .stored import as_stored
 from .vector_store import VectorStore
 

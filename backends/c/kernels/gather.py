@@ -5,7 +5,9 @@ from __future__ import annotations
 from burnish.ir.dims import product
 
 from ..code import Expr, Index, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .strided import View, contiguous_strides, copy, linear, merge_strides, split_at, static
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from burnish.ir import Dim, DType
 
 from ..code import Expr, Index, index
-from .base import Buffer, KernelBuilder
+from .buffer import Buffer
+from .builder import KernelBuilder
 
 LANES = 32
 

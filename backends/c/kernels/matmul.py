@@ -9,7 +9,9 @@ from burnish.ir import DType
 from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .products import (
     DOTS,
     Tile,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from burnish.ir.dims import Dim, product
 
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .products import regroup
 from .strided import View, copy
 

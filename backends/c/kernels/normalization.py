@@ -8,7 +8,8 @@ from burnish.ir import DType
 from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .lanes import accumulate_run, combined_lanes, lanes_for
 from .products import add_product, regroup, tiles, unravel, zeros
 from .windows import maximum, minimum

@@ -10,8 +10,9 @@ from burnish.ir import Layout, Op, Value
 from ..code import Expr
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder, KernelFamily, LaidOut, Storage, register
 from .blocked import ChannelSteps, is_static_float
+from .builder import KernelBuilder
+from .family import KernelFamily, LaidOut, Storage, register
 from .packed_products import ProductShape, ProductWriter
 from .products import regroup, unravel
 from .strided import static

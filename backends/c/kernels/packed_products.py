@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from ..code import Expr, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .base import KernelBuilder
 from .blocked import ChannelSteps, flat, inside
 from .buffer import Buffer
+from .builder import KernelBuilder
 from .register_tiles import Segment, TileShape, Work, choose_tile, segments
 from .strided import static
 from .windows import WindowAxis, axis_names

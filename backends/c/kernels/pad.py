@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from burnish.ir.dims import Dim
 
 from ..code import Expr, call, index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .strided import View, copy, fill
 
 

@@ -12,7 +12,9 @@ from burnish.ir.ops.pool import average_divisor
 
 from ..code import Expr, call, cast, index
 from ..elements import value_type
-from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register, table_refusal
 from .unit import Unit
 from .windows import WindowAxis, axis_names, window_axes
 

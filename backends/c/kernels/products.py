@@ -19,7 +19,8 @@ from burnish.ir import DType
 from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index, conditional, index
-from .base import Buffer, KernelBuilder
+from .buffer import Buffer
+from .builder import KernelBuilder
 
 Element = Callable[[Expr, Expr], Expr]
 """The value at two indices."""

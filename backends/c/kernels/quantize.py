@@ -14,7 +14,9 @@ from burnish.ir.errors import InternalError
 
 from ..code import Expr, binary, call, cast, conditional, index
 from ..elements import literal, value_type
-from .base import Buffer, KernelBuilder, KernelFamily, pointwise, register
+from .buffer import Buffer
+from .builder import KernelBuilder, pointwise
+from .family import KernelFamily, register
 from .strided import split_at
 
 LARGEST_FLOAT = {

@@ -10,7 +10,9 @@ from burnish.ir import scalar
 from burnish.ir.ops.recurrent import gate_activations
 
 from ..code import Expr, conditional, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .products import DOTS, Span, best_step, dot_products, tiles
 
 

@@ -9,7 +9,8 @@ from burnish.ir import DType
 from burnish.ir.dims import Dim, product
 
 from ..code import Expr, Index, index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .lanes import accumulate, accumulate_run, combine, combined_lanes, lanes_for, neutral
 from .products import regroup, tiles
 

@@ -20,7 +20,8 @@ from burnish.ir.ops.regions import (
 )
 
 from ..code import Expr, cast, conditional, index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .windows import maximum, minimum
 
 

@@ -7,7 +7,9 @@ import math
 from burnish.ir.dims import Dim
 
 from ..code import index
-from .base import Buffer, KernelBuilder, KernelFamily, Storage, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, Storage, register
 from .strided import View, copy
 
 

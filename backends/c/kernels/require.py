@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import ERROR_SHAPE, KernelBuilder, KernelFamily, register
+from .builder import ERROR_SHAPE, KernelBuilder
+from .family import KernelFamily, register
 
 
 @register

@@ -13,7 +13,9 @@ from burnish.ir import DType, scalar
 from burnish.ir.ops.resize import Taps, axis_taps, tap_count
 
 from ..code import Expr, Index, conditional, index
-from .base import Buffer, KernelBuilder, KernelFamily, register, table_refusal
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register, table_refusal
 from .taps import AxisTaps, computed_taps, stays
 from .unit import Unit
 

@@ -9,7 +9,9 @@ from burnish.ir.dims import ceildiv
 from burnish.ir.ops.sample import FIRST_TAP, MARGIN, WEIGHTS, limits, period, settling
 
 from ..code import Expr, cast, conditional, index
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .windows import axis_names, maximum, minimum
 
 

@@ -9,7 +9,8 @@ from burnish.ir.dims import product
 
 from ..code import Expr
 from ..elements import is_narrow_float
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .gather import AxisWalk, flat_element
 from .strided import View, copy, linear, static
 

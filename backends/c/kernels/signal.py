@@ -11,7 +11,9 @@ from burnish.ir.ops.signal import stages
 
 from ..code import Expr, Index
 from ..elements import literal
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .strided import View, copy, static
 from .unit import Unit
 from .windows import minimum

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from burnish.ir.dims import product
 
 from ..code import Expr
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 
 
 @register

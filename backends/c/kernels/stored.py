@@ -5,7 +5,7 @@ from __future__ import annotations
 from burnish.ir import Value
 from burnish.ir.dims import Dim
 
-from .base import KernelBuilder
+from .builder import KernelBuilder
 
 Shape = tuple[Dim, ...]
 

@@ -19,7 +19,8 @@ from burnish.ir.errors import InternalError, TypeInferenceError
 
 from ..code import ADDITIVE, Expr, Index, conditional, index
 from ..elements import storage_type
-from .base import Buffer, KernelBuilder
+from .buffer import Buffer
+from .builder import KernelBuilder
 
 MINIMUM_RUN_BYTES = 16
 """Shorter contiguous runs are copied by a loop: a call costs more than it saves."""

@@ -13,7 +13,8 @@ from burnish.ir.dims import Dim
 from burnish.ir.ops.resize import tap_count
 
 from ..code import Expr, cast, conditional, index
-from .base import ERROR_SIZE, Buffer, KernelBuilder
+from .buffer import Buffer
+from .builder import ERROR_SIZE, KernelBuilder
 
 _F32, _F64 = DType.F32, DType.F64
 

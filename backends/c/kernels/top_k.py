@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..code import Expr, index
-from .base import KernelBuilder, KernelFamily, register
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 from .strided import split_at
 
 

@@ -7,7 +7,9 @@ from burnish.ir.ops.ml import EQUALITY, NAN_TAKES_FIRST
 
 from ..code import Expr
 from ..elements import literal, storage_type
-from .base import Buffer, KernelBuilder, KernelFamily, register
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
 
 
 @register

@@ -10,8 +10,8 @@ from burnish.ir.elementwise import ElementwiseOp
 from ..code import Expr, Index, index
 from ..elements import literal
 from ..vectors import VectorRenderer, is_vector_expression
-from .base import KernelBuilder
 from .buffer import Buffer
+from .builder import KernelBuilder
 from .stored import as_stored, read_by_epilogue
 
 

@@ -9,7 +9,7 @@ from burnish.ir import Dim
 from burnish.ir.attributes import Attributes
 
 from ..code import Expr, Index, conditional, index
-from .base import KernelBuilder
+from .builder import KernelBuilder
 
 
 def minimum(a: Index, b: Index) -> Expr:

@@ -1,37 +1,14 @@
-"""What kernel families are written with: the builder, and the registry of families.
-
-A family is a class with a name, the ops it implements and ``emit``, which writes one C function
-through a :class:`KernelBuilder`::
-
-    @register
-    class Transpose(KernelFamily):
-        '''Element by element, in the order of the result.'''
-
-        name = "transpose"
-        ops = ("tensor.transpose",)
-
-        def emit(self, k: KernelBuilder) -> None:
-            x, permutation = k.operand("x"), k.attributes.permutation
-            with k.loops("i", k.result.shape) as indices:
-                source = [indices[permutation.index(axis)] for axis in range(len(indices))]
-                k.store(indices, k.load(x, source))
-
-A family never sees whether its op stands alone or anchors a fused group: :meth:`store` applies
-the group's elementwise ops to the value before writing it.  For that a *fusable* family calls
-``store`` exactly once per result element and never reads a result back.
-"""
+"""The builder that kernel families write C functions with."""
 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
-from burnish.ir import Attributes, Constant, DType, Layout, Op, Value, scalar
+from burnish.ir import Attributes, Constant, DType, Op, Value, scalar
 from burnish.ir.dims import Dim, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import InternalError
@@ -39,13 +16,9 @@ from burnish.ir.errors import InternalError
 from .. import scalar as c_scalar
 from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, cast, index
 from ..elements import literal, storage_type, value_type
-from ..isa import Isa
 from ..sizes import PREFIX
 from .buffer import Buffer
 from .unit import Unit, making
-
-MAX_TABLE = 1 << 22
-"""A table of constants in C has at most this many entries: each is text for a compiler."""
 
 ERROR_INDEX = "ERROR_INDEX"
 """What a model's run function returns when an index is out of range."""
@@ -557,72 +530,6 @@ def _is_one_term(text: str) -> bool:
     return True
 
 
-def table_refusal(entries: int) -> str:
-    """Why a family that needs a table of so many entries refuses; empty when it need not."""
-    if entries <= MAX_TABLE:
-        return ""
-    return f"it needs a table of {entries} constants (the limit is {MAX_TABLE})"
-
-
-@dataclass(frozen=True, slots=True)
-class LaidOut:
-    """A way to compute an op other than in row-major order.
-
-    ``operands`` and ``results`` are the layouts in which it reads and writes (None: row-major), and
-    ``cycles`` what its arithmetic takes.
-    """
-
-    operands: tuple[Layout | None, ...]
-    results: tuple[Layout | None, ...]
-    cycles: float = 0.0
-
-
-class Storage(Enum):
-    """How the tensors that a family computes with are stored."""
-
-    ROW_MAJOR = "all row by row"
-    LAID_OUT = "some in a layout"
-    ANY = "row by row or in layouts"
-
-
-class KernelFamily(ABC):
-    """A generator of kernels for some ops.
-
-    ``name`` names the family in selections and C names; ``ops`` the ops it implements;
-    ``fusable`` says that ``emit`` stores every result element exactly once through
-    :meth:`KernelBuilder.store` and never reads results, so that groups may be anchored on it.
-    """
-
-    name: ClassVar[str]
-    ops: ClassVar[tuple[str, ...]]
-    fusable: ClassVar[bool] = False
-    computes_operands: ClassVar[bool] = False
-    """Whether elementwise ops may come before: operands are only loaded, by logical indices."""
-    storage: ClassVar[Storage] = Storage.ROW_MAJOR
-    """How operands and results may be stored."""
-    checks_data: ClassVar[bool] = False
-    """Whether the kernel can fail even where its results are empty, so that it always runs."""
-
-    def refusal(self, unit: Unit) -> str:
-        """Why this family cannot compute ``unit``; empty when it can."""
-        return ""
-
-    def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
-        """In which layouts, other than row-major, this family can compute an op that stands alone.
-
-        Whatever elementwise ops are fused to it later must not lead to a refusal.
-        """
-        return ()
-
-    def parameters(self, unit: Unit) -> dict[str, object]:
-        """What was decided for ``unit`` (tile sizes, variants), for the printed selection."""
-        return {}
-
-    @abstractmethod
-    def emit(self, k: KernelBuilder) -> None:
-        """Write the kernel."""
-
-
 Pointwise = Callable[[KernelBuilder, Op, Expr], Expr]
 """Writes one element of the result of an op from that of its operand."""
 
@@ -637,41 +544,3 @@ def pointwise(name: str) -> Callable[[Pointwise], Pointwise]:
         return function
 
     return enter
-
-
-_FAMILIES: dict[str, list[KernelFamily]] = {}
-ELEMENTWISE = "elementwise"
-"""Stands in ``ops`` for every op with the trait."""
-
-Family = TypeVar("Family", bound=type[KernelFamily])
-
-
-def register(cls: Family) -> Family:
-    """Class decorator: enter a family into the registry (earlier ones are preferred)."""
-    family = cls()
-    for op in family.ops:
-        _FAMILIES.setdefault(op, []).append(family)
-    return cls
-
-
-def families_of(name: str) -> Sequence[KernelFamily]:
-    """The families that implement the ops of that name, preferred ones first."""
-    return _FAMILIES.get(name, ())
-
-
-def families_for(unit: Unit) -> list[KernelFamily]:
-    """The families that implement the unit's main op, preferred ones first."""
-    if unit.anchor is None:
-        return _FAMILIES[ELEMENTWISE]
-    return _FAMILIES.get(unit.anchor.name, [])
-
-
-__all__ = [
-    "Buffer",
-    "KernelBuilder",
-    "KernelFamily",
-    "Parameter",
-    "families_for",
-    "pointwise",
-    "register",
-]
