@@ -8,6 +8,7 @@ own cycles; the rates of the others, and those of memory, are estimates, no meas
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
 from burnish.ir import Layout, Op, TensorType, Trait, Value
@@ -20,6 +21,7 @@ from ..target import find_target
 from .isa import ISAS, NATIVE, Isa, isa_of
 from .kernels.blocked import blocked, is_static_float
 from .kernels.family import families_of
+from .sparsity import sparse_offers
 
 BYTES_PER_CYCLE = 16.0
 """Of tensors that are read and written once."""
@@ -56,7 +58,12 @@ class CLayouts(LayoutModel):
     def offers(self, op: Op) -> list[Offer]:
         found = super().offers(op)
         static = all(value.type.is_static for value in (*op.inputs, *op.results))
-        if self.isa.has_vectors and op.inputs and static:
+        if not op.inputs or not static:
+            return found
+        for offer in sparse_offers(op, self.isa):
+            cycles = CALL_CYCLES + max(offer.cost, _moving(op, offer.operands, offer.results))
+            found.append(replace(offer, cost=cycles))
+        if self.isa.has_vectors:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):
                     moving = _moving(op, form.operands, form.results)
@@ -122,8 +129,7 @@ def _number(size: Dim) -> float:
 def _register_models() -> None:
     """Offer the layouts of each instruction set under its name."""
     for isa in ISAS.values():
-        if isa.has_vectors:
-            register_layouts(isa.name, CLayouts(isa))
+        register_layouts(isa.name, CLayouts(isa))
     register_layouts(NATIVE, CLayouts(None))
 
 

@@ -8,14 +8,21 @@ per op so that the whole is cheapest.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Layout, Op, TensorType, Trait
+from burnish.ir import Builder, Layout, Op, TensorType, Trait, Value
 from burnish.ir.errors import PassError
 
 Layouts = tuple[Layout | None, ...]
 """One per value; None: row-major."""
+
+
+Replacement = Callable[[Builder, Sequence[Value | None]], Op]
+"""Makes another op of the operands, which are stored as its offer says.
+
+The op has the results of the one that it stands for.
+"""
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,15 @@ class Offer:
         operands: how it reads each operand (None too where the operand is absent).
         results: how it writes each result.
         cost: its time, in the unit of the model.
+        replacement: makes another op that does the same, if it is one.
+        name: what reports call such a way.
     """
 
     operands: Layouts
     results: Layouts
     cost: float
+    replacement: Replacement | None = None
+    name: str = ""
 
 
 class LayoutModel(ABC):

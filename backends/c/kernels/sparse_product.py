@@ -1,0 +1,149 @@
+"""Products with sparse weights, for every target."""
+
+from __future__ import annotations
+
+import math
+
+from burnish.ir.dims import product
+
+from ..code import Expr, index
+from .buffer import Buffer
+from .builder import KernelBuilder
+from .family import KernelFamily, register
+from .products import choose_tile, regroup, tile_product, tiles, unravel
+from .sparse_blocks import block_shape
+from .sparse_entries import SparseTypes, entries_of, require_valid
+from .sparse_rows import row_shape
+from .strided import static
+from .unit import Unit
+
+
+MACS_PER_CYCLE, ROW_CYCLES, SUM_CYCLES = 4.0, 2.0, 1.0
+"""Rates of the plain kernel: products, rows of weights found, sums begun and finished."""
+
+
+def plain_cycles(types: SparseTypes) -> float | None:
+    """An estimate of the time of :class:`SparseProduct`; None where sizes are not known."""
+    if not (types.x.is_static and types.result.is_static):
+        return None
+    entries, width = types.values.static_shape
+    before, after = (
+        math.prod(part) for part in (
+            types.x.static_shape[: types.axis], types.x.static_shape[types.axis + 1 :]
+        )
+    )  # fmt: skip
+    tile = choose_tile(before, width) if after == 1 else choose_tile(width, after)
+    positions = before * after
+    rows = positions * width * entries / (tile.rows * tile.columns)
+    products = positions * width * entries / MACS_PER_CYCLE
+    return products + rows * ROW_CYCLES + positions * types.outputs * SUM_CYCLES
+
+
+@register
+class SparseProduct(KernelFamily):
+    """Tiles of sums over the rows of each tile, in plain C.
+
+    Sums are of some outputs by neighbouring positions, or, where the axis that is mapped is the
+    last one, of positions by neighbouring outputs.
+    """
+
+    name = "sparse_product"
+    ops = ("nn.sparse_product",)
+    fusable = True
+    checks_data = True
+
+    def refusal(self, unit: Unit) -> str:
+        types = SparseTypes.of(unit.main)
+        others = block_shape(types, unit.isa), row_shape(types, unit.isa)
+        return "for which there are kernels in vectors" if any(others) else ""
+
+    def emit(self, k: KernelBuilder) -> None:
+        require_valid(k)
+        writer = _Writer(k)
+        with k.loop("tile", k.operand("starts").shape[0] - 1) as tile:
+            if product(k.result.shape[k.attributes.axis + 1 :]) == 1:
+                writer.outputs_in_a_row(tile)
+            else:
+                writer.positions_in_a_row(tile)
+
+
+class _Writer:
+    """Indexes x as [before, inputs, after], and the result likewise."""
+
+    def __init__(self, k: KernelBuilder) -> None:
+        self.k = k
+        self.axis: int = k.attributes.axis
+        x = k.operand("x")
+        self.before, self.after = x.shape[: self.axis], x.shape[self.axis + 1 :]
+        shape = (product(self.before), x.shape[self.axis], product(self.after))
+        self.x: Buffer = x.reshaped(shape)
+        self.values, self.bias = k.operand("values"), k.optional("b")
+        self.width = static(self.values.shape)[1]
+        self.outputs: int = k.attributes.outputs
+        if regroup(k, (len(self.before), 1, len(self.after))):
+            self.before, self.after = shape[:1], shape[2:]
+
+    def input(self, e: Expr) -> Expr:
+        """The input that a row of the weights is for."""
+        return Expr(self.k.operand("inputs").at([e]).text)
+
+    def outputs_in_a_row(self, tile: Expr) -> None:
+        """Tiles of positions x outputs."""
+        k, x, values = self.k, self.x, self.values
+        first, end = entries_of(k, tile)
+        shape = choose_tile(k.high(x.shape[0]), self.width)
+
+        with (
+            tiles(k, "i", x.shape[0], shape.rows) as rows,
+            tiles(k, "j", self.width, shape.columns) as columns,
+        ):
+            sums = tile_product(
+                k,
+                rows,
+                columns,
+                end - first,
+                x.dtype,
+                lambda r, e: k.load(x, [rows.start + r, self.input(first + e), 0]),
+                lambda e, t: k.load(values, [first + e, columns.start + t]),
+            )
+            with k.loop("r", rows.end, start=rows.first) as r:
+                with k.loop("t", columns.end, start=columns.first) as t:
+                    total = k.load(sums, [r, t])
+                    self._store(tile, columns.start + t, rows.start + r, index(0), total)
+
+    def positions_in_a_row(self, tile: Expr) -> None:
+        """Tiles of outputs x positions."""
+        k, x, values = self.k, self.x, self.values
+        first, end = entries_of(k, tile)
+        shape = choose_tile(self.width, k.high(x.shape[2]))
+        with (
+            k.loop("i", x.shape[0]) as i,
+            tiles(k, "j", self.width, shape.rows) as rows,
+            tiles(k, "p", x.shape[2], shape.columns) as columns,
+        ):
+            sums = tile_product(
+                k,
+                rows,
+                columns,
+                end - first,
+                x.dtype,
+                lambda r, e: k.load(values, [first + e, rows.start + r]),
+                lambda e, t: k.load(x, [i, self.input(first + e), columns.start + t]),
+            )
+            with k.loop("r", rows.end, start=rows.first) as r:
+                with k.loop("t", columns.end, start=columns.first) as t:
+                    total = k.load(sums, [r, t])
+                    self._store(tile, rows.start + r, i, columns.start + t, total)
+
+    def _store(self, tile: Expr, column: Expr, before: Expr, after: Expr, total: Expr) -> None:
+        """Finish a sum: add the bias, unless there is no such output."""
+        k, outputs = self.k, self.outputs
+        output = k.let_index("output", tile * self.width + column)
+        beyond = outputs % self.width != 0
+        with k.when(output < outputs if beyond else index(1)):
+            if self.bias is not None:
+                bias = k.load(self.bias, [output])
+                total = k.value("sum + b", self.x.dtype, sum=total, b=bias)
+            at = [*unravel(before, self.before), output, *unravel(after, self.after)]
+            k.store(at, total)
+

@@ -1,0 +1,140 @@
+"""How convolutions by 1 and matrix products can be computed without their zeros, and how fast.
+
+Weights whose type promises zeros are counted in each form that there is a kernel for:
+
+- ``compacted``: inputs of which no weight is left are not read; one tile of all outputs;
+- ``blocks of n``: n outputs, which fill vectors, by one input;
+- ``single weights``: for each output its inputs.
+
+Every form becomes an offer of the pass ``layout``, beside those of the dense kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from burnish.ir import Array, Builder, Layout, Op, Sparse, TensorType, Value
+from burnish.passes.layout.offers import Offer
+from burnish.passes.sparsity import LinearMap, linear_map, sparse_form, stored_weights
+
+from .isa import Isa
+from .kernels.blocked import blocked, blocked_vector, channels_last
+from .kernels.sparse_blocks import block_shape, packed_values
+from .kernels.sparse_entries import SparseTypes
+from .kernels.sparse_product import plain_cycles
+from .kernels.sparse_rows import row_shape
+
+VECTORS = (4, 2, 1)
+"""Vectors of outputs in a block."""
+
+WIDTHS = (8, 4)
+"""Outputs in a block where there are no vectors."""
+
+COMPACTED, SINGLE = "compacted", "single weights"
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to store a matrix of weights: tiles of ``width`` outputs, ``entries`` rows in all."""
+
+    name: str
+    width: int
+    entries: int
+
+
+def forms(matrix: Array, isa: Isa) -> Iterator[Form]:
+    """The forms of a matrix [outputs, inputs] that leave something out."""
+    outputs, inputs = matrix.shape
+    kept = stored_weights(matrix, outputs)
+    if kept < inputs:
+        yield Form(COMPACTED, outputs, kept)
+    widths = [isa.lanes * count for count in VECTORS] if isa.has_vectors else WIDTHS
+    for width in widths:
+        rows = stored_weights(matrix, width) if width < outputs else 0
+        if rows and rows * width < matrix.size:
+            yield Form(f"blocks of {width}", width, rows)
+    yield Form(SINGLE, 1, stored_weights(matrix, 1))
+
+
+def sparse_offers(op: Op, isa: Isa) -> Iterator[Offer]:
+    """All ways to compute ``op`` without zeros that its weights are known to have."""
+    map_ = linear_map(op)
+    if map_ is None or not isinstance(map_.weights.encoding, Sparse):
+        return
+    matrix = map_.matrix()
+    for form in forms(matrix, isa):
+        for x, result in _layouts(map_, isa):
+            cycles = _cycles(map_, form, x, result, isa)
+            if cycles is not None:
+                yield _offer(map_, form, x, result, cycles, isa)
+
+
+def _layouts(map_: LinearMap, isa: Isa) -> list[tuple[Layout | None, Layout | None]]:
+    """How x may be stored, and the result then."""
+    x, rank = map_.op.inputs[0], map_.op.inputs[0].type.rank
+    pairs: list[tuple[Layout | None, Layout | None]] = [(None, None)]
+    if isa.has_vectors and map_.axis == 1 and rank > 2:
+        in_blocks = blocked(rank, isa.lanes)
+        pairs += [(None, in_blocks), (in_blocks, in_blocks)]
+        if x.op is not None and x.op.name == "tensor.transpose":
+            pairs.append((channels_last(rank), in_blocks))
+    return pairs
+
+
+def _cycles(
+    map_: LinearMap, form: Form, x: Layout | None, result: Layout | None, isa: Isa
+) -> float | None:
+    """An estimate of the time of a form; None where no kernel computes it in these layouts."""
+    values = TensorType((form.entries, form.width), map_.weights.dtype)
+    values = values.with_layout(_values_layout(form, isa.lanes))
+    types = SparseTypes(
+        map_.op.inputs[0].type.with_layout(x),
+        values,
+        map_.op.result.type.with_layout(result),
+        map_.axis,
+    )
+    shape = block_shape(types, isa) or row_shape(types, isa)
+    if shape is not None:
+        return shape.cycles(isa)
+    if isa.has_vectors or x is not None or result is not None:
+        return None
+    return plain_cycles(types)
+
+
+def _values_layout(form: Form, lanes: int) -> Layout | None:
+    """How the weights of a form are stored: wide tiles vector by vector."""
+    wide = form.name == COMPACTED and lanes > 1 and form.width % lanes == 0
+    return packed_values(lanes) if wide else None
+
+
+def _offer(
+    map_: LinearMap,
+    form: Form,
+    x: Layout | None,
+    result: Layout | None,
+    cycles: float,
+    isa: Isa,
+) -> Offer:
+    operands: list[Layout | None] = [x, None]
+    if len(map_.op.operands) > 2:
+        operands.append(None if result is None else blocked_vector(isa.lanes))
+    make = partial(_replaced, map_, form, result, isa.lanes)
+    return Offer(tuple(operands), (result,), cycles, make, form.name)
+
+
+def _replaced(
+    map_: LinearMap,
+    form: Form,
+    result: Layout | None,
+    lanes: int,
+    builder: Builder,
+    operands: Sequence[Value | None],
+) -> Op:
+    """The sparse product in place of ``map_``'s op."""
+    x, _, *rest = operands
+    assert x is not None
+    layout = _values_layout(form, lanes)
+    stored = sparse_form(map_.matrix(), form.width)
+    return map_.replace(builder, stored, x, rest[0] if rest else None, (layout, result))
