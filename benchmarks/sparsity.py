@@ -4,10 +4,11 @@
                                   [--plot sparsity.png]
 
 Each layer is pruned by magnitude (random weights), and computed by the dense kernel and in every
-sparse form that there is a kernel for; these run in turns, in one process.  What is compared is the
-time of the kernel itself, in whatever layout it works, so that the cost of converting a lone
-layer's tensors counts for nobody.  The table has medians of the rounds, the ratio dense / sparse for
-each form, and which form the estimates select; "of best" is how that one compares with the fastest.
+sparse form that there is a kernel for; these run in turns, in one process.  What is compared is
+the time of the kernel itself, in whatever layout it works, so that the cost of converting a lone
+layer's tensors counts for nobody.  The table has medians of the rounds, the ratio dense / sparse
+for each form, and which form the estimates select; "of best" is how that one compares with the
+fastest.
 """
 
 from __future__ import annotations
@@ -152,7 +153,9 @@ def built(module: Module, form: str, folder: Path, x: np.ndarray, expected: np.n
 
     def run() -> float:
         code.step_begin()
-        assert code.layer_run(given, taken, place) == 0 and arena.size and y.size and x.size
+        if code.layer_run(given, taken, place) != 0:
+            raise RuntimeError(f"{form} stopped")
+        assert all(array.size for array in (arena, x, y))  # they live as long as this does
         return float(seconds[number])
 
     run()

@@ -196,6 +196,16 @@ class Sparse:
                 filled = np.logical_or.reduceat(filled, starts, axis=axis)
         return filled
 
+    def parts(self, shape: Sequence[int]) -> int:
+        """How many parts a tensor of ``shape`` has."""
+        if self.format == "unstructured":
+            return math.prod(shape)
+        if self.format == "channel":
+            return shape[self.block[0]]
+        outer = len(shape) - len(self.block)
+        blocks = (-(-size // block) for size, block in zip(shape[outer:], self.block))
+        return math.prod(shape[:outer]) * math.prod(blocks)
+
     def broken(self, array: npt.NDArray[Any]) -> str:
         """How ``array`` breaks the promise; empty when it keeps it."""
         found = int(np.count_nonzero(self.holds_numbers(array)))

@@ -77,9 +77,9 @@ def _layouts(map_: LinearMap, isa: Isa) -> list[tuple[Layout | None, Layout | No
     pairs: list[tuple[Layout | None, Layout | None]] = [(None, None)]
     if isa.has_vectors and map_.axis == 1 and rank > 2:
         in_blocks = blocked(rank, isa.lanes)
-        pairs += [(None, in_blocks), (in_blocks, in_blocks)]
+        pairs += [(None, in_blocks), (in_blocks, None), (in_blocks, in_blocks)]
         if x.op is not None and x.op.name == "tensor.transpose":
-            pairs.append((channels_last(rank), in_blocks))
+            pairs += [(channels_last(rank), None), (channels_last(rank), in_blocks)]
     return pairs
 
 

@@ -52,7 +52,7 @@ def _host(name: str, doc: str, *flags: str, isa: str = "") -> None:
 
 def _bare(
     name: str, doc: str, compilers: tuple[str, ...], *flags: str, word: int = 32,
-    alignment: int = 8, isa: str = "",
+    alignment: int = 8, isa: str = "scalar",
 ) -> None:  # fmt: skip
     all_flags = (*COMMON_FLAGS, "-O2", *flags)
     register_target(Target(name, "c", doc, compilers, all_flags, word, alignment, isa=isa))
@@ -69,7 +69,7 @@ _bare(
     alignment=64,
     isa="neon",
 )
-_host("c:generic", "any C99 compiler")
+_host("c:generic", "any C99 compiler", isa="scalar")
 _bare(
     "c:cortex-m4",
     "ARM Cortex-M4 with single-precision FPU",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,7 +81,7 @@ class SparseProduct(OpDef):
     ) -> Array:
         require_valid(values, inputs, starts, x.shape[a.axis])
         moved, values = np.moveaxis(widen(x), a.axis, 0), widen(values)
-        rows = [slice(*bounds) for bounds in zip(starts[:-1], starts[1:])]
+        rows = [slice(*bounds) for bounds in itertools.pairwise(starts)]
         with np.errstate(all="ignore"):
             tiles = [np.tensordot(values[r].T, moved[inputs[r]], axes=1) for r in rows]
             y = np.moveaxis(np.concatenate(tiles)[: a.outputs], 0, a.axis)
@@ -90,7 +91,8 @@ class SparseProduct(OpDef):
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
         x, values = operands[0], operands[1]
-        assert x is not None and values is not None
+        assert x is not None
+        assert values is not None
         positions = product([dim for axis, dim in enumerate(x.shape) if axis != a.axis])
         return Cost(macs=positions * values.elements, **traffic(operands, results))
 

@@ -101,7 +101,7 @@ class LinearMap:
 def as_matrix(array: Array, output_axis: int, input_axis: int) -> Array:
     """An array whose other axes have one element, as a matrix [outputs, inputs]."""
     matrix = np.moveaxis(array, (output_axis, input_axis), (0, 1))
-    return matrix.reshape(matrix.shape[:2])
+    return np.asarray(matrix.reshape(matrix.shape[:2]))
 
 
 def linear_map(op: Op) -> LinearMap | None:

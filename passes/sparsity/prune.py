@@ -42,9 +42,7 @@ class PruneWeights(FunctionPass):
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise PassError(
-                f"method is {self.method!r}, but must be one of {', '.join(METHODS)}"
-            )
+            raise PassError(f"method is {self.method!r}, but must be one of {', '.join(METHODS)}")
         if not 0 <= self.sparsity < 1:
             raise PassError(f"sparsity is {self.sparsity}, but must be at least 0 and less than 1")
         parse_block(self.block)

@@ -65,9 +65,7 @@ def _promise(w: Value, pattern: Sparse, rewriter: Rewriter) -> Value:
     assert old is not None
     attributes = dict(old.attributes.items()) | {"encoding": (pattern,)}
     builder = rewriter.before(old)
-    return builder.create(
-        old.name, (), attributes, location=old.location, names=(w.name,)
-    ).result
+    return builder.create(old.name, (), attributes, location=old.location, names=(w.name,)).result
 
 
 def _with_operands(op: Op, operands: Sequence[Value | None], rewriter: Rewriter) -> Sequence[Value]:

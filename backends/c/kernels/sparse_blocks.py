@@ -13,17 +13,15 @@ from dataclasses import dataclass
 
 from burnish.ir import Layout
 
-from ..code import UNARY, Expr, binary, cast, index
+from ..code import Expr, binary
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import ChannelSteps, blocked, blocked_vector, channel_steps, flat, is_static_float
-from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import KernelFamily, Storage, register
 from .products import regroup, unravel
 from .register_tiles import MAX_PIXELS, SPARE, TileShape
-from .sparse_entries import SparseTypes, entries_of, require_valid
-from .strided import static
+from .sparse_entries import Panel, SparseTypes, entries_of, require_valid
 from .unit import Unit
 from .vector_store import VectorStore
 
@@ -33,14 +31,11 @@ MOST_PARTS = 8
 MOST_CHUNK = 4
 """Vectors of outputs in a tile, at most."""
 
-ROW_CYCLES = 1.5
+ROW_CYCLES = 2.5
 """To find the input of a row of weights."""
 
 FINISH_CYCLES = 2.0
 """To begin and finish a vector of sums."""
-
-CACHED = 256 << 10
-"""Bytes of weights that may be read again for every tile of positions."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +61,20 @@ class BlockShape:
 
     def tile(self, isa: Isa) -> TileShape:
         """Positions and vectors of outputs whose sums stay in registers together."""
-        best = TileShape(1, 1)
-        for blocks in range(1, min(self.width, MOST_CHUNK) + 1):
-            most = min(MAX_PIXELS, (isa.registers - SPARE) // blocks - 1)
-            # As many as fit, but all tiles of about the same size.
-            count = -(-self.positions // most)
-            tile = TileShape(-(-self.positions // count), blocks)
-            if self._cycles(tile, isa) < self._cycles(best, isa):
-                best = tile
-        return best
+        tiles = [
+            TileShape(pixels, blocks)
+            for blocks in range(1, min(self.width, MOST_CHUNK) + 1)
+            for pixels in range(1, min(self.positions, MAX_PIXELS) + 1)
+            if (pixels + 1) * blocks + SPARE <= isa.registers
+        ]
+        return min(tiles, key=lambda tile: self._cycles(tile, isa))
 
     def cycles(self, isa: Isa) -> float:
         """An estimate of its time."""
         return self._cycles(self.tile(isa), isa)
 
     def _cycles(self, tile: TileShape, isa: Isa) -> float:
-        total = 0.0
+        total = Panel.cycles(self.inputs, self.step, self.positions)
         whole, rest = divmod(self.positions, tile.pixels)
         for pixels, count in ((tile.pixels, whole), (rest, 1)):
             if pixels:
@@ -182,30 +175,24 @@ class _Writer:
         self.lanes = k.isa.lanes
         self.vectors = VectorRenderer(self.lanes, k.helper)
         self.tile = shape.tile(k.isa)
-        x, values, bias = k.operand("x"), k.operand("values"), k.optional("b")
+        values, bias = k.operand("values"), k.optional("b")
+        self.panel = Panel(k, shape.inputs, shape.step, self.tile.pixels)
         self.outer, self.by_rows = k.space[:-1], values.layout is None
         self.spatial = k.space[2:]
         self.in_blocks = k.unit.space.layout is not None
-        self.x, self.values = flat(x), flat(values)
-        self.inputs = k.operand("inputs")
+        self.values = flat(values)
         self.bias = None if bias is None else flat(bias)
         self.store = VectorStore(k, self.vectors)
         groups = (1, 1, len(self.spatial), 1) if self.in_blocks else (len(self.outer), 1)
         self.is_flat = self.store.by_storage and regroup(k, groups)
 
     def emit(self) -> None:
-        """Where weights fit into a cache, they are read again for every tile of positions."""
-        k, shape = self.k, self.shape
-        with k.loop("n", shape.batch) as n:
-            image = k.view("image", self.x, n * shape.inputs.image, self.x.shape)
-            if 4 * self.lanes * shape.width * shape.entries <= CACHED:
-                for o, pixels in self._positions():
-                    for rows in self._rows():
-                        self._tile(n, image, o, pixels, rows)
-            else:
+        """All weights for a tile of positions: what it sees stays in the first cache."""
+        with self.k.loop("n", self.shape.batch) as n:
+            for o, pixels in self._positions():
+                self.panel.fill(n, o, pixels)
                 for rows in self._rows():
-                    for o, pixels in self._positions():
-                        self._tile(n, image, o, pixels, rows)
+                    self._tile(n, o, pixels, rows)
 
     def _positions(self) -> Iterator[tuple[Expr, int]]:
         """Inside loops over tiles of positions: the first position, and how many there are."""
@@ -232,11 +219,10 @@ class _Writer:
                         with k.loop("m", high, start=low, step=blocks) as m:
                             yield _Rows(first, after, m, tile * width + m, blocks)
 
-    def _tile(self, n: Expr, image: Buffer, o: Expr, pixels: int, rows: _Rows) -> None:
+    def _tile(self, n: Expr, o: Expr, pixels: int, rows: _Rows) -> None:
         """Sums for some positions and vectors of outputs, in parts if they are few."""
         k = self.k
         parts = max(1, MOST_PARTS // (pixels * rows.blocks))
-        seen = k.view("seen", image, o * self.shape.step, image.shape)
         sums = [
             [[self._sum(part, p, b, rows) for b in range(rows.blocks)] for p in range(pixels)]
             for part in range(parts)
@@ -247,11 +233,11 @@ class _Writer:
             start = k.let_index("whole", rows.first + count // parts * parts)
             with k.loop("e", start, start=rows.first, step=parts) as e:
                 for part, totals in enumerate(sums):
-                    self._row(seen, e + part, rows, totals)
+                    self._row(e + part, rows, totals)
         with k.loop("e", rows.end, start=start) as e:
-            self._row(seen, e, rows, sums[0])
-        for p, totals in enumerate(sums[0]):
-            for b, total in enumerate(totals):
+            self._row(e, rows, sums[0])
+        for p, vectors in enumerate(sums[0]):
+            for b, total in enumerate(vectors):
                 for other in sums[1:]:
                     k.assign(total, binary("+", total, other[p][b]))
                 self._finish(n, o + p, rows.output + b, total)
@@ -264,10 +250,10 @@ class _Writer:
         name = f"sum{p}_{b}" if part == 0 else f"sum{p}_{b}_{part}"
         return self.k.declare(self.vectors.type, name, start)
 
-    def _row(self, seen: Buffer, e: Expr, rows: _Rows, sums: Sequence[Sequence[Expr]]) -> None:
+    def _row(self, e: Expr, rows: _Rows, sums: Sequence[Sequence[Expr]]) -> None:
         """Add one row of weights times what it is for at each position."""
         k, v, lanes = self.k, self.vectors, self.lanes
-        pixels = k.view("pixels", seen, self._place(e), seen.shape)
+        seen = self.panel.row(e)
         row, block = (self.shape.width * lanes, lanes) if self.by_rows else (
             lanes, self.shape.entries * lanes
         )  # fmt: skip
@@ -281,21 +267,9 @@ class _Writer:
         ]
         for p, totals in enumerate(sums):
             k.statement(v.fence())
-            x = k.declare(f"const {v.type}", "x", v.splat(pixels.at([p * self.shape.step])))
+            x = k.declare(f"const {v.type}", "x", v.splat(seen.at([p])))
             for total, factor in zip(totals, factors):
                 k.assign(total, v.fma(x, factor, total))
-
-    def _place(self, e: Expr) -> Expr:
-        """Where the input of a row of weights begins in memory."""
-        steps = self.shape.inputs
-        number = self.k.let_index("at", Expr(self.inputs.at([e]).text))
-        if not steps.is_blocked:
-            return number * steps.plane + number * steps.lane
-        # Unsigned, so that a power of two takes no more than a shift and a mask.
-        plain = Expr(f"(size_t){number}", UNARY)
-        plane = cast("ptrdiff_t", binary("/", plain, index(steps.lanes)))
-        lane = cast("ptrdiff_t", binary("%", plain, index(steps.lanes)))
-        return plane * steps.plane + lane
 
     def _finish(self, n: Expr, position: Expr, block: Expr, total: Expr) -> None:
         """Store a vector of sums."""

@@ -1,12 +1,14 @@
-"""The rows of weights that a sparse product stores: checked once, and walked tile by tile."""
+"""What kernels of sparse products share: rows of weights, and a copy of what a tile sees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from burnish.ir import Op, TensorType
+from burnish.ir import DType, Op, TensorType
 
 from ..code import Expr, Index, index
+from .blocked import ChannelSteps, flat
+from .buffer import Buffer
 from .builder import KernelBuilder
 
 
@@ -52,3 +54,44 @@ def entries_of(k: KernelBuilder, tile: Index) -> tuple[Expr, Expr]:
     starts = k.operand("starts")
     first = k.let_index("first", Expr(starts.at([tile]).text))
     return first, k.let_index("end", Expr(starts.at([index(tile) + 1]).text))
+
+
+COPY_CYCLES, GATHER_CYCLES = 0.25, 1.0
+"""To copy an element into a panel: of neighbours in memory, and of others."""
+
+
+class Panel:
+    """A copy of what a tile of positions sees: positions of an input are neighbours there.
+
+    Sparse kernels read inputs in no order.  Those of a tile lie far apart, each on a page of its
+    own; in the panel they fill whole lines of a cache, of which every byte is needed.
+    """
+
+    def __init__(self, k: KernelBuilder, steps: ChannelSteps, step: int, width: int) -> None:
+        self.k, self.steps, self.step, self.width = k, steps, step, width
+        self.x = flat(k.operand("x"))
+        self.memory = k.scratch("panel", DType.F32, (steps.planes * steps.lanes * width,))
+
+    @staticmethod
+    def cycles(steps: ChannelSteps, step: int, positions: int) -> float:
+        """An estimate of the time that copying takes in all."""
+        each = COPY_CYCLES if step == 1 else GATHER_CYCLES
+        return positions * steps.planes * steps.lanes * each
+
+    def fill(self, image: Expr, start: Expr, count: int) -> None:
+        """Copy ``count`` positions from ``start`` on of an image; zeros follow."""
+        k, steps, x = self.k, self.steps, self.x
+        seen = k.view("seen", x, image * steps.image + start * self.step, x.shape)
+        with k.loop("c", steps.planes) as c, k.loop("l", steps.lanes) as lane:
+            row = (c * steps.lanes + lane) * self.width
+            place = c * steps.plane + lane * steps.lane
+            with k.loop("p", count) as p:
+                source = seen.at([place + p * self.step])
+                k.statement(f"{self.memory.at([row + p])} = {source}")
+            with k.loop("p", self.width, start=count) as p:
+                k.statement(f"{self.memory.at([row + p])} = 0.0f")
+
+    def row(self, entry: Expr) -> Buffer:
+        """What the tile sees of the input that a row of weights is for."""
+        number = self.k.let_index("at", Expr(self.k.operand("inputs").at([entry]).text))
+        return self.k.view("seen", self.memory, number * self.width, self.memory.shape)

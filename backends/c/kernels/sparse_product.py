@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from burnish.ir.dims import product
 
@@ -10,13 +11,12 @@ from ..code import Expr, index
 from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import KernelFamily, register
-from .products import choose_tile, regroup, tile_product, tiles, unravel
+from .products import Span, choose_tile, regroup, tile_product, tiles, unravel
 from .sparse_blocks import block_shape
 from .sparse_entries import SparseTypes, entries_of, require_valid
 from .sparse_rows import row_shape
 from .strided import static
 from .unit import Unit
-
 
 MACS_PER_CYCLE, ROW_CYCLES, SUM_CYCLES = 4.0, 2.0, 1.0
 """Rates of the plain kernel: products, rows of weights found, sums begun and finished."""
@@ -106,10 +106,8 @@ class _Writer:
                 lambda r, e: k.load(x, [rows.start + r, self.input(first + e), 0]),
                 lambda e, t: k.load(values, [first + e, columns.start + t]),
             )
-            with k.loop("r", rows.end, start=rows.first) as r:
-                with k.loop("t", columns.end, start=columns.first) as t:
-                    total = k.load(sums, [r, t])
-                    self._store(tile, columns.start + t, rows.start + r, index(0), total)
+            for r, t, total in self._sums(sums, rows, columns):
+                self._store(tile, columns.start + t, rows.start + r, index(0), total)
 
     def positions_in_a_row(self, tile: Expr) -> None:
         """Tiles of outputs x positions."""
@@ -130,10 +128,17 @@ class _Writer:
                 lambda r, e: k.load(values, [first + e, rows.start + r]),
                 lambda e, t: k.load(x, [i, self.input(first + e), columns.start + t]),
             )
-            with k.loop("r", rows.end, start=rows.first) as r:
-                with k.loop("t", columns.end, start=columns.first) as t:
-                    total = k.load(sums, [r, t])
-                    self._store(tile, rows.start + r, i, columns.start + t, total)
+            for r, t, total in self._sums(sums, rows, columns):
+                self._store(tile, rows.start + r, i, columns.start + t, total)
+
+    def _sums(self, sums: Buffer, rows: Span, columns: Span) -> Iterator[tuple[Expr, Expr, Expr]]:
+        """Inside loops over a tile: row, column, and the sum there."""
+        k = self.k
+        with (
+            k.loop("r", rows.end, start=rows.first) as r,
+            k.loop("t", columns.end, start=columns.first) as t,
+        ):
+            yield r, t, k.load(sums, [r, t])
 
     def _store(self, tile: Expr, column: Expr, before: Expr, after: Expr, total: Expr) -> None:
         """Finish a sum: add the bias, unless there is no such output."""
@@ -146,4 +151,3 @@ class _Writer:
                 total = k.value("sum + b", self.x.dtype, sum=total, b=bias)
             at = [*unravel(before, self.before), output, *unravel(after, self.after)]
             k.store(at, total)
-

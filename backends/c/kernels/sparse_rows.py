@@ -1,27 +1,27 @@
 """Products with single weights left out: vectors of positions, one output at a time.
 
-Positions of a channel are neighbours in memory.  A tile is some vectors of positions of one output;
-its sums stay in registers while the kernel walks over the weights of that output, each of which is
-the same for all lanes (XNNPACK's sparse 1x1 convolution; Elsen et al. 2020, "Fast Sparse ConvNets").
-All outputs of a tile of positions follow one another, so that what they read stays in a cache.
+A tile is some vectors of positions of one output; its sums stay in registers while the kernel walks
+over the weights of that output, each of which is the same for all lanes (Elsen et al. 2020, "Fast
+Sparse ConvNets").  All outputs of a tile of positions follow one another.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..code import Expr, index
+from burnish.ir import DType
+
+from ..code import Expr, binary
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .blocked import flat, is_static_float
-from .buffer import Buffer
+from .blocked import ChannelSteps, channel_steps, flat, is_static_float
 from .builder import KernelBuilder
-from .family import KernelFamily, register
+from .family import KernelFamily, Storage, register
 from .products import regroup, unravel
 from .register_tiles import SPARE
-from .sparse_entries import SparseTypes, entries_of, require_valid
+from .sparse_entries import Panel, SparseTypes, entries_of, require_valid
 from .strided import static
 from .unit import Unit
 from .vector_store import VectorStore
@@ -29,17 +29,20 @@ from .vector_store import VectorStore
 MOST_VECTORS = 16
 """Vectors of positions in a tile."""
 
+MOST_PARTS = 8
+"""Sums that are in progress at a time, at least: with fewer, each waits for the one before."""
+
 ROW_CYCLES = 1.5
 """To find the input of a weight."""
 
 FINISH_CYCLES = 2.0
 """To begin and finish a vector of sums."""
 
-NEAR = 32 << 10
-"""Bytes of input that the outputs of a tile may read from the first cache."""
+NEAR = 24 << 10
+"""Bytes of a panel that fit into the first cache beside everything else."""
 
-FAR_LOADS = 1.25
-"""Loads take as many times as long from the second cache."""
+FAR_CYCLES = 1.1
+"""To load a vector from the second cache."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,18 @@ class RowShape:
     """Sizes of a sparse product with single weights.
 
     Attributes:
-        batch, inputs, outputs: images, and channels of each.
-        positions: of a channel, neighbours in memory.
+        batch, positions: images, and positions of each, which are neighbours in the result.
+        inputs: steps through the input.
+        step: from one position to the next.
+        outputs: of each position.
         entries: weights.
     """
 
     batch: int
-    inputs: int
-    outputs: int
     positions: int
+    inputs: ChannelSteps
+    step: int
+    outputs: int
     entries: int
 
     def vectors(self, isa: Isa) -> int:
@@ -68,24 +74,32 @@ class RowShape:
         return self._cycles(self.vectors(isa), isa)
 
     def _cycles(self, vectors: int, isa: Isa) -> float:
-        total = 0.0
-        for size, count in segments(self.positions, vectors, isa.lanes):
-            loads = (size + 2) / 2
-            if 4 * isa.lanes * size * self.inputs > NEAR:
-                loads *= FAR_LOADS
-            row = max(size / isa.products, loads, isa.latency) + ROW_CYCLES
-            total += count * (self.entries * row + self.outputs * size * FINISH_CYCLES)
+        total = Panel.cycles(self.inputs, self.step, self.positions)
+        for _, count, size in segments(self.positions, vectors, isa.lanes):
+            row = max(size / isa.products, (size + 2) / 2, isa.latency / parts_of(size))
+            panel = 4 * isa.lanes * size * self.inputs.planes * self.inputs.lanes
+            if panel > NEAR:
+                row = max(row, size * FAR_CYCLES)
+            total += count * self.entries * (row + ROW_CYCLES)
+            total += count * self.outputs * size * FINISH_CYCLES
         if self.positions % isa.lanes:  # the last vector is stored element by element
             total += self.outputs * isa.lanes
         return self.batch * total
 
 
-def segments(positions: int, vectors: int, lanes: int) -> list[tuple[int, int]]:
-    """How many tiles of how many vectors cover a row; the last vector may reach beyond its end."""
-    whole, rest = divmod(-(-positions // lanes), vectors)
-    if rest == 0 and positions % lanes:
-        whole, rest = whole - 1, vectors
-    return [(size, count) for size, count in ((vectors, whole), (rest, 1)) if size and count]
+def parts_of(vectors: int) -> int:
+    """In how many parts sums are taken, so that enough of them are in progress."""
+    return max(1, MOST_PARTS // vectors)
+
+
+def segments(positions: int, vectors: int, lanes: int) -> list[tuple[int, int, int]]:
+    """How a row is covered by tiles: the first position, how many tiles, and vectors of each.
+
+    Only the last one, which is alone then, may reach beyond the end.
+    """
+    whole, rest = divmod(positions, vectors * lanes)
+    found = [(0, whole, vectors), (whole * vectors * lanes, 1, -(-rest // lanes))]
+    return [(start, count, size) for start, count, size in found if count and size]
 
 
 def row_shape(types: SparseTypes, isa: Isa) -> RowShape | None:
@@ -93,14 +107,18 @@ def row_shape(types: SparseTypes, isa: Isa) -> RowShape | None:
     x, values, y = types.x, types.values, types.result
     if not isa.has_vectors or not is_static_float(x, values, y):
         return None
-    if any(type_.layout is not None for type_ in (x, values, y)):
-        return None
     (entries, width), axis = values.static_shape, types.axis
     positions = math.prod(x.static_shape[axis + 1 :])
-    if width != 1 or positions < isa.lanes:
+    if width != 1 or positions < isa.lanes or values.layout is not None or y.layout is not None:
         return None
-    batch, inputs = math.prod(x.static_shape[:axis]), x.static_shape[axis]
-    return RowShape(batch, inputs, types.outputs, positions, entries)
+    before, size = math.prod(x.static_shape[:axis]), x.static_shape[axis]
+    if x.layout is not None:
+        inputs = channel_steps(x) if axis == 1 and x.rank > 2 else None
+        if inputs is None:
+            return None
+        return RowShape(before, positions, inputs, inputs.spatial[-1], types.outputs, entries)
+    inputs = ChannelSteps(size, 1, 1, positions, 0, size * positions, (1,))
+    return RowShape(before, positions, inputs, 1, types.outputs, entries)
 
 
 @register
@@ -110,6 +128,7 @@ class SparseRows(KernelFamily):
     name = "sparse_rows"
     ops = ("nn.sparse_product",)
     fusable = True
+    storage = Storage.ANY
 
     def refusal(self, unit: Unit) -> str:
         return "" if row_shape(SparseTypes.of(unit.main), unit.isa) else "of these sizes"
@@ -131,69 +150,76 @@ class _Writer:
         self.k, self.shape = k, shape
         self.lanes = k.isa.lanes
         self.vectors = VectorRenderer(self.lanes, k.helper)
-        self.x, self.values = flat(k.operand("x")), flat(k.operand("values"))
-        self.inputs, self.bias = k.operand("inputs"), k.optional("b")
+        self.panel = Panel(k, shape.inputs, shape.step, shape.vectors(k.isa) * self.lanes)
+        self.values, self.bias = flat(k.operand("values")), k.optional("b")
         axis = k.attributes.axis
         self.before, self.after = static(k.space[:axis]), static(k.space[axis + 1 :])
         self.store = VectorStore(k, self.vectors)
-        self.is_flat = self.store.by_storage and regroup(
-            k, (len(self.before), 1, len(self.after))
-        )
+        groups = (len(self.before), 1, len(self.after))
+        self.is_flat = self.store.by_storage and regroup(k, groups)
+        if not self.is_flat:
+            self.spilled = k.scratch("spilled", DType.F32, (self.lanes,))
 
     def emit(self) -> None:
-        """Tiles of positions outside: what all outputs read of one stays in a cache."""
-        k, shape = self.k, self.shape
+        """All outputs for a tile of positions: what it sees stays in a cache."""
+        k, shape, lanes = self.k, self.shape, self.lanes
         with k.loop("n", shape.batch) as n:
-            image = k.view(
-                "image", self.x, n * (shape.inputs * shape.positions), self.x.shape
-            )
-            for o, size, is_last in self._positions():
-                with k.loop("m", shape.outputs) as m:
-                    first, end = entries_of(k, m)
-                    self._tile(n, m, image, o, size, (first, end), is_last)
+            for start, count, size in segments(shape.positions, self.shape.vectors(k.isa), lanes):
+                step = size * lanes
+                with k.loop("o", start + count * step, start=start, step=step) as o:
+                    positions = min(step, shape.positions - start)
+                    self.panel.fill(n, o, positions)
+                    with k.loop("m", shape.outputs) as m:
+                        self._tile(n, m, o, positions)
 
-    def _positions(self) -> Iterator[tuple[Expr, int, bool]]:
-        """Inside loops over tiles: the first position, vectors, and whether they end the row."""
-        lanes, start = self.lanes, 0
-        found = segments(self.shape.positions, self.shape.vectors(self.k.isa), lanes)
-        for size, count in found:
-            end = start + size * count * lanes
-            with self.k.loop("o", end, start=start, step=size * lanes) as o:
-                yield o, size, end > self.shape.positions
-            start = end
-
-    def _tile(
-        self,
-        n: Expr,
-        m: Expr,
-        image: Buffer,
-        o: Expr,
-        size: int,
-        entries: tuple[Expr, Expr],
-        is_last: bool,
-    ) -> None:
-        """The sums of one output at some vectors of positions.
-
-        The last vector of a row ends with the row; what the one before it has is not stored twice.
-        """
+    def _tile(self, n: Expr, m: Expr, o: Expr, positions: int) -> None:
+        """The sums of one output at some positions, in parts if they are few."""
         k, v, lanes = self.k, self.vectors, self.lanes
-        places = [o + p * lanes for p in range(size)]
-        if is_last:
-            places[-1] = index(self.shape.positions - lanes)
-        bias = Expr("0.0f") if self.bias is None else self.bias.at([m])
-        sums = [k.declare(v.type, f"sum{p}", v.splat(Expr(f"{bias}"))) for p in range(size)]
-        first, end = entries
-        with k.loop("e", end, start=first) as e:
-            weight = k.declare(f"const {v.type}", "w", v.splat(self.values.at([e])))
-            number = k.let_index("at", Expr(self.inputs.at([e]).text))
-            seen = k.view("seen", image, number * self.shape.positions + o, image.shape)
-            k.statement(v.fence())
-            for total, place in zip(sums, places):
-                x = v.load(seen.at([place - o]))
-                k.assign(total, v.fma(weight, x, total))
-        for number, (place, total) in enumerate(zip(places, sums)):
-            at = [place] if self.is_flat else unravel(place, self.after)
-            outer = [n] if self.is_flat else unravel(n, self.before)
-            ragged = is_last and number == size - 1
-            skipped = -self.shape.positions % lanes if ragged else 0
-            self.store.store([*outer, m, *at], total, first=skipped)
+        size = -(-positions // lanes)
+        parts = parts_of(size)
+        bias = Expr("0.0f") if self.bias is None else Expr(self.bias.at([m]).text)
+        sums = [
+            [
+                k.declare(v.type, f"sum{p}_{part}", v.splat(Expr("0.0f") if part else bias))
+                for p in range(size)
+            ]
+            for part in range(parts)
+        ]
+        first, end = entries_of(k, m)
+        start = first
+        if parts > 1:
+            start = k.let_index("whole", first + (end - first) // parts * parts)
+            with k.loop("e", start, start=first, step=parts) as e:
+                for part, totals in enumerate(sums):
+                    self._entry(e + part, totals)
+        with k.loop("e", end, start=start) as e:
+            self._entry(e, sums[0])
+        for p, total in enumerate(sums[0]):
+            for other in sums[1:]:
+                k.assign(total, binary("+", total, other[p]))
+            self._finish(n, m, o + p * lanes, total, min(lanes, positions - p * lanes))
+
+    def _entry(self, e: Expr, sums: Sequence[Expr]) -> None:
+        """Add one weight times what the tile sees of its input."""
+        k, v = self.k, self.vectors
+        weight = k.declare(f"const {v.type}", "w", v.splat(self.values.at([e])))
+        seen = self.panel.row(e)
+        k.statement(v.fence())
+        for p, total in enumerate(sums):
+            x = v.load(seen.at([p * self.lanes]))
+            k.assign(total, v.fma(weight, x, total))
+
+    def _finish(self, n: Expr, m: Expr, position: Expr, total: Expr, count: int) -> None:
+        """Store a vector of sums, or as many of its elements as there are positions.
+
+        Where the epilogue reads what only some spatial axes have, positions are no single axis:
+        then elements are stored one by one.
+        """
+        if self.is_flat:
+            self.store.store([n, m, position], total, count)
+            return
+        k = self.k
+        k.statement(self.vectors.store(self.spilled.at([0]), total))
+        with k.loop("lane", count) as lane:
+            at = [*unravel(n, self.before), m, *unravel(position + lane, self.after)]
+            k.store(at, k.load(self.spilled, [lane]))

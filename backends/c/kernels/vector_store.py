@@ -50,24 +50,17 @@ class VectorStore:
         )
 
     def store(
-        self,
-        at: Sequence[Index],
-        vector: Expr | None = None,
-        count: int | None = None,
-        *,
-        first: int = 0,
+        self, at: Sequence[Index], vector: Expr | None = None, count: int | None = None
     ) -> None:
         """Finish and write the vector that begins at ``at``, an element's place in storage.
 
         ``vector`` is None in kernels that are all elementwise, which have to be ``in_registers``;
-        ``count`` says how many of its elements there are, if not all; those before ``first`` are
-        not written.
+        ``count`` says how many of its elements there are, if not all.
         """
-        whole = first == 0 and count in (None, self.lanes)
-        if vector is None or (self.in_registers and whole):
+        if vector is None or (self.in_registers and count in (None, self.lanes)):
             self._store_vector(at, vector)
         else:
-            self._store_elements(at, vector, first, self.lanes if count is None else count)
+            self._store_elements(at, vector, self.lanes if count is None else count)
 
     def _store_vector(self, at: Sequence[Index], vector: Expr | None) -> None:
         k = self.k
@@ -109,12 +102,12 @@ class VectorStore:
         known[value] = self._let(loaded)
         return known[value]
 
-    def _store_elements(self, at: Sequence[Index], vector: Expr, first: int, count: int) -> None:
+    def _store_elements(self, at: Sequence[Index], vector: Expr, count: int) -> None:
         k = self.k
         if self._spilled is None:
             self._spilled = k.scratch("spilled", DType.F32, (self.lanes,))
         k.statement(self.vectors.store(self._spilled.at([0]), vector))
-        with k.loop("lane", count, start=first) as lane:
+        with k.loop("lane", count) as lane:
             value = k.load(self._spilled, [lane])
             *outer, last = at
             if self.by_storage:
