@@ -23,6 +23,7 @@ from burnish.ir import (
     Value,
     scalar,
 )
+from burnish.ir.dims import Interval
 
 from .graph import Edge, Graph, Node
 from .schemas import (
@@ -35,7 +36,6 @@ from .schemas import (
     type_variable,
     work_dtype,
 )
-
 
 _LEAST_POWER = 2.0**-127
 """Of f8e8m0."""
@@ -76,10 +76,17 @@ class Scope:
 class Writer:
     """State of one export: the opset, the constants, and the scope that is being filled.
 
-    ``shared`` are constants of which there should be no second form.
+    ``ranges`` are those of symbols, ``shared`` constants of which there should be no second form.
     """
 
-    def __init__(self, opset: int, ml_opset: int, shared: Collection[Constant] = ()) -> None:
+    def __init__(
+        self,
+        opset: int,
+        ml_opset: int,
+        ranges: Mapping[str, Interval],
+        shared: Collection[Constant] = (),
+    ) -> None:
+        self.ranges = ranges
         self.opsets = {"": opset, "ai.onnx.ml": ml_opset}
         self.scope = Scope(Graph())
         self.used_domains = {""}
@@ -412,4 +419,4 @@ def _is_default(value: object, default: object) -> bool:
 
 def is_rounded(value: object) -> bool:
     """Whether a number is another one as an attribute, which is of single precision."""
-    return isinstance(value, float) and value == value and float(np.float32(value)) != value
+    return isinstance(value, float) and not math.isnan(value) and float(np.float32(value)) != value

@@ -112,7 +112,9 @@ class _Export:
     def __post_init__(self) -> None:
         ensembles = (op for op in self.module.walk() if op.name == "ml.tree_ensemble")
         needs = any(needs_tables(op.attributes) for op in ensembles)
-        self.writer = Writer(self.opset, _ML_OPSETS[needs], _shared_constants(self.module))
+        self.writer = Writer(
+            self.opset, _ML_OPSETS[needs], self.module.symbols, _shared_constants(self.module)
+        )
 
     def run(self) -> Graph:
         main = self.module.main
@@ -198,9 +200,10 @@ class _Export:
         return scope.graph
 
     def outputs(self, block: Block, names: Sequence[str]) -> None:
-        """Hand out the results of a block; what is not made by a node of the graph passes through Identity.
+        """Hand out the results of a block.
 
-        So does what is handed out twice, or has a name already that is not the one it must have.
+        What is not made by a node of the graph passes through Identity, and so does what is
+        handed out twice, or has a name already that is not the one it must have.
         """
         graph = self.writer.scope.graph
         made = {edge for node in graph.nodes for edge in node.outputs}

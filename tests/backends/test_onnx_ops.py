@@ -21,6 +21,7 @@ REFUSED = {
     "math.pow-u64-outer": "Pow takes no u64",
     "nn.arg_max_pool-u64": "MaxPool takes no u64",
     "nn.conv-i32": "ONNX convolves floats only",
+    "ml.tree_ensemble-f64-max": "a leaf of TreeEnsemble has a column",
 }
 """What ONNX has no operators for."""
 

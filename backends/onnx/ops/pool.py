@@ -10,7 +10,7 @@ from burnish.ir import Array, DimExpr, DType
 from burnish.ir.ops.checks import along
 from burnish.ir.ops.pool import average_divisor
 
-from ..context import Context, Refusal
+from ..context import Context
 from ..graph import Edge
 from ..registry import exporter
 from .windows import windows

@@ -42,9 +42,7 @@ def _has_operator(c: Context, op_type: str, q: Quantized, storage: DType, real: 
     assert schema is not None
     variables = {formal.name: formal.type_str for formal in (*schema.inputs, *schema.outputs)}
     stored = "y" if real == "x" else "x"
-    takes = {
-        name: allowed_dtypes(op_type, c.opset, "", variables[name]) for name in (real, stored)
-    }
+    takes = {name: allowed_dtypes(op_type, c.opset, "", variables[name]) for name in (real, stored)}
     return (
         storage in takes[stored]
         and work_dtype(q.dtype, takes[real]) is not None
