@@ -161,8 +161,8 @@ def _threads(name: str, threads: OptionValue) -> str:
         f"/* Large kernels are computed by {threads} threads: the caller's, and others that the\n"
         " * first run starts, which sleep between runs. Of runs at a time one has them, and the\n"
         " * others compute alone; results are the same. This function ends these threads, unless\n"
-        " * a run goes on; the next run starts them again. It is called when the program ends, and\n"
-        " * when a library with the model is unloaded. */\n"
+        " * a run goes on; the next run starts them again. It is called when the program ends,\n"
+        " * and when a library with the model is unloaded. */\n"
         f"void {name}_shutdown(void);\n"
     )
 
