@@ -41,7 +41,8 @@ class LayoutPass(Pass):
                 chosen = choose_layouts(block, model)
                 context.decisions += chosen.decisions
                 offers = chosen.offers.values()
-                if any(any(offer.results) or offer.replacement for offer in offers):
+                layouts = (any((*offer.operands, *offer.results)) for offer in offers)
+                if any(layouts) or any(offer.replacement for offer in offers):
                     before = rewriter.changes
                     lay_out(block, chosen.offers, rewriter)
                     # An op that leaves zeros out does not turn infinities into NaN.

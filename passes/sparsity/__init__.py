@@ -9,7 +9,7 @@ a kernel; ``prune-weights`` makes zeros.
 from __future__ import annotations
 
 from .forms import SparseForm, sparse_form, stored_weights
-from .maps import LinearMap, linear_map
+from .maps import LinearMap, ZeroCount, count_zeros, linear_map
 from .patterns import recognize
 from .prune import PruneWeights
 from .recognize import RecognizeSparsity
@@ -19,6 +19,8 @@ __all__ = [
     "PruneWeights",
     "RecognizeSparsity",
     "SparseForm",
+    "ZeroCount",
+    "count_zeros",
     "linear_map",
     "recognize",
     "sparse_form",

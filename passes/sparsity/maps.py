@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.ir import Array, Builder, Constant, DType, Layout, Op, TensorType, Value
+from burnish.ir import Array, Builder, Constant, DType, Layout, Module, Op, TensorType, Value
 
 from .forms import SparseForm
 
@@ -130,3 +130,25 @@ def linear_map(op: Op) -> LinearMap | None:
     rows = w.rank - 2, w.rank - 1
     output_axis, input_axis = rows if a.transpose_b else rows[::-1]
     return LinearMap(op, rank - 1, output_axis, input_axis)
+
+
+@dataclass(frozen=True)
+class ZeroCount:
+    """Weights of a module's linear maps.
+
+    Attributes:
+        ops: how many maps there are.
+        weights, zeros: how many weights they have, and how many of these are zero.
+    """
+
+    ops: int
+    weights: int
+    zeros: int
+
+
+def count_zeros(module: Module) -> ZeroCount:
+    """Count the zeros in the weights of all linear maps; weights that ops share count once."""
+    maps = [m for f in module.functions.values() for op in f.walk() if (m := linear_map(op))]
+    matrices = {map_.op.inputs[1]: map_.matrix() for map_ in maps}.values()
+    size = sum(matrix.size for matrix in matrices)
+    return ZeroCount(len(maps), size, size - sum(map(np.count_nonzero, matrices)))
