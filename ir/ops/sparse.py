@@ -79,7 +79,7 @@ class SparseProduct(OpDef):
         starts: Array,
         b: Array | None,
     ) -> Array:
-        require_valid(values, inputs, starts, x.shape[a.axis])
+        check_rows(len(values), inputs, starts, x.shape[a.axis])
         moved, values = np.moveaxis(widen(x), a.axis, 0), widen(values)
         rows = [slice(*bounds) for bounds in itertools.pairwise(starts)]
         with np.errstate(all="ignore"):
@@ -97,13 +97,12 @@ class SparseProduct(OpDef):
         return Cost(macs=positions * values.elements, **traffic(operands, results))
 
 
-def require_valid(values: Array, inputs: Array, starts: Array, size: int) -> None:
-    """Check that rows are of inputs that there are, and that tiles follow one another.
+def check_rows(entries: int, inputs: Array, starts: Array, size: int) -> None:
+    """Check that ``entries`` rows are of inputs that there are, and that tiles cover them in order.
 
     Raises:
         InputError: an input or a start is out of range.
     """
-    entries = values.shape[0]
     if starts[0] != 0 or starts[-1] != entries or (starts[1:] < starts[:-1]).any():
         raise InputError(f"starts of tiles do not ascend from 0 to {entries}")
     if inputs.size and not (inputs.min() >= 0 and inputs.max() < size):
@@ -116,7 +115,7 @@ def dense_weights(values: Array, inputs: Array, starts: Array, size: int) -> Arr
     Raises:
         InputError: an input or a start is out of range.
     """
-    require_valid(values, inputs, starts, size)
+    check_rows(len(values), inputs, starts, size)
     tiles = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     matrix = np.zeros((len(starts) - 1, size, values.shape[1]), values.dtype)
     np.add.at(matrix, (tiles, inputs), values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .forms import SparseForm, sparse_form, stored_weights
 from .maps import LinearMap, ZeroCount, count_zeros, linear_map
-from .patterns import recognize
+from .patterns import pattern_of
 from .prune import PruneWeights
 from .recognize import RecognizeSparsity
 
@@ -22,7 +22,7 @@ __all__ = [
     "ZeroCount",
     "count_zeros",
     "linear_map",
-    "recognize",
+    "pattern_of",
     "sparse_form",
     "stored_weights",
 ]

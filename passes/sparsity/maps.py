@@ -151,4 +151,5 @@ def count_zeros(module: Module) -> ZeroCount:
     maps = [m for f in module.functions.values() for op in f.walk() if (m := linear_map(op))]
     matrices = {map_.op.inputs[1]: map_.matrix() for map_ in maps}.values()
     size = sum(matrix.size for matrix in matrices)
-    return ZeroCount(len(maps), size, size - sum(map(np.count_nonzero, matrices)))
+    kept = sum(int(np.count_nonzero(matrix)) for matrix in matrices)
+    return ZeroCount(len(maps), size, size - kept)

@@ -16,7 +16,7 @@ EXCESS = 1.125
 """A coarser pattern is taken if it keeps at most so many times the weights of a finer one."""
 
 
-def recognize(map_: LinearMap, least: float) -> Sparse | None:
+def pattern_of(map_: LinearMap, least: float) -> Sparse | None:
     """The coarsest pattern that explains the zeros of a map's weights.
 
     Whole inputs (channels), blocks of some outputs by one input, or single weights.  None where

@@ -10,7 +10,7 @@ from burnish.ir import Block, Function, Op, Rewriter, Sparse, Value
 from ..base import FunctionPass, PassContext, register_pass
 from ..regions import blocks_inside_out
 from .maps import linear_map
-from .patterns import recognize
+from .patterns import pattern_of
 
 
 @register_pass
@@ -45,7 +45,7 @@ class RecognizeSparsity(FunctionPass):
             w = op.inputs[1]
             if w not in promising:
                 promising[w] = None
-                pattern = recognize(map_, self.least)
+                pattern = pattern_of(map_, self.least)
                 if pattern is None:
                     context.refusals[self.name, "too few weights are zero"] += 1
                 elif context.may_rewrite:

@@ -18,10 +18,10 @@ from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import ChannelSteps, blocked, blocked_vector, channel_steps, flat, is_static_float
 from .builder import KernelBuilder
-from .family import KernelFamily, Storage, register
+from .family import Storage, register
 from .products import regroup, unravel
 from .register_tiles import MAX_PIXELS, SPARE, TileShape
-from .sparse_entries import Panel, SparseTypes, entries_of, require_valid
+from .sparse_entries import Panel, SparseFamily, SparseTypes, entries_of, require_valid
 from .unit import Unit
 from .vector_store import VectorStore
 
@@ -127,12 +127,10 @@ def block_shape(types: SparseTypes, isa: Isa) -> BlockShape | None:
 
 
 @register
-class SparseBlocks(KernelFamily):
+class SparseBlocks(SparseFamily):
     """Tiles of positions x vectors of outputs, over the rows of weights that there are."""
 
     name = "sparse_blocks"
-    ops = ("nn.sparse_product",)
-    fusable = True
     storage = Storage.ANY
 
     def refusal(self, unit: Unit) -> str:
@@ -188,7 +186,9 @@ class _Writer:
 
     def emit(self) -> None:
         """All weights for a tile of positions: what it sees stays in the first cache."""
-        with self.k.loop("n", self.shape.batch) as n:
+        tiles = self.shape.positions // self.tile.pixels
+        self.cut = self.k.shared_loop(self.shape.batch, tiles)
+        with self.k.loop("n", self.shape.batch, parallel=self.cut == 0) as n:
             for o, pixels in self._positions():
                 self.panel.fill(n, o, pixels)
                 for rows in self._rows():
@@ -200,7 +200,8 @@ class _Writer:
         whole = count - count % step
         for start, end, size in ((0, whole, step), (whole, count, count - whole)):
             if size:
-                with self.k.loop("o", end, start=start, step=size) as o:
+                cut = self.cut == 1
+                with self.k.loop("o", end, start=start, step=size, parallel=cut) as o:
                     yield o, size
 
     def _rows(self) -> Iterator[_Rows]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.ir import DType, Op, TensorType
+from burnish.ir.errors import InputError
+from burnish.ir.ops.sparse import check_rows
 
 from ..code import Expr, Index, index
 from .blocked import ChannelSteps, flat
 from .buffer import Buffer
 from .builder import KernelBuilder
+from .family import KernelFamily
+from .strided import static
+from .unit import Unit
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,38 @@ class SparseTypes:
         return self.result.static_shape[self.axis]
 
 
+class SparseFamily(KernelFamily):
+    """What the families of sparse products have in common: one kernel of each can trust its rows.
+
+    Rows and tiles that are constants are checked here, all others by the kernel, when it runs.
+    """
+
+    ops = ("nn.sparse_product",)
+    fusable = True
+    checks_data = True
+
+    def facts(self, unit: Unit) -> bool:
+        return is_known_valid(unit)
+
+
+def is_known_valid(unit: Unit) -> bool:
+    """Whether rows and tiles of a sparse product are constants, and none is out of range."""
+    inputs, starts = (unit.constant(value) for value in unit.main.inputs[2:4])
+    if inputs is None or starts is None:
+        return False
+    types = SparseTypes.of(unit.main)
+    (size,) = static((types.x.shape[types.axis],))
+    try:
+        check_rows(types.values.static_shape[0], inputs.array, starts.array, size)
+    except InputError:
+        return False
+    return True
+
+
 def require_valid(k: KernelBuilder) -> None:
     """Fail unless rows are of inputs that there are, and tiles follow one another."""
+    if is_known_valid(k.unit):
+        return
     inputs, starts = k.operand("inputs"), k.operand("starts")
     (entries,), (count,) = inputs.shape, starts.shape
     size = k.operand("x").shape[k.attributes.axis]

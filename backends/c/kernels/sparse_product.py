@@ -10,10 +10,10 @@ from burnish.ir.dims import product
 from ..code import Expr, index
 from .buffer import Buffer
 from .builder import KernelBuilder
-from .family import KernelFamily, register
+from .family import register
 from .products import Span, choose_tile, regroup, tile_product, tiles, unravel
 from .sparse_blocks import block_shape
-from .sparse_entries import SparseTypes, entries_of, require_valid
+from .sparse_entries import SparseFamily, SparseTypes, entries_of, require_valid
 from .sparse_rows import row_shape
 from .strided import static
 from .unit import Unit
@@ -40,7 +40,7 @@ def plain_cycles(types: SparseTypes) -> float | None:
 
 
 @register
-class SparseProduct(KernelFamily):
+class SparseProduct(SparseFamily):
     """Tiles of sums over the rows of each tile, in plain C.
 
     Sums are of some outputs by neighbouring positions, or, where the axis that is mapped is the
@@ -48,9 +48,6 @@ class SparseProduct(KernelFamily):
     """
 
     name = "sparse_product"
-    ops = ("nn.sparse_product",)
-    fusable = True
-    checks_data = True
 
     def refusal(self, unit: Unit) -> str:
         types = SparseTypes.of(unit.main)
@@ -60,7 +57,7 @@ class SparseProduct(KernelFamily):
     def emit(self, k: KernelBuilder) -> None:
         require_valid(k)
         writer = _Writer(k)
-        with k.loop("tile", k.operand("starts").shape[0] - 1) as tile:
+        with k.loop("tile", k.operand("starts").shape[0] - 1, parallel=True) as tile:
             if product(k.result.shape[k.attributes.axis + 1 :]) == 1:
                 writer.outputs_in_a_row(tile)
             else:

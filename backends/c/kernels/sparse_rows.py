@@ -18,10 +18,10 @@ from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import ChannelSteps, channel_steps, flat, is_static_float
 from .builder import KernelBuilder
-from .family import KernelFamily, Storage, register
+from .family import Storage, register
 from .products import regroup, unravel
 from .register_tiles import SPARE
-from .sparse_entries import Panel, SparseTypes, entries_of, require_valid
+from .sparse_entries import Panel, SparseFamily, SparseTypes, entries_of, require_valid
 from .strided import static
 from .unit import Unit
 from .vector_store import VectorStore
@@ -122,12 +122,10 @@ def row_shape(types: SparseTypes, isa: Isa) -> RowShape | None:
 
 
 @register
-class SparseRows(KernelFamily):
+class SparseRows(SparseFamily):
     """Vectors of positions of one output, over its weights."""
 
     name = "sparse_rows"
-    ops = ("nn.sparse_product",)
-    fusable = True
     storage = Storage.ANY
 
     def refusal(self, unit: Unit) -> str:
@@ -163,10 +161,13 @@ class _Writer:
     def emit(self) -> None:
         """All outputs for a tile of positions: what it sees stays in a cache."""
         k, shape, lanes = self.k, self.shape, self.lanes
-        with k.loop("n", shape.batch) as n:
-            for start, count, size in segments(shape.positions, self.shape.vectors(k.isa), lanes):
+        vectors = shape.vectors(k.isa)
+        cut = k.shared_loop(shape.batch, shape.positions // (vectors * lanes))
+        with k.loop("n", shape.batch, parallel=cut == 0) as n:
+            for start, count, size in segments(shape.positions, vectors, lanes):
                 step = size * lanes
-                with k.loop("o", start + count * step, start=start, step=step) as o:
+                end, shared = start + count * step, cut == 1
+                with k.loop("o", end, start=start, step=step, parallel=shared) as o:
                     positions = min(step, shape.positions - start)
                     self.panel.fill(n, o, positions)
                     with k.loop("m", shape.outputs) as m:
