@@ -1,7 +1,7 @@
 """Speed against sparsity: layers with pruned weights, beside our own dense kernels.
 
     python benchmarks/sparsity.py [LAYER ...] [--sparsity 0.5 0.75] [--method block] [--rounds 30]
-                                  [--plot sparsity.png]
+                                  [--target c] [--plot sparsity.png]
 
 Each layer is pruned by magnitude (random weights), and computed by the dense kernel and in every
 sparse form that there is a kernel for; these run in turns, in one process.  What is compared is
@@ -27,7 +27,9 @@ from latency import library, pointers
 from rich.console import Console
 from rich.table import Table
 
+from burnish.backends import find_target
 from burnish.backends.c import compile_module
+from burnish.backends.c.isa import isa_of
 from burnish.backends.c.layouts import CLayouts
 from burnish.backends.c.plan import CallStep, Plan
 from burnish.ir import Module, Op, Rewriter, build_function, interpret, parse, tensor
@@ -113,25 +115,27 @@ def the_map(module: Module) -> Op:
     return next(op for op in module.main.body if op.name in ("nn.conv", "nn.matmul"))
 
 
-def best_offers(module: Module) -> dict[str, Offer]:
+def best_offers(module: Module, target: str) -> dict[str, Offer]:
     """For each form of the layer, the cheapest way to compute it."""
     found: dict[str, Offer] = {}
-    for offer in CLayouts(None).offers(the_map(module))[1:]:
+    for offer in CLayouts(isa_of(find_target(target))).offers(the_map(module)):
         name = offer.name or DENSE
         if name not in found or offer.cost < found[name].cost:
             found[name] = offer
     return found
 
 
-def built(module: Module, form: str, folder: Path, x: np.ndarray, expected: np.ndarray) -> Kernel:
+def built(
+    module: Module, form: str, target: str, folder: Path, x: np.ndarray, expected: np.ndarray
+) -> Kernel:
     """The layer in one form, checked."""
     copy = parse(str(module))
-    offer = best_offers(copy)[form]
+    offer = best_offers(copy, target)[form]
     (activation,) = the_map(copy).result.users
     after = Offer(offer.results, offer.results, 0.0)
     lay_out(copy.main.body, {the_map(copy): offer, activation: after}, Rewriter())
     run_pipeline(copy, "dce,fuse,dce")
-    artifact = compile_module(copy, "c", {"profile": True}, name="layer")
+    artifact = compile_module(copy, target, {"profile": True}, name="layer")
     artifact.write(folder)
     (folder / "steps.c").write_text(STEPS, "utf-8")
     manifest = artifact.manifest
@@ -205,7 +209,9 @@ HEADER = ("layer", "pruned", "zeros", "dense us", "times as fast", "estimated", 
           "of best")  # fmt: skip
 
 
-def measure(layer: str, method: str, sparsity: float, rounds: int, folder: Path) -> Row:
+def measure(
+    layer: str, method: str, sparsity: float, target: str, rounds: int, folder: Path
+) -> Row:
     """All forms of a pruned layer, in turns."""
     module = LAYERS[layer].module()
     block = METHODS[method]
@@ -215,10 +221,10 @@ def measure(layer: str, method: str, sparsity: float, rounds: int, folder: Path)
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     expected = interpret(module, {"x": x})["y"]
     kernels = []
-    for number, form in enumerate(best_offers(module)):
+    for number, form in enumerate(best_offers(module, target)):
         work = folder / f"{layer}-{method}-{sparsity}-{number}"
         work.mkdir()
-        kernels.append(built(module, form, work, x, expected))
+        kernels.append(built(module, form, target, work, x, expected))
     times: dict[str, list[float]] = {kernel.form: [] for kernel in kernels}
     for _ in range(rounds):
         for kernel in kernels:
@@ -237,7 +243,7 @@ def rows(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
     for layer in arguments.layers or LAYERS:
         for method in arguments.method:
             for sparsity in arguments.sparsity:
-                yield measure(layer, method, sparsity, arguments.rounds, folder)
+                yield measure(layer, method, sparsity, arguments.target, arguments.rounds, folder)
 
 
 def plot(found: Sequence[Row], path: Path) -> None:
@@ -261,6 +267,7 @@ def main() -> int:
     parser.add_argument("layers", nargs="*", metavar="LAYER", help=", ".join(LAYERS))
     parser.add_argument("--sparsity", nargs="+", type=float, default=SPARSITIES)
     parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--target", default="c", help="one whose code runs here")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--plot", type=Path, help="draw into this file (needs matplotlib)")
     arguments = parser.parse_args()

@@ -61,9 +61,10 @@ class CLayouts(LayoutModel):
         static = all(value.type.is_static for value in (*op.inputs, *op.results))
         if not op.inputs or not static:
             return found
-        for offer in sparse_offers(op, self.isa):
-            cycles = CALL_CYCLES + max(offer.cost, _moving(op, offer.operands, offer.results))
-            found.append(replace(offer, cost=cycles))
+        for offer, stored in sparse_offers(op, self.isa):
+            moving = _moving(op, offer.operands, offer.results)
+            moving += (stored - _bytes(op.inputs[1].type, None)) / BYTES_PER_CYCLE
+            found.append(replace(offer, cost=CALL_CYCLES + max(offer.cost, moving)))
         if self.isa.has_vectors:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):

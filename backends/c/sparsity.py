@@ -43,6 +43,11 @@ class Form:
     width: int
     entries: int
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of weights and of their inputs."""
+        return 4 * self.entries * (self.width + 1)
+
 
 def forms(matrix: Array, isa: Isa) -> Iterator[Form]:
     """The forms of a matrix [outputs, inputs] that leave something out."""
@@ -58,8 +63,11 @@ def forms(matrix: Array, isa: Isa) -> Iterator[Form]:
     yield Form(SINGLE, 1, stored_weights(matrix, 1))
 
 
-def sparse_offers(op: Op, isa: Isa) -> Iterator[Offer]:
-    """All ways to compute ``op`` without zeros that its weights are known to have."""
+def sparse_offers(op: Op, isa: Isa) -> Iterator[tuple[Offer, int]]:
+    """All ways to compute ``op`` without zeros that its weights are known to have.
+
+    Each comes with the bytes of weights that it stores.
+    """
     map_ = linear_map(op)
     if map_ is None or not isinstance(map_.weights.encoding, Sparse):
         return
@@ -68,7 +76,7 @@ def sparse_offers(op: Op, isa: Isa) -> Iterator[Offer]:
         for x, result in _layouts(map_, isa):
             cycles = _cycles(map_, form, x, result, isa)
             if cycles is not None:
-                yield _offer(map_, form, x, result, cycles, isa)
+                yield _offer(map_, form, x, result, cycles, isa), form.bytes
 
 
 def _layouts(map_: LinearMap, isa: Isa) -> list[tuple[Layout | None, Layout | None]]:

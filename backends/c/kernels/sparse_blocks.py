@@ -21,7 +21,7 @@ from .builder import KernelBuilder
 from .family import Storage, register
 from .products import regroup, unravel
 from .register_tiles import MAX_PIXELS, SPARE, TileShape
-from .sparse_entries import Panel, SparseFamily, SparseTypes, entries_of, require_valid
+from .sparse_entries import Seen, SparseFamily, SparseTypes, entries_of, require_valid, view_of
 from .unit import Unit
 from .vector_store import VectorStore
 
@@ -44,8 +44,7 @@ class BlockShape:
 
     Attributes:
         batch, positions: images, and positions of each.
-        inputs: steps through the input.
-        step: from one position to the next.
+        seen: what tiles see.
         blocks: vectors of outputs.
         width: of these, how many share their rows of weights: a tile of the weights.
         entries: rows of weights of all tiles together.
@@ -53,8 +52,7 @@ class BlockShape:
 
     batch: int
     positions: int
-    inputs: ChannelSteps
-    step: int
+    seen: Seen
     blocks: int
     width: int
     entries: int
@@ -74,7 +72,8 @@ class BlockShape:
         return self._cycles(self.tile(isa), isa)
 
     def _cycles(self, tile: TileShape, isa: Isa) -> float:
-        total = Panel.cycles(self.inputs, self.step, self.positions)
+        direct = self.seen.is_direct(tile.pixels)
+        total = 0.0 if direct else self.seen.copying(self.positions)
         whole, rest = divmod(self.positions, tile.pixels)
         for pixels, count in ((tile.pixels, whole), (rest, 1)):
             if pixels:
@@ -115,15 +114,15 @@ def block_shape(types: SparseTypes, isa: Isa) -> BlockShape | None:
             return None
         rows = math.prod(outer)
         steps = ChannelSteps(1, last, last, 0, 1, rows * last, (last,))
-        return BlockShape(1, rows, steps, last, blocks, width, entries)
+        return BlockShape(1, rows, Seen(steps, last), blocks, width, entries)
     found = channel_steps(x) if axis == 1 and x.rank > 2 else None
     if found is None or y.layout != blocked(x.rank, isa.lanes):
         return None
     if found.is_blocked and found.lanes != isa.lanes:
         return None
     batch, _, *spatial = x.static_shape
-    step = found.spatial[-1]
-    return BlockShape(batch, math.prod(spatial), found, step, blocks, width, entries)
+    seen = Seen(found, found.spatial[-1])
+    return BlockShape(batch, math.prod(spatial), seen, blocks, width, entries)
 
 
 @register
@@ -174,7 +173,7 @@ class _Writer:
         self.vectors = VectorRenderer(self.lanes, k.helper)
         self.tile = shape.tile(k.isa)
         values, bias = k.operand("values"), k.optional("b")
-        self.panel = Panel(k, shape.inputs, shape.step, self.tile.pixels)
+        self.view = view_of(k, shape.seen, self.tile.pixels)
         self.outer, self.by_rows = k.space[:-1], values.layout is None
         self.spatial = k.space[2:]
         self.in_blocks = k.unit.space.layout is not None
@@ -190,7 +189,7 @@ class _Writer:
         self.cut = self.k.shared_loop(self.shape.batch, tiles)
         with self.k.loop("n", self.shape.batch, parallel=self.cut == 0) as n:
             for o, pixels in self._positions():
-                self.panel.fill(n, o, pixels)
+                self.view.show(n, o, pixels)
                 for rows in self._rows():
                     self._tile(n, o, pixels, rows)
 
@@ -254,7 +253,7 @@ class _Writer:
     def _row(self, e: Expr, rows: _Rows, sums: Sequence[Sequence[Expr]]) -> None:
         """Add one row of weights times what it is for at each position."""
         k, v, lanes = self.k, self.vectors, self.lanes
-        seen = self.panel.row(e)
+        seen = self.view.row(e)
         row, block = (self.shape.width * lanes, lanes) if self.by_rows else (
             lanes, self.shape.entries * lanes
         )  # fmt: skip
@@ -268,7 +267,7 @@ class _Writer:
         ]
         for p, totals in enumerate(sums):
             k.statement(v.fence())
-            x = k.declare(f"const {v.type}", "x", v.splat(seen.at([p])))
+            x = k.declare(f"const {v.type}", "x", v.splat(seen.at([p * self.view.step])))
             for total, factor in zip(totals, factors):
                 k.assign(total, v.fma(x, factor, total))
 

@@ -8,7 +8,7 @@ from burnish.ir import DType, Op, TensorType
 from burnish.ir.errors import InputError
 from burnish.ir.ops.sparse import check_rows
 
-from ..code import Expr, Index, index
+from ..code import Expr, Index, binary, cast, index
 from .blocked import ChannelSteps, flat
 from .buffer import Buffer
 from .builder import KernelBuilder
@@ -95,6 +95,37 @@ COPY_CYCLES, GATHER_CYCLES = 0.25, 1.0
 """To copy an element into a panel: of neighbours in memory, and of others."""
 
 
+NEAR = 24 << 10
+"""Bytes of inputs that fit into the first cache beside everything else."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What tiles of positions see: all inputs at some neighbouring positions.
+
+    Attributes:
+        inputs: steps through the input.
+        step: from one position to the next.
+    """
+
+    inputs: ChannelSteps
+    step: int
+
+    def bytes(self, width: int) -> int:
+        """Bytes that a tile of ``width`` positions sees."""
+        return 4 * self.inputs.planes * self.inputs.lanes * width
+
+    def is_direct(self, width: int) -> bool:
+        """Whether a tile is read where it lies: in blocks, and small enough for the first cache."""
+        in_blocks = self.inputs.is_blocked and self.step == self.inputs.lanes
+        return in_blocks and self.bytes(width) <= NEAR
+
+    def copying(self, positions: int) -> float:
+        """An estimate of the cycles that it takes to copy what tiles see of all positions."""
+        each = COPY_CYCLES if self.step == 1 else GATHER_CYCLES
+        return positions * self.inputs.planes * self.inputs.lanes * each
+
+
 class Panel:
     """A copy of what a tile of positions sees: positions of an input are neighbours there.
 
@@ -102,31 +133,55 @@ class Panel:
     own; in the panel they fill whole lines of a cache, of which every byte is needed.
     """
 
-    def __init__(self, k: KernelBuilder, steps: ChannelSteps, step: int, width: int) -> None:
-        self.k, self.steps, self.step, self.width = k, steps, step, width
-        self.x = flat(k.operand("x"))
-        self.memory = k.scratch("panel", DType.F32, (steps.planes * steps.lanes * width,))
+    step = 1
+    """From one position of an input to the next."""
 
-    @staticmethod
-    def cycles(steps: ChannelSteps, step: int, positions: int) -> float:
-        """An estimate of the time that copying takes in all."""
-        each = COPY_CYCLES if step == 1 else GATHER_CYCLES
-        return positions * steps.planes * steps.lanes * each
+    def __init__(self, k: KernelBuilder, seen: Seen, width: int) -> None:
+        self.k, self.seen, self.width = k, seen, width
+        self.x, inputs = flat(k.operand("x")), seen.inputs
+        self.memory = k.scratch("panel", DType.F32, (inputs.planes * inputs.lanes * width,))
 
-    def fill(self, image: Expr, start: Expr, count: int) -> None:
-        """Copy ``count`` positions from ``start`` on of an image; zeros follow."""
-        k, steps, x = self.k, self.steps, self.x
-        seen = k.view("seen", x, image * steps.image + start * self.step, x.shape)
-        with k.loop("c", steps.planes) as c, k.loop("l", steps.lanes) as lane:
-            row = (c * steps.lanes + lane) * self.width
-            place = c * steps.plane + lane * steps.lane
+    def show(self, image: Expr, start: Expr, count: int) -> None:
+        """Turn to the ``count`` positions from ``start`` on of an image; zeros follow them."""
+        k, inputs, step, x = self.k, self.seen.inputs, self.seen.step, self.x
+        seen = k.view("seen", x, image * inputs.image + start * step, x.shape)
+        with k.loop("c", inputs.planes) as c, k.loop("l", inputs.lanes) as lane:
+            row = (c * inputs.lanes + lane) * self.width
+            place = c * inputs.plane + lane * inputs.lane
             with k.loop("p", count) as p:
-                source = seen.at([place + p * self.step])
-                k.statement(f"{self.memory.at([row + p])} = {source}")
+                k.statement(f"{self.memory.at([row + p])} = {seen.at([place + p * step])}")
             with k.loop("p", self.width, start=count) as p:
                 k.statement(f"{self.memory.at([row + p])} = 0.0f")
 
     def row(self, entry: Expr) -> Buffer:
         """What the tile sees of the input that a row of weights is for."""
         number = self.k.let_index("at", Expr(self.k.operand("inputs").at([entry]).text))
-        return self.k.view("seen", self.memory, number * self.width, self.memory.shape)
+        return self.k.view("row", self.memory, number * self.width, self.memory.shape)
+
+
+class DirectView:
+    """The same without a copy, of a tensor in blocks."""
+
+    def __init__(self, k: KernelBuilder, seen: Seen) -> None:
+        self.k, self.inputs, self.step = k, seen.inputs, seen.step
+        self.x = self.tile = flat(k.operand("x"))
+
+    def show(self, image: Expr, start: Expr, count: int) -> None:
+        """Turn to the positions from ``start`` on of an image."""
+        place = image * self.inputs.image + start * self.step
+        self.tile = self.k.view("seen", self.x, place, self.x.shape)
+
+    def row(self, entry: Expr) -> Buffer:
+        """What the tile sees of the input that a row of weights is for."""
+        number = Expr(self.k.operand("inputs").at([entry]).text)
+        # Unsigned: quotients and remainders by powers of two are shifts and masks then.
+        number = self.k.declare("const size_t", "at", cast("size_t", number))
+        lanes = index(self.inputs.lanes)
+        plane = binary("*", binary("/", number, lanes), index(self.inputs.plane))
+        place = binary("+", plane, binary("%", number, lanes))
+        return self.k.view("row", self.tile, place, self.tile.shape)
+
+
+def view_of(k: KernelBuilder, seen: Seen, width: int) -> Panel | DirectView:
+    """How a kernel reads its input, in tiles of ``width`` positions."""
+    return DirectView(k, seen) if seen.is_direct(width) else Panel(k, seen, width)

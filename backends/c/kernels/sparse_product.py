@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from burnish.ir.dims import product
 
-from ..code import Expr, index
+from ..code import Expr, Index, index
 from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import register
-from .products import Span, choose_tile, regroup, tile_product, tiles, unravel
+from .products import Span, add_product, choose_tile, regroup, tiles, unravel, whole_or_part, zeros
 from .sparse_blocks import block_shape
 from .sparse_entries import SparseFamily, SparseTypes, entries_of, require_valid
 from .sparse_rows import row_shape
 from .strided import static
 from .unit import Unit
 
-MACS_PER_CYCLE, ROW_CYCLES, SUM_CYCLES = 4.0, 2.0, 1.0
-"""Rates of the plain kernel: products, rows of weights found, sums begun and finished."""
+MACS_PER_CYCLE = ((16, 4.0), (8, 1.0), (1, 0.6))
+"""Products of the plain kernel, by the columns of its tiles: compilers unroll loops over few."""
+
+SINGLE_MACS_PER_CYCLE = 0.6
+"""Those of tiles with one row of weights: GCC 12 jams iterations, and then sees no vectors."""
+
+ROW_CYCLES, SUM_CYCLES = 2.0, 0.5
+"""Rows of weights found, sums begun and finished."""
 
 
 def plain_cycles(types: SparseTypes) -> float | None:
@@ -35,7 +41,10 @@ def plain_cycles(types: SparseTypes) -> float | None:
     tile = choose_tile(before, width) if after == 1 else choose_tile(width, after)
     positions = before * after
     rows = positions * width * entries / (tile.rows * tile.columns)
-    products = positions * width * entries / MACS_PER_CYCLE
+    rate = next(rate for columns, rate in MACS_PER_CYCLE if tile.columns >= columns)
+    if after > 1 and tile.rows == 1:
+        rate = SINGLE_MACS_PER_CYCLE
+    products = positions * width * entries / rate
     return products + rows * ROW_CYCLES + positions * types.outputs * SUM_CYCLES
 
 
@@ -64,6 +73,9 @@ class SparseProduct(SparseFamily):
                 writer.positions_in_a_row(tile)
 
 
+_Add = Callable[[Buffer, Expr, Index, Index], None]
+
+
 class _Writer:
     """Indexes x as [before, inputs, after], and the result likewise."""
 
@@ -86,29 +98,29 @@ class _Writer:
 
     def outputs_in_a_row(self, tile: Expr) -> None:
         """Tiles of positions x outputs."""
-        k, x, values = self.k, self.x, self.values
+        k, x = self.k, self.x
         first, end = entries_of(k, tile)
         shape = choose_tile(k.high(x.shape[0]), self.width)
-
         with (
             tiles(k, "i", x.shape[0], shape.rows) as rows,
             tiles(k, "j", self.width, shape.columns) as columns,
         ):
-            sums = tile_product(
-                k,
-                rows,
-                columns,
-                end - first,
-                x.dtype,
-                lambda r, e: k.load(x, [rows.start + r, self.input(first + e), 0]),
-                lambda e, t: k.load(values, [first + e, columns.start + t]),
-            )
+
+            def add(sums: Buffer, e: Expr, height: Index, width: Index) -> None:
+                place = self.input(e)
+                weights = self._row(e, columns.start)
+                with k.loop("r", height) as r:
+                    factor = k.let("factor", x.dtype, k.load(x, [rows.start + r, place, 0]))
+                    with k.loop("t", width) as t:
+                        add_product(k, sums, (r, t), factor, k.load(weights, [t]))
+
+            sums = self._tile(rows, columns, first, end, add)
             for r, t, total in self._sums(sums, rows, columns):
                 self._store(tile, columns.start + t, rows.start + r, index(0), total)
 
     def positions_in_a_row(self, tile: Expr) -> None:
         """Tiles of outputs x positions."""
-        k, x, values = self.k, self.x, self.values
+        k, x = self.k, self.x
         first, end = entries_of(k, tile)
         shape = choose_tile(self.width, k.high(x.shape[2]))
         with (
@@ -116,17 +128,42 @@ class _Writer:
             tiles(k, "j", self.width, shape.rows) as rows,
             tiles(k, "p", x.shape[2], shape.columns) as columns,
         ):
-            sums = tile_product(
-                k,
-                rows,
-                columns,
-                end - first,
-                x.dtype,
-                lambda r, e: k.load(values, [first + e, rows.start + r]),
-                lambda e, t: k.load(x, [i, self.input(first + e), columns.start + t]),
-            )
+
+            def add(sums: Buffer, e: Expr, height: Index, width: Index) -> None:
+                start = x.offset([i, self.input(e), columns.start])
+                seen = k.view("seen", x.reshaped((x.elements,)), start, (x.elements,))
+                weights = self._row(e, rows.start)
+                with k.loop("r", height) as r:
+                    factor = k.let("factor", x.dtype, k.load(weights, [r]))
+                    with k.loop("t", width) as t:
+                        add_product(k, sums, (r, t), factor, k.load(seen, [t]))
+
+            sums = self._tile(rows, columns, first, end, add)
             for r, t, total in self._sums(sums, rows, columns):
                 self._store(tile, rows.start + r, i, columns.start + t, total)
+
+    def _row(self, e: Expr, column: Expr) -> Buffer:
+        """A row of the weights, from a column on."""
+        values = self.values
+        flat = values.reshaped((values.elements,))
+        return self.k.view("weights", flat, values.offset([e, column]), flat.shape)
+
+    def _tile(self, rows: Span, columns: Span, first: Expr, end: Expr, add: _Add) -> Buffer:
+        """The sums of a tile; ``add`` adds one row of weights to so many rows and columns."""
+        k, dtype = self.k, self.x.dtype
+        sums = zeros(k, "sum", dtype, rows.size * columns.size).reshaped((rows.size, columns.size))
+
+        def walk(height: Index, width: Index) -> None:
+            with k.loop("e", end, start=first) as e:
+                add(sums, e, height, width)
+
+        whole_or_part(
+            k,
+            rows.is_whole & columns.is_whole,
+            lambda: walk(rows.size, columns.size),
+            lambda: walk(rows.end, columns.end),
+        )
+        return sums
 
     def _sums(self, sums: Buffer, rows: Span, columns: Span) -> Iterator[tuple[Expr, Expr, Expr]]:
         """Inside loops over a tile: row, column, and the sum there."""

@@ -21,7 +21,7 @@ from .builder import KernelBuilder
 from .family import Storage, register
 from .products import regroup, unravel
 from .register_tiles import SPARE
-from .sparse_entries import Panel, SparseFamily, SparseTypes, entries_of, require_valid
+from .sparse_entries import NEAR, Panel, Seen, SparseFamily, SparseTypes, entries_of, require_valid
 from .strided import static
 from .unit import Unit
 from .vector_store import VectorStore
@@ -38,9 +38,6 @@ ROW_CYCLES = 1.5
 FINISH_CYCLES = 2.0
 """To begin and finish a vector of sums."""
 
-NEAR = 24 << 10
-"""Bytes of a panel that fit into the first cache beside everything else."""
-
 FAR_CYCLES = 1.1
 """To load a vector from the second cache."""
 
@@ -51,16 +48,14 @@ class RowShape:
 
     Attributes:
         batch, positions: images, and positions of each, which are neighbours in the result.
-        inputs: steps through the input.
-        step: from one position to the next.
+        seen: what tiles see.
         outputs: of each position.
         entries: weights.
     """
 
     batch: int
     positions: int
-    inputs: ChannelSteps
-    step: int
+    seen: Seen
     outputs: int
     entries: int
 
@@ -74,11 +69,10 @@ class RowShape:
         return self._cycles(self.vectors(isa), isa)
 
     def _cycles(self, vectors: int, isa: Isa) -> float:
-        total = Panel.cycles(self.inputs, self.step, self.positions)
+        total = self.seen.copying(self.positions)
         for _, count, size in segments(self.positions, vectors, isa.lanes):
             row = max(size / isa.products, (size + 2) / 2, isa.latency / parts_of(size))
-            panel = 4 * isa.lanes * size * self.inputs.planes * self.inputs.lanes
-            if panel > NEAR:
+            if self.seen.bytes(size * isa.lanes) > NEAR:
                 row = max(row, size * FAR_CYCLES)
             total += count * self.entries * (row + ROW_CYCLES)
             total += count * self.outputs * size * FINISH_CYCLES
@@ -116,9 +110,10 @@ def row_shape(types: SparseTypes, isa: Isa) -> RowShape | None:
         inputs = channel_steps(x) if axis == 1 and x.rank > 2 else None
         if inputs is None:
             return None
-        return RowShape(before, positions, inputs, inputs.spatial[-1], types.outputs, entries)
+        seen = Seen(inputs, inputs.spatial[-1])
+        return RowShape(before, positions, seen, types.outputs, entries)
     inputs = ChannelSteps(size, 1, 1, positions, 0, size * positions, (1,))
-    return RowShape(before, positions, inputs, 1, types.outputs, entries)
+    return RowShape(before, positions, Seen(inputs, 1), types.outputs, entries)
 
 
 @register
@@ -148,7 +143,7 @@ class _Writer:
         self.k, self.shape = k, shape
         self.lanes = k.isa.lanes
         self.vectors = VectorRenderer(self.lanes, k.helper)
-        self.panel = Panel(k, shape.inputs, shape.step, shape.vectors(k.isa) * self.lanes)
+        self.panel = Panel(k, shape.seen, shape.vectors(k.isa) * self.lanes)
         self.values, self.bias = flat(k.operand("values")), k.optional("b")
         axis = k.attributes.axis
         self.before, self.after = static(k.space[:axis]), static(k.space[axis + 1 :])
@@ -169,7 +164,7 @@ class _Writer:
                 end, shared = start + count * step, cut == 1
                 with k.loop("o", end, start=start, step=step, parallel=shared) as o:
                     positions = min(step, shape.positions - start)
-                    self.panel.fill(n, o, positions)
+                    self.panel.show(n, o, positions)
                     with k.loop("m", shape.outputs) as m:
                         self._tile(n, m, o, positions)
 
