@@ -302,8 +302,9 @@ class _VectorMath(CellMath):
         self.k.statement(self.v.store(buffer.at([self.n, self.i]), value))
 
     def evaluate(self, expression: str | scalar.Expr, **values: Expr) -> Expr:
-        expr = scalar.parse(expression) if isinstance(expression, str) else expression
-        return self.v.render(expr, values)
+        if isinstance(expression, str):
+            return self.v.evaluate(expression, **values)
+        return self.v.render(expression, values)
 
     def let(self, name: str, value: Expr) -> Expr:
         return self.k.declare(f"const {self.v.type}", name, value)
