@@ -317,7 +317,8 @@ class _Writer:
         self, rows: int, start: Expr, count: int, finish: Callable[[Expr, Expr, Expr], None]
     ) -> None:
         """Products of weights with values; ``finish`` gets a query, a block and its sums."""
-        shape = product_shape(rows, count, self.width, self.lanes, self.scores.shape[1])
+        step = self._padded(self.block)
+        shape = product_shape(rows, count, self.width, self.lanes, step)
         values, ragged = self._values(start), self.width % self.lanes != 0
         ProductWriter(
             self.k, shape, self.scores, values, None,
