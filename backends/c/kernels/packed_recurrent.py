@@ -113,10 +113,11 @@ class _PackedRecurrent(KernelFamily):
         first, second = expressions[: self.cell.functions], expressions[self.cell.functions :]
         writer = _Writer(k, self.cell)
         writer.find_longest()
-        with k.loop("d", count if first == second else 1) as d:
+        with k.loop("d", count if first == second else 1, parallel=True) as d:
             writer.direction(d, first)
         if count == 2 and first != second:
-            writer.direction(index(1), second)
+            with k.alone():
+                writer.direction(index(1), second)
 
 
 class _Writer:
