@@ -15,7 +15,7 @@ from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 from .elements import is_supported, storage_type
 from .isa import SCALAR, Isa
 from .kernels.builder import KernelBuilder, Parameter
-from .kernels.family import KernelFamily, Storage, families_for
+from .kernels.family import KernelFamily, Preparation, Storage, families_for
 from .kernels.unit import Unit
 from .sizes import STATIC, Sizes
 
@@ -27,7 +27,8 @@ class Kernel:
     """One C function: its parameters and the text of its body.
 
     ``in_place`` pairs an operand with a result that may be written over it; ``scratch`` is the
-    working memory it needs in bytes; ``origin`` the op it was first written for.
+    working memory it needs in bytes; ``origin`` the op it was first written for; ``prepared`` which
+    operands, constants, it reads in another form.
     """
 
     family: str
@@ -38,6 +39,7 @@ class Kernel:
     scratch: int
     in_place: tuple[tuple[int, int], ...]
     origin: Op
+    prepared: tuple[tuple[int, Preparation], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -249,12 +251,14 @@ class _Selector:
             k.scratch_bytes,
             in_place_pairs(unit) if family.fusable else (),
             unit.op,
+            tuple(sorted(family.preparations(unit).items())),
         )
 
     def share(self, kernel: Kernel) -> Kernel:
         """The kernel of equal text that is known already, else ``kernel``."""
         return self.by_text.setdefault(
-            (kernel.family, kernel.parameters, kernel.body, kernel.in_place), kernel
+            (kernel.family, kernel.parameters, kernel.body, kernel.in_place, kernel.prepared),
+            kernel,
         )
 
 
@@ -287,7 +291,8 @@ def signature(op: Op) -> Hashable:
     """What the kernel of an op depends on; equal for ops that may share one."""
     numbers: dict[Value, int] = {}
     operands = tuple(
-        None if v is None else (numbers.setdefault(v, len(numbers)), v.type) for v in op.operands
+        None if v is None else (numbers.setdefault(v, len(numbers)), v.type, v.constant is not None)
+        for v in op.operands
     )
     regions = tuple(_region_signature(region) for region in op.regions)
     return (op.name, op.attributes.key, operands, tuple(op.result_types), regions)

@@ -19,6 +19,14 @@ OPTIONS = (
         ("caller", "static"),
     ),
     Option(
+        "winograd",
+        "convolutions by 3 x 3 with fewer products than taps: auto (where that takes less time), "
+        "off (every product as it is defined; results are a little closer to exact ones)",
+        "auto",
+        ("auto", "off"),
+        {"off": {"without": "winograd_conv"}},
+    ),
+    Option(
         "profile",
         "whether each step of the model is followed by a call of the macro NAME_STEP(number)",
         False,
