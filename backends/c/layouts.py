@@ -33,7 +33,8 @@ CALL_CYCLES = 50.0
 ELEMENT_CYCLES = 4.0
 """Of kernels that compute where each single element lies."""
 
-CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE, MATMUL_MACS_PER_CYCLE = 4.0, 0.6, 3.0
+CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE = 4.0, 0.6
+MACS_PER_CYCLE = {"nn.matmul": 3.0, "nn.rnn": 1.5, "nn.gru": 1.5, "nn.lstm": 1.5}
 """Of the kernels that compute products in row-major order."""
 
 
@@ -74,8 +75,8 @@ class CLayouts(LayoutModel):
         cycles = 0.0
         if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
             cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
-        if op.name == "nn.matmul":
-            cycles = _number(op_cost(op).macs) / MATMUL_MACS_PER_CYCLE
+        if op.name in MACS_PER_CYCLE:
+            cycles = _number(op_cost(op).macs) / MACS_PER_CYCLE[op.name]
         if op.name == "nn.conv":
             few = op.attributes.groups > 1 and op.inputs[1].type.shape[1] == 1
             rate = DEPTHWISE_MACS_PER_CYCLE if few else CONV_MACS_PER_CYCLE

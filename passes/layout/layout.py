@@ -39,7 +39,8 @@ class LayoutPass(Pass):
                 if not context.may_rewrite:
                     break
                 chosen = choose_layouts(block, model, self.without.split("+"))
-                if any(layout for offer in chosen.offers.values() for layout in offer.results):
+                offers = chosen.offers.values()
+                if any(any((*offer.operands, *offer.results)) for offer in offers):
                     before = rewriter.changes
                     lay_out(block, chosen.offers, rewriter)
                     context.count("lay-out", int(rewriter.changes > before))
