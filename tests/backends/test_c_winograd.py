@@ -202,3 +202,17 @@ def test_weights_that_are_no_constant_are_refused_by_name() -> None:
 def test_many_channels_stay_within_the_bound(outputs: int) -> None:
     """1e-5 of the largest result; sums of as many products in f32 are about 1e-6 off."""
     assert f" winograd={outputs}x{outputs} " in check(convolution((1, 256, 8, 8), 8, (1, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("outputs", [2, 4], indirect=True)
+def test_threads_share_the_chunks(outputs: int) -> None:
+    module = convolution((3, 16, 17, 16), 16, (1, 1, 1, 1))
+    results = []
+    for threads in (1, 3):
+        options = {"threads": threads}
+        compiled = burnish.compile(module, target=X86, passes="fuse,dce", options=options)
+        lines = str(compiled.artifact.stages["select"]).splitlines()
+        (line,) = (line for line in lines if f" winograd={outputs}x{outputs} " in line)
+        assert ("threads=3" in line) == (threads == 3)
+        results.append(runner(compiled.artifact).run(inputs_of(module))["y"])
+    np.testing.assert_array_equal(*results)

@@ -38,7 +38,7 @@ class WinogradWriter:
 
     def emit(self) -> None:
         k, shape = self.k, self.shape
-        with k.loop("first", shape.tiles, step=shape.chunk) as first:
+        with k.loop("first", shape.tiles, step=shape.chunk, parallel=True) as first:
             count = index(shape.chunk)
             if shape.tiles % shape.chunk:
                 count = k.let_index("count", minimum(shape.chunk, shape.tiles - first))
