@@ -34,7 +34,13 @@ ELEMENT_CYCLES = 4.0
 """Of kernels that compute where each single element lies."""
 
 CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE = 4.0, 0.6
-MACS_PER_CYCLE = {"nn.matmul": 3.0, "nn.rnn": 1.5, "nn.gru": 1.5, "nn.lstm": 1.5}
+MACS_PER_CYCLE = {
+    "nn.matmul": 3.0,
+    "nn.conv_transpose": 1.2,
+    "nn.rnn": 1.5,
+    "nn.gru": 1.5,
+    "nn.lstm": 1.5,
+}
 """Of the kernels that compute products in row-major order."""
 
 
