@@ -44,6 +44,10 @@ MACS_PER_CYCLE = {
 """Of the kernels that compute products in row-major order."""
 
 
+ELEMENTS_PER_CYCLE = {"nn.resize": 0.3}
+"""Results of kernels in row-major order that compute little, but find what for by tables."""
+
+
 class CLayouts(LayoutModel):
     """The layouts that kernels for an instruction set work in; None: for this machine's."""
 
@@ -81,6 +85,8 @@ class CLayouts(LayoutModel):
         cycles = 0.0
         if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
             cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
+        if op.name in ELEMENTS_PER_CYCLE:
+            cycles = _number(op.result.type.elements) / ELEMENTS_PER_CYCLE[op.name]
         if op.name in MACS_PER_CYCLE:
             cycles = _number(op_cost(op).macs) / MACS_PER_CYCLE[op.name]
         if op.name == "nn.conv":

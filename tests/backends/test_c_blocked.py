@@ -328,6 +328,34 @@ def test_reductions(kind: str, shape: Sequence[int]) -> None:
     assert "blocked_reduce" in str(compiled.artifact.stages["select"])
 
 
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ((2, 13, 5, 6), (2, 13, 10, 9)),
+        ((1, 16, 7, 8), (1, 16, 3, 8)),
+        ((1, 8, 9), (1, 8, 13)),
+        ((1, 8, 3, 4, 5), (1, 8, 5, 4, 3)),
+    ],
+)
+@pytest.mark.parametrize(
+    "mode", ["nearest", "linear", "cubic", "linear, antialias", "linear, align_corners"]
+)
+def test_resize(x: Sequence[int], y: Sequence[int], mode: str) -> None:
+    """Up and down along any spatial axes; filters that are too wide are left to others."""
+    kind, _, more = mode.partition(", ")
+    options = [f'mode = "{kind}"', f"shape = {listed(y)}"]
+    options += [f"scales = [{', '.join(str(b / a) for a, b in zip(x, y))}]"]
+    options += ["antialias = true"] if more == "antialias" else []
+    options += ['coordinates = "align_corners"'] if more == "align_corners" else []
+    text = moved(f"nn.resize(%a0) {{{', '.join(options)}}}", x, y)
+    if kind == "cubic" and len(x) > 4:
+        with pytest.raises(burnish.Error, match="of these axes or taps in a layout"):
+            agrees(text, PORTABLE)
+        return
+    compiled = agrees(text, PORTABLE)
+    assert "blocked_resize" in str(compiled.artifact.stages["select"])
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])
 def test_concat(axis: int) -> None:
     x = (2, 16, 3, 5)
