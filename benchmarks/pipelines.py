@@ -6,8 +6,9 @@
 
 MODELS are files or folders of ONNX models; open sizes are those of the ``inputs.npz`` beside.
 ``--without PASS`` leaves a pass (or, with its options, one spelled like that) out of the standard
-pipeline; ``--first PASS`` puts one in front of it.  Per model: kernels that run, bytes of the arena, bytes that kernels move, and the time
-of the second pipeline over that of the first (median of runs taken in turns).
+pipeline; ``--first PASS`` puts one in front of it.  Per model: kernels that run, bytes of the
+arena, bytes that kernels move, and the time of the second pipeline over that of the first (median
+of runs taken in turns).
 """
 
 from __future__ import annotations
