@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .assignment import Chosen, choose_layouts
-from .layout import LayoutPass
+from .layout import LayoutPass, lay_out_module
 from .materialize import lay_out
 from .minimize import Assignment, Factor, minimize
-from .offers import LayoutModel, Offer, layout_model, layout_models, register_layouts
+from .offers import LayoutModel, Layouts, Offer, layout_model, layout_models, register_layouts
 
 __all__ = [
     "Assignment",
@@ -14,9 +14,11 @@ __all__ = [
     "Factor",
     "LayoutModel",
     "LayoutPass",
+    "Layouts",
     "Offer",
     "choose_layouts",
     "lay_out",
+    "lay_out_module",
     "layout_model",
     "layout_models",
     "minimize",

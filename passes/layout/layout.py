@@ -10,7 +10,7 @@ from ..base import Pass, PassContext, register_pass
 from ..regions import blocks_inside_out
 from .assignment import choose_layouts
 from .materialize import lay_out
-from .offers import layout_model
+from .offers import LayoutModel, layout_model
 
 
 @register_pass
@@ -30,15 +30,19 @@ class LayoutPass(Pass):
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Lay out each block of each function."""
-        model = layout_model(self.target)
-        rewriter = context.rewriter()
-        for function in list(module.functions.values()):
-            for block in list(blocks_inside_out(function)):
-                if not context.may_rewrite:
-                    break
-                chosen = choose_layouts(block, model)
-                if any(layout for offer in chosen.offers.values() for layout in offer.results):
-                    before = rewriter.changes
-                    lay_out(block, chosen.offers, rewriter)
-                    context.count("lay-out", int(rewriter.changes > before))
-        return rewriter.changes > 0
+        return lay_out_module(module, layout_model(self.target), context)
+
+
+def lay_out_module(module: Module, model: LayoutModel, context: PassContext) -> bool:
+    """Choose layouts by ``model`` for each block of each function; says whether any changed."""
+    rewriter = context.rewriter()
+    for function in list(module.functions.values()):
+        for block in list(blocks_inside_out(function)):
+            if not context.may_rewrite:
+                break
+            chosen = choose_layouts(block, model)
+            if any(layout for offer in chosen.offers.values() for layout in offer.results):
+                before = rewriter.changes
+                lay_out(block, chosen.offers, rewriter)
+                context.count("lay-out", int(rewriter.changes > before))
+    return rewriter.changes > 0
