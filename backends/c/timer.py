@@ -166,7 +166,7 @@ def timer_job(artifact: Artifact, target: Target) -> TimerJob:
     hook = f"-D{manifest['name'].upper()}_STEP(n)=do{{void timer_step(int);timer_step(n);}}while(0)"
     steps = 1 + max((step.number for step in call_steps(artifact)), default=-1)
     files = {**artifact.files, "timer.c": _timer_text(manifest, steps, isa_of(target))}
-    return TimerJob(files, target, (hook, "-Wno-nested-externs"))
+    return TimerJob(files, target, (hook,))
 
 
 def build_timer(job: TimerJob) -> TimerProgram:

@@ -104,5 +104,8 @@ def candidate(op: Op, offer: Offer, target: Target) -> Candidate | None:
         artifact = compile_module(module, target, {"profile": True}, "kernel")
     except UnsupportedError:
         return None
-    steps = [s.number for s in call_steps(artifact) if s.choice.op.name not in MOVEMENT]
+    # Conversions come before and after it: operands and results are row-major outside.
+    steps = [s.number for s in call_steps(artifact) if s.choice.op.name == op.name]
+    if op.name == "tensor.relayout":
+        del steps[1:]
     return Candidate(timer_job(artifact, target), tuple(steps)) if steps else None
