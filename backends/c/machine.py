@@ -62,6 +62,7 @@ class Machine:
             "depthwise": 0.6,
             "matmul": 10.0,
             "matrix-vector": 2.5,
+            "recurrent": 1.0,
             "pool": 0.55,
             "reduce": 2.0,
         }
@@ -88,6 +89,13 @@ class Machine:
 DEFAULT = Machine()
 
 
+_KINDS = {
+    **dict.fromkeys(("nn.rnn", "nn.gru", "nn.lstm"), "recurrent"),
+    **dict.fromkeys(("nn.max_pool", "nn.average_pool"), "pool"),
+    "tensor.reduce": "reduce",
+}
+
+
 def kind_of(op: Op) -> str:
     """The kind of kernel that computes ``op`` in row-major order; "" for those without a rate."""
     if op.name == "nn.conv":
@@ -97,9 +105,7 @@ def kind_of(op: Op) -> str:
         x = op.inputs[0].type
         rows = x.shape[-1 if op.attributes.transpose_a else -2]
         return "matrix-vector" if rows == 1 else "matmul"
-    if op.name in ("nn.max_pool", "nn.average_pool"):
-        return "pool"
-    return "reduce" if op.name == "tensor.reduce" else ""
+    return _KINDS.get(op.name, "")
 
 
 def work_of(op: Op) -> float:

@@ -26,13 +26,12 @@ Shape = Sequence[int]
 Notify = Callable[[str, float], None]
 
 
-def _op(name: str, x: Shape, weights: Shape = (), **attributes: object) -> Op:
+def _op(name: str, x: Shape, *weights: Shape, **attributes: object) -> Op:
     """One op in a module of its own, with constant weights."""
     module = Module("probe")
     function, builder = build_function(module, "main", {"x": tensor(DType.F32, *x)}, ["y"])
     operands = [function.args[0]]
-    if weights:
-        operands.append(builder.constant(np.full(weights, 0.5, np.float32)))
+    operands += [builder.constant(np.full(shape, 0.5, np.float32)) for shape in weights]
     op = builder.create(name, operands, attributes)
     builder.ret(*op.results)
     return op
@@ -43,6 +42,12 @@ def _conv(channels: int, size: int, kernel: int, groups: int = 1) -> Op:
     pads = [kernel // 2] * 4
     return _op("nn.conv", (1, channels, size, size), weights,
                strides=[1, 1], pads=pads, dilations=[1, 1], groups=groups)  # fmt: skip
+
+
+def _gru(hidden: int) -> Op:
+    weights = (1, 3 * hidden, hidden)
+    return _op("nn.gru", (16, 1, hidden), weights, weights, hidden_size=hidden,
+               activations=["Sigmoid", "Tanh"])  # fmt: skip
 
 
 def _pool(kind: str, channels: int, size: int) -> Op:
@@ -62,6 +67,7 @@ def _probes() -> list[Op]:
         _op("nn.matmul", (64, 128), (128, 128), transpose_b=True),
         _op("nn.matmul", (1, 320), (320, 96)),
         _op("nn.matmul", (1, 320), (96, 320), transpose_b=True),
+        _gru(64),
         _pool("max", 32, 28),
         _pool("average", 32, 28),
         _op("tensor.reduce", (1, 64, 14, 14), kind="mean", axes=[2, 3], keep_dims=False),

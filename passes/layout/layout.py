@@ -41,7 +41,8 @@ def lay_out_module(module: Module, model: LayoutModel, context: PassContext) -> 
             if not context.may_rewrite:
                 break
             chosen = choose_layouts(block, model)
-            if any(layout for offer in chosen.offers.values() for layout in offer.results):
+            offers = chosen.offers.values()
+            if any(any((*offer.operands, *offer.results)) for offer in offers):
                 before = rewriter.changes
                 lay_out(block, chosen.offers, rewriter)
                 context.count("lay-out", int(rewriter.changes > before))
