@@ -109,9 +109,9 @@ def kind_of(op: Op) -> str:
 
 
 def work_of(op: Op) -> float:
-    """Products, or other operations where there are no products."""
+    """Products, or other operations where there are no products; 0 where that is not known."""
     cost = op_cost(op)
-    work = cost.macs or cost.flops
+    work = cost.flops if cost.macs == 0 else cost.macs
     return float(work) if isinstance(work, int) else 0.0
 
 
