@@ -56,7 +56,8 @@ class Target:
     bytes.  ``compilers`` are the commands tried in turn, ``flags`` what they are given; ``host``
     says that the result runs on the machine that compiles.  ``defaults`` overrides defaults of
     the backend's options.  ``isa`` names the instruction set that kernels are written for, by which
-    the pass ``layout`` chooses how tensors are stored, too ("" for neither).
+    the pass ``layout`` chooses how tensors are stored, too ("" for neither).  ``threads`` says that
+    its programs can have several.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Target:
     alignment: int = 64
     host: bool = False
     isa: str = ""
+    threads: bool = False
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __hash__(self) -> int:
