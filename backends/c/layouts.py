@@ -51,7 +51,7 @@ class CLayouts(LayoutModel):
                 for form in family.offers(op, self.isa):
                     moving = machine.moving(_moved(op, form.operands, form.results))
                     cycles = machine.call_cycles + max(form.cycles, moving)
-                    found.append(Offer(form.operands, form.results, cycles))
+                    found.append(Offer(form.operands, form.results, cycles, family.name))
         return found
 
     def cost(self, op: Op, operands: Layouts, results: Layouts) -> float:

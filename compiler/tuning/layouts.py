@@ -14,7 +14,6 @@ from burnish.passes.layout import (
     LayoutPass,
     Layouts,
     Offer,
-    lay_out_module,
     layout_model,
 )
 
@@ -70,7 +69,8 @@ class TunedLayout(Pass):
         """Measure what the estimates leave open, then lay out by that."""
         model = layout_model(self.plain.target)
         self.measurements.measure(questions(module, model))
-        return lay_out_module(module, MeasuredLayouts(model, self.measurements.cycles), context)
+        measured = MeasuredLayouts(model, self.measurements.cycles)
+        return self.plain.lay_out(module, measured, context)
 
 
 def tuned_pipeline(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .assignment import Chosen, choose_layouts
-from .layout import LayoutPass, lay_out_module
+from .layout import LayoutPass
 from .materialize import lay_out
 from .minimize import Assignment, Factor, minimize
 from .offers import LayoutModel, Layouts, Offer, layout_model, layout_models, register_layouts
@@ -18,7 +18,6 @@ __all__ = [
     "Offer",
     "choose_layouts",
     "lay_out",
-    "lay_out_module",
     "layout_model",
     "layout_models",
     "minimize",
