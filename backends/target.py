@@ -18,12 +18,16 @@ OptionValue = str | int | bool
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A declared option: what values it takes, what it is by default, what it does."""
+    """A declared option: what values it takes, what it is by default, what it does.
+
+    ``passes`` says which options of passes a value sets.
+    """
 
     name: str
     doc: str
     default: OptionValue
     choices: tuple[OptionValue, ...] = ()
+    passes: Mapping[OptionValue, Mapping[str, OptionValue]] = field(default_factory=dict)
 
     def parse(self, value: object) -> OptionValue:
         """``value``, possibly text from a command line, as a value of this option.
@@ -56,7 +60,8 @@ class Target:
     bytes.  ``compilers`` are the commands tried in turn, ``flags`` what they are given; ``host``
     says that the result runs on the machine that compiles.  ``defaults`` overrides defaults of
     the backend's options.  ``isa`` names the instruction set that kernels are written for, by which
-    the pass ``layout`` chooses how tensors are stored, too ("" for neither).
+    the pass ``layout`` chooses how tensors are stored, too ("" for neither).  ``threads`` says that
+    its programs can have several.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Target:
     alignment: int = 64
     host: bool = False
     isa: str = ""
+    threads: bool = False
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __hash__(self) -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from burnish.ir import DType, TensorType
-from burnish.ir.dims import Dim
+from burnish.ir.dims import Dim, ceildiv
 from burnish.ir.ops.attention import split_heads
 
 from ..code import Expr, Index, index
@@ -89,14 +89,16 @@ class _Writer:
         k = self.k
         batch, heads, _, _ = self.q.shape
         kv_heads = self.keys.shape[1]
-        with k.loops("n h", (batch, heads)) as (n, head):
+        blocks = ceildiv(self.queries, self.block)
+        cut = k.shared_loop(batch, heads, blocks)
+        with k.loops("n h", (batch, heads), parallel=cut < 2) as (n, head):
             shared = head
             if kv_heads != heads:
                 shared = k.let_index("shared", head // (index(heads) // index(kv_heads)))
             q = self.q.matrix(k, "q_head", n, head)
             keys = self.keys.matrix(k, "k_head", n, shared)
             values = self.values.matrix(k, "v_head", n, shared)
-            with k.loop("first", self.queries, step=self.block) as first:
+            with k.loop("first", self.queries, step=self.block, parallel=cut == 2) as first:
                 rows: Index = self.block
                 if self.queries % self.block != 0:
                     rows = k.let_index("rows", minimum(index(self.queries) - first, self.block))
@@ -255,7 +257,7 @@ class RotaryEmbedding(KernelFamily):
         batch, heads, length, size = x.shape
         cos, sin, positions = k.operand("cos"), k.operand("sin"), k.optional("positions")
         work, pairs = x.buffer.dtype.compute, cos.shape[-1]
-        with k.loops("n i", (batch, length)) as (n, i):
+        with k.loops("n i", (batch, length), parallel=True) as (n, i):
             at: list[Index] = [n, i]
             if positions is not None:
                 at = [k.load_index(positions, at, cos.shape[0])]

@@ -41,7 +41,7 @@ class BatchNorm(KernelFamily):
         work = x.dtype.compute
         if regroup(k, [1, 1, len(x.shape) - 2]):
             x = x.reshaped((*x.shape[:2], product(x.shape[2:])))
-        with k.loops("n c", x.shape[:2]) as (n, c):
+        with k.loops("n c", x.shape[:2], parallel=True) as (n, c):
             names = ("scale", "bias", "mean", "variance")
             scale, bias, mean, variance = (k.load(k.operand(name), [c]) for name in names)
             deviation = _deviation(k, work, variance)
@@ -80,7 +80,7 @@ class _Standardize(KernelFamily):
         work = x.dtype.compute
         outer, inner = self.runs(k)
         count = product(inner)
-        with k.loops("i", outer) as at:
+        with k.loops("i", outer, parallel=True) as at:
             runs = x.reshaped((*outer, count))
             run = k.view("run", x, runs.offset([*at, 0]), (count,))
             mean = None
@@ -182,7 +182,7 @@ class LocalResponseNorm(KernelFamily):
         positions = product(spatial)
         planes = x.reshaped((batch, channels, positions))
         width = max(1, min(k.high(positions), _COLUMNS))
-        with k.loops("n c", (batch, channels)) as (n, c):
+        with k.loops("n c", (batch, channels), parallel=True) as (n, c):
             k.comment("Channels first to last, last excluded, are neighbours of channel c.")
             first = k.let_index("first", maximum(0, c - (a.size - 1) // 2))
             last = k.let_index("last", minimum(channels, c + (a.size - (a.size - 1) // 2)))

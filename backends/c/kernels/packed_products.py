@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from burnish.ir.dims import ceildiv
+
 from ..code import Expr, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
@@ -140,19 +142,24 @@ class ProductWriter:
         self.plane = math.prod(shape.kernel) * self.tap
         self.filter = shape.planes * self.plane
         """Weights of a plane of the input, and of a block of channels."""
+        rows = static([axis.count for axis in shape.axes[:-1]])
+        blocks, pixels = ceildiv(shape.blocks, self.tile.blocks), shape.row // self.tile.pixels
+        self.cut = k.shared_loop(shape.batch, shape.groups, blocks, *rows, pixels)
+        """Which loop threads share: over images, groups, blocks, rows, or tiles of a row."""
 
     def emit(self) -> None:
-        k, shape = self.k, self.shape
+        k, shape, cut = self.k, self.shape, self.cut
         alone = (shape.blocks - 1) % self.tile.blocks + 1 if self.ragged else 0
         whole = shape.blocks - (alone or shape.blocks % self.tile.blocks)
-        with k.loops("n g", (shape.batch, shape.groups)) as (n, g):
+        with k.loops("n g", (shape.batch, shape.groups), parallel=cut < 2) as (n, g):
             start = n * shape.inputs.image + g * shape.planes * shape.inputs.plane
             pixels = k.view("image", self.x, start, self.x.shape)
             first = g * shape.blocks
-            with k.loop("m", whole, step=self.tile.blocks) as m:
+            with k.loop("m", whole, step=self.tile.blocks, parallel=cut == 2) as m:
                 self._rows(n, first + m, pixels, self.tile.blocks)
             if rest := shape.blocks - whole:
-                self._rows(n, first + whole, pixels, rest)
+                with k.alone(cut == 2):
+                    self._rows(n, first + whole, pixels, rest)
 
     def _rows(self, n: Expr, block: Expr, pixels: Buffer, blocks: int) -> None:
         """All results of some blocks of channels of an image."""
@@ -162,11 +169,18 @@ class ProductWriter:
         *outer, inner = shape.axes
         *names, name = axis_names("o", len(shape.axes))
         *tap_names, _ = axis_names("k", len(shape.axes))
-        with k.loops(" ".join(names), [axis.count for axis in outer]) as windows:
+        in_row = self.cut == 3 + len(outer)
+        around = k.loops(
+            " ".join(names), [axis.count for axis in outer], parallel=self.cut > 2 and not in_row
+        )
+        with around as windows:
             taps = [axis.taps(k, t, o) for axis, t, o in zip(outer, tap_names, windows)]
             row = _Row(n, block, tuple(windows), tuple(taps), pixels, filters)
             for segment in segments(shape.row, self.tile.pixels, *inside(inner)):
-                with k.loop(name, segment.end, start=segment.start, step=segment.pixels) as o:
+                span = k.loop(
+                    name, segment.end, start=segment.start, step=segment.pixels, parallel=in_row
+                )
+                with span as o:
                     self._tile(row, segment, o, blocks)
 
     def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:

@@ -47,7 +47,7 @@ class Resize(KernelFamily):
         is_nearest = k.attributes.mode == "nearest"
         mixes = not is_nearest and any(axis is not None for axis in axes[:-1])
         line = k.scratch("line", work, (x.shape[-1],)) if mixes else None
-        with k.loops("o", shape[:-1]) as outer:
+        with k.loops("o", shape[:-1], parallel=True) as outer:
             if line is not None:
                 _mix_rows(k, x, line, axes[:-1], outer)
             at = _nearest(k, axes, outer) if is_nearest else list(outer)
