@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from burnish.backends import Artifact, Target, backend_of, find_target, split_options
+from burnish.backends import Artifact, Target, backend_of, find_target, options_of, split_options
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
 from burnish.ir.collector import paused_collector
@@ -22,6 +22,7 @@ from burnish.passes import (
     run_pipeline,
     standard_pipeline,
     with_fast_math,
+    with_option,
 )
 
 from .compiled import CompiledModel, load
@@ -94,6 +95,9 @@ def compile(
     pipeline = _pipeline(chosen, passes)
     if common["fast-math"]:
         pipeline = with_fast_math(pipeline)
+    for option in options_of(chosen.backend):
+        for name, value in option.passes.get(complete[option.name], {}).items():
+            pipeline = with_option(pipeline, name, value)
     mode = _verify_mode(verify)
     with reporting(progress) as notify, memory_errors(_place(model)), paused_collector():
         notify("import", 0.0)

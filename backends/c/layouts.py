@@ -62,7 +62,7 @@ class CLayouts(LayoutModel):
                 for form in family.offers(op, self.isa):
                     moving = _moving(op, form.operands, form.results)
                     cycles = CALL_CYCLES + max(form.cycles, moving)
-                    found.append(Offer(form.operands, form.results, cycles))
+                    found.append(Offer(form.operands, form.results, cycles, family.name))
         return found
 
     def cost(self, op: Op, operands: Layouts, results: Layouts) -> float:

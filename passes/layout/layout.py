@@ -22,11 +22,13 @@ class LayoutPass(Pass):
 
     Options:
         target: whose offers to choose from.
+        without: kernels of the target, separated by "+", whose offers are left out.
     """
 
     name = "layout"
     needs = ("target",)
     target: str = ""
+    without: str = ""
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Lay out each block of each function."""
@@ -36,7 +38,7 @@ class LayoutPass(Pass):
             for block in list(blocks_inside_out(function)):
                 if not context.may_rewrite:
                     break
-                chosen = choose_layouts(block, model)
+                chosen = choose_layouts(block, model, self.without.split("+"))
                 offers = chosen.offers.values()
                 if any(any((*offer.operands, *offer.results)) for offer in offers):
                     before = rewriter.changes
