@@ -18,12 +18,16 @@ OptionValue = str | int | bool
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A declared option: what values it takes, what it is by default, what it does."""
+    """A declared option: what values it takes, what it is by default, what it does.
+
+    ``passes`` says which options of passes a value sets.
+    """
 
     name: str
     doc: str
     default: OptionValue
     choices: tuple[OptionValue, ...] = ()
+    passes: Mapping[OptionValue, Mapping[str, OptionValue]] = field(default_factory=dict)
 
     def parse(self, value: object) -> OptionValue:
         """``value``, possibly text from a command line, as a value of this option.
@@ -85,6 +89,12 @@ COMMON_OPTIONS = (
         "optimize by what holds in real arithmetic only: of numbers that are finite and do not "
         "overflow; results change by more than rounding where they are not",
         False,
+    ),
+    Option(
+        "tune",
+        "how long kernels may be timed on this machine, such as 60s or 2m, where estimates do not "
+        "tell which is the fastest; what was measured is remembered",
+        "",
     ),
 )
 """What every compilation takes, whatever the target."""

@@ -15,7 +15,7 @@ from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 from .elements import is_supported, storage_type
 from .isa import SCALAR, Isa
 from .kernels.builder import KernelBuilder, Parameter
-from .kernels.family import KernelFamily, Storage, families_for
+from .kernels.family import KernelFamily, Preparation, Storage, families_for
 from .kernels.unit import Unit
 from .sizes import STATIC, Sizes
 from .threads import is_worth_sharing, scratch_of
@@ -28,8 +28,9 @@ class Kernel:
     """One C function: its parameters and the text of its body.
 
     ``in_place`` pairs an operand with a result that may be written over it; ``scratch`` is the
-    working memory it needs in bytes; ``origin`` the op it was first written for.  It is called once
-    by each of ``threads``, of which each has ``scratch_step`` of these bytes.
+    working memory it needs in bytes; ``origin`` the op it was first written for; ``prepared`` which
+    operands, constants, it reads in another form.  It is called once by each of ``threads``, of
+    which each has ``scratch_step`` of these bytes.
     """
 
     family: str
@@ -41,6 +42,7 @@ class Kernel:
     in_place: tuple[tuple[int, int], ...]
     origin: Op
     threads: int = 1
+    prepared: tuple[tuple[int, Preparation], ...] = ()
 
     @property
     def scratch_step(self) -> int:
@@ -278,12 +280,21 @@ class _Selector:
             in_place_pairs(unit) if family.fusable else (),
             unit.op,
             threads,
+            tuple(sorted(family.preparations(unit).items())),
         )
 
     def share(self, kernel: Kernel) -> Kernel:
         """The kernel of equal text that is known already, else ``kernel``."""
         return self.by_text.setdefault(
-            (kernel.family, kernel.parameters, kernel.body, kernel.in_place, kernel.threads), kernel
+            (
+                kernel.family,
+                kernel.parameters,
+                kernel.body,
+                kernel.in_place,
+                kernel.threads,
+                kernel.prepared,
+            ),
+            kernel,
         )
 
 
@@ -316,7 +327,8 @@ def signature(op: Op) -> Hashable:
     """What the kernel of an op depends on; equal for ops that may share one."""
     numbers: dict[Value, int] = {}
     operands = tuple(
-        None if v is None else (numbers.setdefault(v, len(numbers)), v.type) for v in op.operands
+        None if v is None else (numbers.setdefault(v, len(numbers)), v.type, v.constant is not None)
+        for v in op.operands
     )
     regions = tuple(_region_signature(region) for region in op.regions)
     return (op.name, op.attributes.key, operands, tuple(op.result_types), regions)

@@ -21,10 +21,10 @@ from burnish.passes.sparsity import LinearMap, linear_map, sparse_form, stored_w
 
 from .isa import Isa
 from .kernels.blocked import blocked, blocked_vector, channels_last
-from .kernels.sparse_blocks import block_shape, packed_values
+from .kernels.sparse_blocks import SparseBlocks, block_shape, packed_values
 from .kernels.sparse_entries import SparseTypes
-from .kernels.sparse_product import plain_cycles
-from .kernels.sparse_rows import row_shape
+from .kernels.sparse_product import SparseProduct, plain_cycles
+from .kernels.sparse_rows import SparseRows, row_shape
 
 VECTORS = (4, 2, 1)
 """Vectors of outputs in a block."""
@@ -74,9 +74,9 @@ def sparse_offers(op: Op, isa: Isa) -> Iterator[tuple[Offer, int]]:
     matrix = map_.matrix()
     for form in forms(matrix, isa):
         for x, result in _layouts(map_, isa):
-            cycles = _cycles(map_, form, x, result, isa)
-            if cycles is not None:
-                yield _offer(map_, form, x, result, cycles, isa), form.bytes
+            kernel = _kernel(map_, form, x, result, isa)
+            if kernel is not None:
+                yield _offer(map_, form, x, result, kernel, isa), form.bytes
 
 
 def _layouts(map_: LinearMap, isa: Isa) -> list[tuple[Layout | None, Layout | None]]:
@@ -91,10 +91,10 @@ def _layouts(map_: LinearMap, isa: Isa) -> list[tuple[Layout | None, Layout | No
     return pairs
 
 
-def _cycles(
+def _kernel(
     map_: LinearMap, form: Form, x: Layout | None, result: Layout | None, isa: Isa
-) -> float | None:
-    """An estimate of the time of a form; None where no kernel computes it in these layouts."""
+) -> tuple[str, float] | None:
+    """Who computes a form, and an estimate of its time; None if nobody does in these layouts."""
     values = TensorType((form.entries, form.width), map_.weights.dtype)
     values = values.with_layout(_values_layout(form, isa.lanes))
     types = SparseTypes(
@@ -103,12 +103,14 @@ def _cycles(
         map_.op.result.type.with_layout(result),
         map_.axis,
     )
-    shape = block_shape(types, isa) or row_shape(types, isa)
-    if shape is not None:
-        return shape.cycles(isa)
-    if isa.has_vectors or x is not None or result is not None:
+    if (blocks := block_shape(types, isa)) is not None:
+        return SparseBlocks.name, blocks.cycles(isa)
+    if (rows := row_shape(types, isa)) is not None:
+        return SparseRows.name, rows.cycles(isa)
+    cycles = plain_cycles(types)
+    if isa.has_vectors or x is not None or result is not None or cycles is None:
         return None
-    return plain_cycles(types)
+    return SparseProduct.name, cycles
 
 
 def _values_layout(form: Form, lanes: int) -> Layout | None:
@@ -122,14 +124,15 @@ def _offer(
     form: Form,
     x: Layout | None,
     result: Layout | None,
-    cycles: float,
+    kernel: tuple[str, float],
     isa: Isa,
 ) -> Offer:
     operands: list[Layout | None] = [x, None]
     if len(map_.op.operands) > 2:
         operands.append(None if result is None else blocked_vector(isa.lanes))
     make = partial(_replaced, map_, form, result, isa.lanes)
-    return Offer(tuple(operands), (result,), cycles, make, form.name)
+    name, cycles = kernel
+    return Offer(tuple(operands), (result,), cycles, name, make, form.name)
 
 
 def _replaced(

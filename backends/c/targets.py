@@ -19,6 +19,14 @@ OPTIONS = (
         ("caller", "static"),
     ),
     Option(
+        "winograd",
+        "convolutions by 3 x 3 with fewer products than taps: auto (where that takes less time), "
+        "off (every product as it is defined; results are a little closer to exact ones)",
+        "auto",
+        ("auto", "off"),
+        {"off": {"without": "winograd_conv"}},
+    ),
+    Option(
         "threads",
         "how many threads compute large kernels together; 1: no thread but the caller's",
         1,

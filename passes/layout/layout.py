@@ -11,7 +11,7 @@ from ..promises import EXACT, FAST_MATH
 from ..regions import blocks_inside_out
 from .assignment import choose_layouts
 from .materialize import lay_out
-from .offers import layout_model
+from .offers import LayoutModel, layout_model
 
 
 @register_pass
@@ -24,21 +24,26 @@ class LayoutPass(Pass):
 
     Options:
         target: whose offers to choose from.
+        without: kernels of the target, separated by "+", whose offers are left out.
     """
 
     name = "layout"
     needs = ("target",)
     target: str = ""
+    without: str = ""
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Lay out each block of each function."""
-        model = layout_model(self.target)
+        return self.lay_out(module, layout_model(self.target), context)
+
+    def lay_out(self, module: Module, model: LayoutModel, context: PassContext) -> bool:
+        """Choose among the offers of ``model``; says whether anything changed."""
         rewriter = context.rewriter()
         for function in list(module.functions.values()):
             for block in list(blocks_inside_out(function)):
                 if not context.may_rewrite:
                     break
-                chosen = choose_layouts(block, model)
+                chosen = choose_layouts(block, model, self.without.split("+"))
                 context.decisions += chosen.decisions
                 offers = chosen.offers.values()
                 layouts = (any((*offer.operands, *offer.results)) for offer in offers)

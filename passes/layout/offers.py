@@ -33,6 +33,7 @@ class Offer:
         operands: how it reads each operand (None too where the operand is absent).
         results: how it writes each result.
         cost: its time, in the unit of the model.
+        kernels: who computes it, by a name of the target; "" where there is but one way.
         replacement: makes another op that does the same, if it is one.
         name: what reports call such a way.
     """
@@ -40,6 +41,7 @@ class Offer:
     operands: Layouts
     results: Layouts
     cost: float
+    kernels: str = ""
     replacement: Replacement | None = None
     name: str = ""
 

@@ -18,10 +18,13 @@ from .sparse_rows import row_shape
 from .strided import static
 from .unit import Unit
 
-MACS_PER_CYCLE = ((16, 4.0), (8, 1.0), (1, 0.6))
-"""Products of the plain kernel, by the columns of its tiles: compilers unroll loops over few."""
+MACS_PER_CYCLE = ((16, 10.0), (8, 3.0), (1, 2.0))
+"""Products of the plain kernel, by the columns of its tiles: compilers unroll loops over few.
 
-SINGLE_MACS_PER_CYCLE = 0.6
+Rates are to be compared with those of :class:`~..machine.Machine`.
+"""
+
+SINGLE_MACS_PER_CYCLE = 1.3
 """Those of tiles with one row of weights: GCC 12 jams iterations, and then sees no vectors."""
 
 ROW_CYCLES, SUM_CYCLES = 2.0, 0.5

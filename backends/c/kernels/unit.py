@@ -62,11 +62,11 @@ class Unit:
         return self.results[0].type
 
     def constant(self, value: Value) -> Constant | None:
-        """The data of an inner value, if it is known now."""
+        """The constant that is read as ``value``, if that is known."""
         if value in self.literals:
             return self.literals[value]
-        found = self.op.operands[self.operands[value]] if value in self.operands else None
-        return None if found is None else found.constant
+        outside = self.op.operands[self.operands[value]] if value in self.operands else None
+        return None if outside is None else outside.constant
 
     @staticmethod
     def of(op: Op, ranges: Mapping[str, Interval] | None = None, isa: Isa = SCALAR) -> Unit:
