@@ -176,7 +176,7 @@ class _Source:
         sizes = [len(text) for text in texts]
         runs = spread(sizes, file_count(sum(sizes), wanted))
         if len(runs) < 2:
-            return {f"{name}.c": self.main(self.attributes(shared=False), kernels, texts)}
+            return {f"{name}.c": self.main([self.includes(), self.attributes()], kernels, texts)}
         prototypes = [f"{self.head(kernel)};\n" for kernel in kernels]
         attributes = self.attributes(shared=True)
         header = internal_header(name, self.includes(), attributes, prototypes)
@@ -187,18 +187,19 @@ class _Source:
             parts += self.helpers([kernels[i] for i in run])
             parts += [texts[i] for i in run]
             files[f"{name}_kernels_{number}.c"] = "\n".join(parts)
-        files[f"{name}.c"] = self.main(include, [], [])
+        files[f"{name}.c"] = self.main([include], [], [])
         return files
 
-    def main(self, start: str, kernels: Sequence[Kernel], texts: Sequence[str]) -> str:
+    def main(self, start: Sequence[str], kernels: Sequence[Kernel], texts: Sequence[str]) -> str:
         """``NAME.c``, with these kernels in it."""
         name, program = self.name, self.program
-        what = f"kernels, and {name}_run" if kernels else f"{name}_run"
+        what = (
+            f"{name}_run" if self.called_kernels() and not kernels else f"kernels, and {name}_run"
+        )
         parts = [
             f"/* The model {name}: {what}. */\n",
             *([includes_text()] if self.threads > 1 else []),
-            *([self.includes()] if kernels else []),
-            start,
+            *start,
         ]
         if self.has_weights:
             parts.append(
@@ -241,7 +242,7 @@ class _Source:
         used = {helper for kernel in kernels for helper in kernel.helpers}
         return [helpers.text_of(helper, self.name) for helper in helpers.closure(used)]
 
-    def attributes(self, *, shared: bool) -> str:
+    def attributes(self, *, shared: bool = False) -> str:
         """What kernels are declared with; ``shared`` where several files know them."""
         gnu = 'visibility("hidden"), noinline' if shared else "noinline"
         static = "" if shared else " static"
