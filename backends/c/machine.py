@@ -63,6 +63,8 @@ class Machine:
             "matmul": 10.0,
             "matrix-vector": 2.5,
             "recurrent": 1.0,
+            "transposed-conv": 1.2,
+            "resize": 1.5,
             "pool": 0.55,
             "reduce": 2.0,
         }
@@ -93,6 +95,8 @@ _KINDS = {
     **dict.fromkeys(("nn.rnn", "nn.gru", "nn.lstm"), "recurrent"),
     **dict.fromkeys(("nn.max_pool", "nn.average_pool"), "pool"),
     "tensor.reduce": "reduce",
+    "nn.conv_transpose": "transposed-conv",
+    "nn.resize": "resize",
 }
 
 

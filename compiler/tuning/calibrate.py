@@ -68,11 +68,15 @@ def _probes() -> list[Op]:
         _op("nn.matmul", (1, 320), (320, 96)),
         _op("nn.matmul", (1, 320), (96, 320), transpose_b=True),
         _gru(64),
+        _op("nn.conv_transpose", (1, 32, 14, 14), (32, 32, 2, 2), strides=[2, 2], pads=[0] * 4,
+            dilations=[1, 1], output_padding=[0, 0]),
+        _op("nn.resize", (1, 32, 14, 14), shape=[1, 32, 28, 28], scales=[1.0, 1.0, 2.0, 2.0],
+            mode="linear"),
         _pool("max", 32, 28),
         _pool("average", 32, 28),
         _op("tensor.reduce", (1, 64, 14, 14), kind="mean", axes=[2, 3], keep_dims=False),
         _op("tensor.reduce", (64, 256), kind="mean", axes=[1], keep_dims=False),
-    ]
+    ]  # fmt: skip
 
 
 class _Meter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from burnish.backends.c.compile import compile_module
@@ -60,14 +60,21 @@ def key_of(op: Op) -> str:
     return f"{op.name}({', '.join(operands)}) {op.attributes} : {', '.join(results)}"
 
 
-def questions(module: Module, model: LayoutModel) -> list[Question]:
-    """What the estimates of ``model`` leave open, that which takes longest first."""
+def questions(module: Module, model: LayoutModel, without: Collection[str] = ()) -> list[Question]:
+    """What the estimates of ``model`` leave open, that which takes longest first.
+
+    Kernels that ``without`` names are out of the question.
+    """
     found: dict[str, Question] = {}
     for op in _ops(module):
         key = key_of(op)
         offers = model.offers(op)
         least = min(offer.cost for offer in offers)
-        close = {i: offer for i, offer in enumerate(offers) if offer.cost <= CLOSE * least}
+        close = {
+            i: offer
+            for i, offer in enumerate(offers)
+            if offer.cost <= CLOSE * least and offer.kernels not in without
+        }
         if len(close) > 1:
             cycles = least + (found[key].cycles if key in found else 0.0)
             found[key] = Question(key, op, close, cycles)

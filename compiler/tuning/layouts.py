@@ -68,7 +68,7 @@ class TunedLayout(Pass):
     def run(self, module: Module, context: PassContext) -> bool:
         """Measure what the estimates leave open, then lay out by that."""
         model = layout_model(self.plain.target)
-        self.measurements.measure(questions(module, model))
+        self.measurements.measure(questions(module, model, self.plain.without.split("+")))
         measured = MeasuredLayouts(model, self.measurements.cycles)
         return self.plain.lay_out(module, measured, context)
 
