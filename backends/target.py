@@ -90,6 +90,12 @@ COMMON_OPTIONS = (
         "overflow; results change by more than rounding where they are not",
         False,
     ),
+    Option(
+        "tune",
+        "how long kernels may be timed on this machine, such as 60s or 2m, where estimates do not "
+        "tell which is the fastest; what was measured is remembered",
+        "",
+    ),
 )
 """What every compilation takes, whatever the target."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,7 +33,8 @@ from .frontend.onnx.load import ModelSource
 from .layouts import with_layouts
 from .progress import ProgressCallback, reporting
 from .report.build import build_report
-from .requests import parse_size, shorten, show_size
+from .requests import parse_seconds, parse_size, shorten, show_size
+from .tuning import Measurements, tuned_pipeline
 
 __all__ = ["CompiledModel", "Model", "compile", "load", "read_model"]
 
@@ -54,6 +56,7 @@ def compile(
     verify: str | bool | None = None,
     layouts: Mapping[str, str] | None = None,
     progress: bool | ProgressCallback | None = None,
+    executor: Executor | None = None,
 ) -> CompiledModel:
     """Compile a model for a target.
 
@@ -66,7 +69,8 @@ def compile(
         passes: pipeline text, or passes; default: the standard pipeline of the target.
         options: of the target, and those of every compilation: ``name``, the prefix of every
             emitted symbol, and ``fast_math``, which lets all passes that know the option, those
-            of ``passes`` too, use what holds in real arithmetic only.
+            of ``passes`` too, use what holds in real arithmetic only; and ``tune``, how long
+            kernels may be timed here (``"60s"``) to choose between them.
         ram: bytes there are for activations, such as ``65536`` or ``"64K"``.
         flash: bytes there are for code and weights.
         verify: ``"each"`` (or True) checks the IR after every pass; ``"semantic"`` also
@@ -75,6 +79,8 @@ def compile(
             name: ``{"image": "NHWC"}``, or the numbers of the model's axes, ``"0,2,3,1"``.
         progress: True shows progress on a terminal; a function is called with the stage's name
             and the fraction done.
+        executor: where kernels are built that are to be timed (default: threads of this
+            process); its workers need the same compiler and processor as this machine.
 
     Raises:
         Error: a subclass says what is wrong with the model or the request; a model that does not
@@ -99,7 +105,12 @@ def compile(
         for name, value in option.passes.get(complete[option.name], {}).items():
             pipeline = with_option(pipeline, name, value)
     mode = _verify_mode(verify)
+    tune = str(common["tune"])
+    seconds = parse_seconds(tune, "option tune") if tune else 0.0
     with reporting(progress) as notify, memory_errors(_place(model)), paused_collector():
+        if seconds:
+            measurements = Measurements(chosen, seconds, executor, notify)
+            pipeline = tuned_pipeline(pipeline, chosen, measurements)
         notify("import", 0.0)
         module = read_model(model, dims)
         try:

@@ -18,6 +18,8 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+os.environ.setdefault("BURNISH_MACHINE", "default")  # whatever this machine was calibrated to
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the fuzzer (tests/fuzz)."""

@@ -21,7 +21,7 @@ from .code import INDENT, wrapped
 from .kernels.builder import Parameter
 from .kernels.unit import Unit
 
-LEAST_CYCLES = 20_000.0
+LEAST_CYCLES = 40_000.0
 """A kernel that takes fewer is left to one thread: to hand it out takes some thousand."""
 
 BYTES_PER_CYCLE = 16.0

@@ -10,7 +10,7 @@ from ..base import Pass, PassContext, register_pass
 from ..regions import blocks_inside_out
 from .assignment import choose_layouts
 from .materialize import lay_out
-from .offers import layout_model
+from .offers import LayoutModel, layout_model
 
 
 @register_pass
@@ -32,7 +32,10 @@ class LayoutPass(Pass):
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Lay out each block of each function."""
-        model = layout_model(self.target)
+        return self.lay_out(module, layout_model(self.target), context)
+
+    def lay_out(self, module: Module, model: LayoutModel, context: PassContext) -> bool:
+        """Choose among the offers of ``model``; says whether anything changed."""
         rewriter = context.rewriter()
         for function in list(module.functions.values()):
             for block in list(blocks_inside_out(function)):

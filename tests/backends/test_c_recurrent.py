@@ -11,7 +11,7 @@ from op_cases import OpCase, assert_close, cases
 
 import burnish
 from burnish.backends import Target, find_target
-from burnish.backends.c import compile_module
+from burnish.backends.c import compile_module, threads
 from burnish.backends.c.host import build
 from burnish.ir import DType, Layout, Module, build_function
 
@@ -19,10 +19,11 @@ GENERIC = find_target("c:generic")
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 
-def portable(isa: str) -> Target:
+def portable(isa: str, *more: str) -> Target:
     """Vectors for machines without them: compilers split them."""
-    flags = (*GENERIC.flags, *WARNINGS, "-O1")
-    return Target(f"c:{isa}-anywhere", "c", "", GENERIC.compilers, flags, host=True, isa=isa)
+    flags = (*GENERIC.flags, *WARNINGS, "-O1", *more)
+    name = f"c:{isa}-anywhere"
+    return Target(name, "c", "", GENERIC.compilers, flags, host=True, isa=isa, threads=True)
 
 
 LANES = {"avx2": 8, "neon": 4}
@@ -134,20 +135,27 @@ def together(lanes: int) -> tuple[Module, dict[str, Any]]:
     return module, inputs
 
 
-def check(isa: str, *, sanitize: bool = False) -> None:
+def check(isa: str, *, sanitize: bool = False, count: int = 1) -> str:
     module, inputs = together(LANES[isa])
-    target = portable(isa)
-    artifact = compile_module(module, target)
+    # What starts threads is not without warnings at -O1.
+    target = portable(isa, *(["-Wno-error"] if count > 1 else []))
+    artifact = compile_module(module, target, {"threads": count})
     assert str(artifact.stages["select"]).count("-> packed_") == len(CASES)
     outputs = build(artifact.files, artifact.manifest, target, sanitize=sanitize).run(inputs)
     for i, case in enumerate(CASES):
         for j, expected in enumerate(case.expected()):
             assert_close(outputs[f"c{i}y{j}"], expected, f"{case.id} {i} {j}")
+    return str(artifact.stages["select"])
 
 
 @pytest.mark.parametrize("isa", LANES)
 def test_layers_compute_what_the_ops_mean(isa: str) -> None:
     check(isa)
+
+
+def test_threads_share_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "LEAST_CYCLES", 0.0)
+    assert "threads=2" in check("avx2", count=2)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from burnish.ir.dims import ceildiv
 
-from ..code import Expr, binary, index
+from ..code import Expr, Index, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import ChannelSteps, flat, inside
@@ -42,6 +42,19 @@ Sums = Sequence[Sequence[Expr]]
 """The sums of a tile: for each pixel one vector per block."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTaps:
+    """Where the taps of windows lie among the ``count`` that weights have along an axis."""
+
+    count: int
+    first: int = 0
+    step: int = 1
+
+    def place(self, tap: Index) -> Expr:
+        """Where tap number ``tap`` of a window lies."""
+        return index(tap) * self.step + self.first
+
+
 @dataclass(frozen=True)
 class ProductShape:
     """Sizes of sums of products over windows, for blocks of channels.
@@ -54,6 +67,7 @@ class ProductShape:
         axes: the spatial axes that matter, at least one.
         steps: from one position of the input to the next, along each of them.
         kept: where they stand among all spatial axes; empty for a row of all positions.
+        stored: where the taps of windows lie, along each axis; empty where weights have them all.
     """
 
     batch: int
@@ -64,6 +78,12 @@ class ProductShape:
     axes: tuple[WindowAxis, ...]
     steps: tuple[int, ...]
     kept: tuple[int, ...]
+    stored: tuple[StoredTaps, ...] = ()
+
+    @property
+    def taps(self) -> tuple[StoredTaps, ...]:
+        """Where the taps of windows lie among those of the weights, along each axis."""
+        return self.stored or tuple(map(StoredTaps, self.kernel))
 
     @property
     def is_pointwise(self) -> bool:
@@ -149,7 +169,7 @@ class ProductWriter:
         self.tile = shape.tile(k.isa)
         self.tap = shape.inputs.lanes * self.lanes
         """Weights of one tap."""
-        self.plane = math.prod(shape.kernel) * self.tap
+        self.plane = math.prod(taps.count for taps in shape.taps) * self.tap
         self.filter = shape.planes * self.plane
         """Weights of a plane of the input, and of a block of channels."""
         rows = static([axis.count for axis in shape.axes[:-1]])
@@ -265,13 +285,13 @@ class ProductWriter:
                 at = nest.enter_context(k.loop(name, high, start=low))
                 element = axis.element(row.windows[number], at)
                 offset = offset + element * shape.steps[number]
-                tap = tap * shape.kernel[number] + at
+                tap = tap * shape.taps[number].count + shape.taps[number].place(at)
             step = shape.steps[-1]
             known = 0 if segment.count > 1 else inner.element(o, 0).value
             if known is None or segment.count > 1:
                 offset, known = offset + inner.element(o, 0) * step, 0
             seen = k.view("seen", row.pixels, offset, row.pixels.shape)
-            weights = c * self.plane + tap * (shape.kernel[-1] * self.tap)
+            weights = c * self.plane + tap * (shape.taps[-1].count * self.tap)
             packed = k.view("packed", row.filters, weights, row.filters.shape)
             taps = self._met(segment, known, len(sums[0]))
             if row.ahead is not None:
@@ -313,7 +333,8 @@ class ProductWriter:
         for t, met in enumerate(taps):
             if met:
                 places = {p: lane * shape.inputs.lane + r * step for p, r in met.items()}
-                self._products(seen, places, packed, lane * self.lanes + t * self.tap, sums)
+                weight = lane * self.lanes + shape.taps[-1].place(t) * self.tap
+                self._products(seen, places, packed, weight, sums)
 
     def _products(
         self,

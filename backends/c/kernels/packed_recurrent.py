@@ -113,10 +113,11 @@ class _PackedRecurrent(KernelFamily):
         first, second = expressions[: self.cell.functions], expressions[self.cell.functions :]
         writer = _Writer(k, self.cell)
         writer.find_longest()
-        with k.loop("d", count if first == second else 1) as d:
+        with k.loop("d", count if first == second else 1, parallel=True) as d:
             writer.direction(d, first)
         if count == 2 and first != second:
-            writer.direction(index(1), second)
+            with k.alone():
+                writer.direction(index(1), second)
 
 
 class _Writer:
@@ -302,8 +303,9 @@ class _VectorMath(CellMath):
         self.k.statement(self.v.store(buffer.at([self.n, self.i]), value))
 
     def evaluate(self, expression: str | scalar.Expr, **values: Expr) -> Expr:
-        expr = scalar.parse(expression) if isinstance(expression, str) else expression
-        return self.v.render(expr, values)
+        if isinstance(expression, str):
+            return self.v.evaluate(expression, **values)
+        return self.v.render(expression, values)
 
     def let(self, name: str, value: Expr) -> Expr:
         return self.k.declare(f"const {self.v.type}", name, value)

@@ -40,7 +40,7 @@ class Resize(KernelFamily):
         shape = k.op.results[0].type.shape
         x = k.operand("x")
         work = x.dtype.compute if x.dtype.is_float else DType.F32
-        axes = [_tables(k, axis, work) for axis in range(len(shape))]
+        axes = [axis_tables(k, axis, work) for axis in range(len(shape))]
         if not shape:
             k.store([], k.load(x, []))
             return
@@ -65,7 +65,7 @@ class Resize(KernelFamily):
                 k.store([*outer, o], _extrapolated(k, axes, [*outer, o], value, x.dtype))
 
 
-def _tables(k: KernelBuilder, axis: int, work: DType) -> AxisTaps | None:
+def axis_tables(k: KernelBuilder, axis: int, work: DType) -> AxisTaps | None:
     """The tables of an axis; None when it stays as it is."""
     a, old = k.attributes, k.op.inputs[0].type.shape[axis]
     if not (isinstance(old, int) and isinstance(a.shape[axis], int)):
