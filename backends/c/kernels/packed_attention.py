@@ -27,8 +27,8 @@ from .unit import Unit
 from .vector_store import VectorStore
 from .windows import maximum, minimum
 
-FEW = 8
-"""Below as many queries, packing the keys costs more than it saves."""
+FEW = 2
+"""For a single query, packing the keys costs more than it saves."""
 
 QUERIES = range(32, 15, -1)
 """Queries in a block, better ones first."""
