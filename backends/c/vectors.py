@@ -223,6 +223,11 @@ class VectorRenderer:
         """A vector of equal elements."""
         return self._macro("splat", value)
 
+    def numbers(self) -> Expr:
+        """The vector 0, 1, 2 …"""
+        values = ", ".join(f"{lane}.0f" for lane in range(self.lanes))
+        return Expr(f"(({self.type}){{{values}}})")
+
     def load(self, place: Expr) -> Expr:
         """The vector that begins with the float at an lvalue."""
         return Expr(f"*(const {self.type}_at *)&{place}", UNARY)

@@ -12,6 +12,8 @@ from .builder import KernelBuilder
 from .family import KernelFamily, register
 from .lanes import accumulate_run, combined_lanes, lanes_for
 from .products import add_product, regroup, tiles, unravel, zeros
+from .unit import Unit
+from .vector_norm import takes
 from .windows import maximum, minimum
 
 _COLUMNS = 64
@@ -118,6 +120,9 @@ class LayerNorm(_Standardize):
 
     name = "layer_norm"
     ops = ("nn.layer_norm",)
+
+    def refusal(self, unit: Unit) -> str:
+        return "of a size for vectors" if takes(unit) else ""
 
     def runs(self, k: KernelBuilder) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
         shape = k.op.inputs[0].type.shape
