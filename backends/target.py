@@ -20,7 +20,8 @@ OptionValue = str | int | bool
 class Option:
     """A declared option: what values it takes, what it is by default, what it does.
 
-    ``passes`` says which options of passes a value sets.
+    ``passes`` says which options of passes a value sets; ``limits`` are the least and the greatest
+    of numbers.
     """
 
     name: str
@@ -28,12 +29,14 @@ class Option:
     default: OptionValue
     choices: tuple[OptionValue, ...] = ()
     passes: Mapping[OptionValue, Mapping[str, OptionValue]] = field(default_factory=dict)
+    limits: tuple[int, int] | None = None
 
     def parse(self, value: object) -> OptionValue:
         """``value``, possibly text from a command line, as a value of this option.
 
         Raises:
-            TargetError: it is none of the choices, or not of the default's type.
+            TargetError: it is none of the choices, outside the limits, or not of the default's
+                type.
         """
         if isinstance(self.default, bool):
             truth = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
@@ -42,11 +45,15 @@ class Option:
             digits = isinstance(value, str) and value.lstrip("-").isdigit()
             number = isinstance(value, int) and not isinstance(value, bool)
             parsed = int(str(value)) if digits or number else None
+            if self.limits and isinstance(parsed, int):
+                parsed = parsed if self.limits[0] <= parsed <= self.limits[1] else None
         else:
             parsed = value if isinstance(value, str) else None
         if parsed is None or (self.choices and parsed not in self.choices):
             kinds = {bool: "on or off", int: "a whole number", str: "text"}
             wanted = " or ".join(map(str, self.choices)) or kinds[type(self.default)]
+            if self.limits:
+                wanted = f"{wanted} from {self.limits[0]} to {self.limits[1]}"
             raise TargetError(f"option {self.name} is {value!r}, but must be {wanted}")
         assert isinstance(parsed, (bool, int, str))
         return parsed

@@ -1,14 +1,15 @@
 """Emission: the C files of a planned module.
 
 ``NAME.h`` declares the model, ``NAME.c`` holds kernels and ``NAME_run``, ``NAME_weights.c`` (or
-``NAME_weights.bin`` with ``NAME_weights.S``) the weights.  Text depends on the module, the
-target and the options alone: never on hashes, addresses or the time.
+``NAME_weights.bin`` with ``NAME_weights.S``) the weights.  Where kernels are spread over several
+files, these are ``NAME_kernels_0.c`` and so on, with a header ``NAME_internal.h``.  Text depends on
+the module, the target and the options alone: never on hashes, addresses or the time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.ir import Function, TensorType
@@ -35,6 +36,7 @@ from .plan import (
 from .run_sizes import RunSizes
 from .select import Kernel, Selection, describe
 from .sizes import Sizes
+from .spread import file_count, internal_header, spread
 from .threads import includes_text, no_pool_text, pool_text, run_text, shared_call_text
 from .weights import (
     WeightLayout,
@@ -84,7 +86,7 @@ def emit(program: Program) -> dict[str, str | bytes]:
             program.sizes,
             program.options,
         ),
-        f"{name}.c": _Source(program).text(),
+        **_Source(program).files(),
     }
     if not program.layout.members:
         return files
@@ -131,7 +133,7 @@ _{name}_weights:
 
 
 class _Source:
-    """Text of ``NAME.c``."""
+    """Text of ``NAME.c``, and of what it is cut into."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -165,15 +167,39 @@ class _Source:
                             found.add((kernel, "result", result))
         return found
 
-    def text(self) -> str:
+    def files(self) -> dict[str, str]:
+        """The C files of the code by name, and the header that several share."""
+        name, kernels = self.name, self.called_kernels()
+        texts = [self.kernel(kernel) for kernel in kernels]
+        wanted = self.program.options["files"]
+        assert isinstance(wanted, int)
+        sizes = [len(text) for text in texts]
+        runs = spread(sizes, file_count(sum(sizes), wanted))
+        if len(runs) < 2:
+            return {f"{name}.c": self.main([self.includes(), self.attributes()], kernels, texts)}
+        prototypes = [f"{self.head(kernel)};\n" for kernel in kernels]
+        attributes = self.attributes(shared=True)
+        header = internal_header(name, self.includes(), attributes, prototypes)
+        files = {f"{name}_internal.h": header}
+        include = f'#include "{name}_internal.h"\n'
+        for number, run in enumerate(runs):
+            parts = [f"/* The model {name}: some of its kernels. */\n", include]
+            parts += self.helpers([kernels[i] for i in run])
+            parts += [texts[i] for i in run]
+            files[f"{name}_kernels_{number}.c"] = "\n".join(parts)
+        files[f"{name}.c"] = self.main([include], [], [])
+        return files
+
+    def main(self, start: Sequence[str], kernels: Sequence[Kernel], texts: Sequence[str]) -> str:
+        """``NAME.c``, with these kernels in it."""
         name, program = self.name, self.program
-        used = {helper for kernel in self.kernel_names for helper in kernel.helpers}
+        what = (
+            f"{name}_run" if self.called_kernels() and not kernels else f"kernels, and {name}_run"
+        )
         parts = [
-            f"/* The model {name}: kernels, and {name}_run. */\n",
+            f"/* The model {name}: {what}. */\n",
             *([includes_text()] if self.threads > 1 else []),
-            f"#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"
-            f'#include "{name}.h"\n',
-            self.attributes(),
+            *start,
         ]
         if self.has_weights:
             parts.append(
@@ -192,24 +218,41 @@ class _Source:
                 "/* What follows each step; defined on the compiler's command line to measure. */\n"
                 f"#ifndef {self.macro}_STEP\n#define {self.macro}_STEP(number)\n#endif\n"
             )
-        parts += [helpers.text_of(helper, name) for helper in helpers.closure(used)]
+        parts += self.helpers(kernels)
         if self.threads > 1:
             parts.append(pool_text(name, self.threads))
         elif program.options["threads"] != 1:
             parts.append(no_pool_text(name))
+        parts += texts
         for kernel in self.called_kernels():
-            parts += self.kernel(kernel)
+            if kernel.threads > 1:
+                called, step = self.kernel_names[kernel], kernel.scratch_step
+                parts.append(shared_call_text(name, called, kernel.parameters, step))
         parts += self.run()
         return "\n".join(parts)
 
-    def attributes(self) -> str:
+    def includes(self) -> str:
+        return (
+            "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"
+            f'#include "{self.name}.h"\n'
+        )
+
+    def helpers(self, kernels: Iterable[Kernel]) -> list[str]:
+        """The helpers that kernels call."""
+        used = {helper for kernel in kernels for helper in kernel.helpers}
+        return [helpers.text_of(helper, self.name) for helper in helpers.closure(used)]
+
+    def attributes(self, *, shared: bool = False) -> str:
+        """What kernels are declared with; ``shared`` where several files know them."""
+        gnu = 'visibility("hidden"), noinline' if shared else "noinline"
+        static = "" if shared else " static"
         return (
             "/* Kernels stay functions of their own: inlined into one caller they would compete\n"
             " * for its registers. */\n"
             "#if defined(__GNUC__)\n"
-            f"#define {self.macro}_KERNEL static __attribute__((noinline))\n"
+            f"#define {self.macro}_KERNEL{static} __attribute__(({gnu}))\n"
             "#else\n"
-            f"#define {self.macro}_KERNEL static\n"
+            f"#define {self.macro}_KERNEL{static}\n"
             "#endif\n"
         )
 
@@ -233,26 +276,22 @@ class _Source:
         }
         return [kernel for kernel in self.kernel_names if kernel in called]
 
-    def kernel(self, kernel: Kernel) -> list[str]:
-        name = self.kernel_names[kernel]
+    def head(self, kernel: Kernel) -> str:
+        """The declaration of a kernel, without a semicolon."""
         parameters = [self.parameter(kernel, p) for p in kernel.parameters]
-        after = []
         if kernel.threads > 1:
             parameters.append("ptrdiff_t thread")
-            step = kernel.scratch_step
-            after.append(shared_call_text(self.name, name, kernel.parameters, step))
         result = "int" if kernel.can_fail else "void"
-        head = f"{self.macro}_KERNEL {result} {name}("
+        start = f"{self.macro}_KERNEL {result} {self.kernel_names[kernel]}("
+        return f"{wrapped(start, parameters)})"
+
+    def kernel(self, kernel: Kernel) -> str:
         words = set(re.findall(r"\w+", kernel.body))
         unused = [f"{INDENT}(void){p.name};\n" for p in kernel.parameters if p.name not in words]
         end = f"{INDENT}return {self.macro}_OK;\n" if kernel.can_fail else ""
         comment = CodeWriter()
         comment.comment(self.describe(kernel))
-        text = (
-            f"{comment.text}{wrapped(head, parameters)})\n{{\n"
-            f"{''.join(unused)}{kernel.body}{end}}}\n"
-        )
-        return [text, *after]
+        return f"{comment.text}{self.head(kernel)}\n{{\n{''.join(unused)}{kernel.body}{end}}}\n"
 
     def parameter(self, kernel: Kernel, parameter: Parameter) -> str:
         if parameter.kind == "size":

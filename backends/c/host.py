@@ -19,6 +19,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -149,7 +150,8 @@ def compile_files(
 ) -> Path:
     """Compile the C and assembly sources among ``files`` into ``output``, cached.
 
-    ``flags`` follow the target's.  Returns the path of the result.
+    ``flags`` follow the target's.  Several sources are compiled at a time, as many as there are
+    processors.  Returns the path of the result.
 
     Raises:
         ToolchainError: there is no compiler, or it refuses the sources.
@@ -167,18 +169,28 @@ def compile_files(
         key.update(data)
     folder = cache_folder() / "c" / key.hexdigest()[:32]
     if not (folder / output).is_file():
-        _build(files, [*compiler, *arguments], output, folder)
+        _build(files, [*compiler, *target.flags, *flags], sources, output, folder)
     return folder / output
 
 
 def _build(
-    files: Mapping[str, str | bytes], command: Sequence[str], output: str, folder: Path
+    files: Mapping[str, str | bytes],
+    command: Sequence[str],
+    sources: Sequence[str],
+    output: str,
+    folder: Path,
 ) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
         _write_sources(work, files)
-        _run_compiler(command, work, output)
+        inputs = list(sources)
+        if len(sources) > 1:
+            inputs = [f"{source}.o" for source in sources]
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                parts = [[*command, "-c", s, "-o", o] for s, o in zip(sources, inputs)]
+                list(pool.map(lambda part: _run_compiler(part, work, part[-1]), parts))
+        _run_compiler([*command, *inputs, "-o", output, "-lm"], work, output)
         # The result alone is kept: what it was made of is known by the key.
         kept = Path(tempfile.mkdtemp(prefix="done-", dir=folder.parent))
         shutil.move(str(work / output), str(kept / output))

@@ -30,6 +30,13 @@ OPTIONS = (
         "threads",
         "how many threads compute large kernels together; 1: no thread but the caller's",
         1,
+        limits=(1, 256),
+    ),
+    Option(
+        "files",
+        "how many C files kernels are spread over, to compile several at a time; 0: by their size",
+        1,
+        limits=(0, 256),
     ),
     Option(
         "profile",
@@ -59,7 +66,7 @@ def _host(name: str, doc: str, *flags: str, isa: str = "") -> None:
             host=True,
             isa=isa,
             threads=True,
-            defaults={"weights": "blob"},
+            defaults={"weights": "blob", "files": 0},
         )
     )
 

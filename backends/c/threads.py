@@ -27,9 +27,6 @@ LEAST_CYCLES = 40_000.0
 BYTES_PER_CYCLE = 16.0
 """What one thread reads and writes, at most."""
 
-MOST = 256
-"""Threads that a model may have."""
-
 SCRATCH_ALIGNMENT = 64
 """Of the scratch memory of each thread, so that no two write to one cache line."""
 
@@ -38,10 +35,8 @@ def check_threads(threads: int, target: Target) -> None:
     """Refuse a number of threads that ``target`` cannot have.
 
     Raises:
-        TargetError: it is less than 1 or more than :data:`MOST`, or the target has no threads.
+        TargetError: the target has no threads.
     """
-    if not 1 <= threads <= MOST:
-        raise TargetError(f"option threads is {threads}, but must be from 1 to {MOST}")
     if threads > 1 and not target.threads:
         raise TargetError(
             f"target {target.name} has no threads",

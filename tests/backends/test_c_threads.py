@@ -177,7 +177,7 @@ def test_microcontrollers_have_no_threads(target: str) -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 257])
 def test_the_number_of_threads_has_limits(count: int) -> None:
-    with pytest.raises(TargetError, match="must be from 1 to 256"):
+    with pytest.raises(TargetError, match="must be a whole number from 1 to 256"):
         compile_module(network(), "c", {"threads": count})
 
 
