@@ -154,7 +154,7 @@ def test_kernels_too_long_to_be_written_out(sizes: tuple[Sequence[int], ...]) ->
 
 def test_long_kernels_that_are_padded_are_refused() -> None:
     text = convolution((1, 1, 640), (16, 1, 256), (16,), (128, 128), (1,), source="row-major")
-    with pytest.raises(burnish.Error, match="cannot compile nn.conv"):
+    with pytest.raises(burnish.Error, match=r"cannot compile nn\.conv"):
         agrees(text, PORTABLE)
 
 
