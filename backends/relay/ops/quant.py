@@ -1,0 +1,90 @@
+"""Quantized storage: encodings of types become scales and zero points beside the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from burnish.ir import Array, DType, Quantized
+
+from ..builder import Term, relay_dtype
+from ..context import Context
+from ..elementwise import round_even
+from ..registry import lowering
+
+_STORAGE = (DType.I8, DType.U8, DType.I32)
+"""Storage that Relay's quantized operators take."""
+
+
+def _is_native(q: Quantized, storage: DType) -> bool:
+    """Whether Relay's operators know the encoding: one of 32-bit floats, without blocks."""
+    return q.dtype is DType.F32 and not q.block and storage in _STORAGE
+
+
+def _spread(values: Any, q: Quantized, shape: tuple[int, ...], dtype: DType) -> Array:
+    """Parameters as an array that broadcasts onto a tensor of ``shape``."""
+    array = np.asarray(values, dtype.numpy)
+    if q.axis is None:
+        return array.reshape(())
+    if not q.block:
+        return array.reshape([-1 if axis == q.axis else 1 for axis in range(len(shape))])
+    sizes = [-(-n // q.block) if axis == q.axis else n for axis, n in enumerate(shape)]
+    repeated = np.repeat(array.reshape(sizes), q.block, axis=q.axis)
+    return repeated[tuple(slice(n) for n in shape)]
+
+
+def _parameters(c: Context, q: Quantized) -> tuple[Term, Term, dict[str, int]]:
+    """Scale, zero point and axis as Relay's quantized operators take them."""
+    shape = () if q.axis is None else (len(q.scale),)
+    scale = c.array(np.array(q.scale, np.float32).reshape(shape))
+    zero = c.array(np.array(q.zero_point, np.int32).reshape(shape))
+    return scale, zero, {} if q.axis is None else {"axis": q.axis}
+
+
+@lowering("quant.quantize")
+def _quantize(c: Context) -> Term:
+    """``qnn.quantize`` takes ties away from zero: where that matters, it is written out."""
+    q: Quantized = c.a.encoding
+    storage: DType = c.a.dtype
+    if not c.exact and _is_native(q, storage):
+        scale, zero, axis = _parameters(c, q)
+        return c.call(
+            "qnn.quantize", c.input(0), scale, zero, out_dtype=relay_dtype(storage), **axis
+        )
+    c.require(storage.is_integer, f"quantization to {storage}")
+    x = c.wide(0)
+    ratio = c.call("divide", x, c.array(_spread(q.scale, q, x.shape, x.dtype)))
+    sane = c.where(c.call("equal", ratio, ratio), ratio, c.scalar(0, x.dtype))
+    rounded = round_even(c, sane)
+    if any(q.zero_point):
+        wide = c.cast(rounded, DType.F64) if storage.bits > 16 else rounded
+        zero = c.array(_spread(q.zero_point, q, x.shape, wide.dtype))
+        rounded = c.call("add", wide, zero)
+    return _clipped(c, rounded, storage)
+
+
+def _clipped(c: Context, x: Term, storage: DType) -> Term:
+    """Whole numbers as integers, those out of range at its ends."""
+    if storage.bits > 16:
+        return c.cast(x, storage)
+    low, high = storage.integer_range
+    x = c.call("clip", x, a_min=float(low), a_max=float(high))
+    return c.plain_cast(x, storage)
+
+
+@lowering("quant.dequantize")
+def _dequantize(c: Context) -> Term:
+    type_ = c.type()
+    q, x = type_.quantized, c.input(0)
+    assert q is not None
+    if _is_native(q, type_.dtype):
+        scale, zero, axis = _parameters(c, q)
+        more = {} if c.builder.version == "0.10" else {"out_dtype": "float32"}
+        return c.call("qnn.dequantize", x, scale, zero, **axis, **more)
+    c.require(type_.dtype.is_integer, f"quantized {type_.dtype}")
+    wide = c.cast(x, DType.I64)
+    zero = c.array(_spread(q.zero_point, q, x.shape, DType.I64))
+    difference = c.cast(c.call("subtract", wide, zero), q.dtype.compute)
+    scale = c.array(_spread(q.scale, q, x.shape, q.dtype.compute))
+    return c.cast(c.call("multiply", difference, scale), q.dtype)
