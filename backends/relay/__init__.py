@@ -4,8 +4,10 @@ from . import targets
 from .checker import check_functions
 from .compile import code_size, compile_module, runner, runner_from_files
 from .parser import parse_relay
+from .runner import RELAY_PYTHON
 
 __all__ = [
+    "RELAY_PYTHON",
     "check_functions",
     "code_size",
     "compile_module",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,7 @@ class Builder:
             raise InternalError(f"Relay: {error}") from None
         return self._bind(call, type_)
 
-    def tuple(self, *fields: Term) -> Term:
+    def pack(self, *fields: Term) -> Term:
         """A tuple; it is written where it is used."""
         return Term(TupleExpr(tuple(f.expr for f in fields)), Tuple(tuple(f.type for f in fields)))
 
@@ -163,7 +164,9 @@ class Builder:
         """A field of a tuple that is bound."""
         return Term(Projection(term.expr, index), field_type(term.type, index))
 
-    def branch(self, condition: Term, then: tuple[Body, Type], otherwise: tuple[Body, Type]) -> Term:
+    def branch(
+        self, condition: Term, then: tuple[Body, Type], otherwise: tuple[Body, Type]
+    ) -> Term:
         """``if``, bound to a number; both bodies are of one type."""
         if then[1] != otherwise[1]:
             raise InternalError(f"Relay: branches of types {then[1]} and {otherwise[1]}")
@@ -173,10 +176,9 @@ class Builder:
         for scope in reversed(self._scopes):
             if expr in scope.made:
                 return scope.made[expr]
-        term = Term(Ref(self._count), type_)
+        term, scope = Term(Ref(self._count), type_), self._scopes[-1]
+        scope.bindings.append(Binding(self._count, expr))
         self._count += 1
-        scope = self._scopes[-1]
-        scope.bindings.append(Binding(term.expr.number, expr))  # type: ignore[union-attr]
         scope.made[expr] = term
         return term
 
@@ -193,7 +195,7 @@ class Builder:
 
     def close(self, results: Sequence[Term]) -> tuple[Body, Type]:
         """End the innermost body; several results are a tuple."""
-        result = results[0] if len(results) == 1 else self.tuple(*results)
+        result = results[0] if len(results) == 1 else self.pack(*results)
         scope = self._scopes.pop()
         return Body(tuple(scope.bindings), result.expr), result.type
 
@@ -225,7 +227,7 @@ def _literal(data: Constant) -> Literal | None:
     return None
 
 
-def _is_normal(value: float, kind: type[np.floating]) -> bool:  # type: ignore[type-arg]
+def _is_normal(value: float, kind: type[np.floating[Any]]) -> bool:
     """Whether Relay's tokenizer reads the value: NaN and denormal numbers it does not."""
     return value == 0 or abs(value) >= np.finfo(kind).tiny
 

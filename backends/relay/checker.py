@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from burnish.ir.errors import TypeInferenceError
 
@@ -49,7 +50,7 @@ def _check_function(function: Function, version: str) -> None:
     for parameter in function.parameters:
         if parameter.name in scope.variables:
             raise TypeInferenceError(f"Relay text: two parameters are called %{parameter.name}")
-        scope.located(place, lambda type_=parameter.type: check_type(type_))
+        scope.located(place, partial(check_type, parameter.type))
         scope.variables[parameter.name] = parameter.type
     result = scope.body(function.body)
     if result != function.result:
@@ -58,13 +59,12 @@ def _check_function(function: Function, version: str) -> None:
         )
 
 
-def check_type(type_: Type) -> None:
-    """Fail unless Relay has the type."""
+def check_type(type_: Type) -> Type:
+    """The type, if Relay has it."""
     if isinstance(type_, Tuple):
-        for entry in type_.fields:
-            check_type(entry)
-        return
+        return Tuple(tuple(map(check_type, type_.fields)))
     require(type_.dtype in DTYPES, f"there is no type {type_.dtype}")
+    return type_
 
 
 @dataclass
@@ -75,23 +75,24 @@ class _Scope:
     variables: dict[str, Type] = field(default_factory=dict)
     numbered: dict[int, Type] = field(default_factory=dict)
 
-    def located(self, place: str, check: Callable[[], Type | None]) -> Type | None:
+    def located(self, place: str, check: Callable[[], Type]) -> Type:
+        """What ``check`` gives; its failure with the place."""
         try:
             return check()
         except RelayTypeError as error:
             raise TypeInferenceError(f"Relay text: {error}", at=place) from None
 
     def body(self, body: Body) -> Type:
+        """The type of a body's result."""
         for binding in body.bindings:
             place = f"line {binding.line}"
-            type_ = self.located(place, lambda value=binding.value: self.type_of(value))
-            assert type_ is not None
-            self.numbered[binding.number] = type_
-        result = self.located(f"line {body.line}", lambda: self.type_of(body.result))
-        assert result is not None
-        return result
+            self.numbered[binding.number] = self.located(
+                place, partial(self.type_of, binding.value)
+            )
+        return self.located(f"line {body.line}", partial(self.type_of, body.result))
 
     def type_of(self, expr: Expr) -> Type:
+        """The type of an expression."""
         if isinstance(expr, Var):
             require(expr.name in self.variables, f"%{expr.name} is not bound")
             return self.variables[expr.name]
@@ -109,6 +110,7 @@ class _Scope:
         return call_type(expr, [self.type_of(arg) for arg in expr.args], self.version)
 
     def branches(self, expr: If) -> Type:
+        """The common type of both branches."""
         condition = self.type_of(expr.condition)
         require(condition == Tensor((), "bool"), f"the condition is {condition}")
         then, otherwise = (
@@ -154,9 +156,7 @@ def complete_attributes(
     require(key == wanted, f"{KEY} is {key!r}, not {wanted!r}")
     for name in values:
         require(name in operator.attributes, f"there is no attribute {name}")
-    return {
-        name: _checked(attribute, values) for name, attribute in operator.attributes.items()
-    }
+    return {name: _checked(attribute, values) for name, attribute in operator.attributes.items()}
 
 
 def _checked(attribute: Attribute, values: Mapping[str, AttributeValue]) -> object:
@@ -188,5 +188,7 @@ _KINDS: Mapping[str, Callable[[object], bool]] = {
     "str": lambda value: isinstance(value, str) and '"' not in value,
     "ints": _each(_is_int),
     "floats": _each(_is_float),
-    "pairs": _each(lambda pair: isinstance(pair, tuple) and len(pair) == 2 and _each(_is_int)(pair)),
+    "pairs": _each(
+        lambda pair: isinstance(pair, tuple) and len(pair) == 2 and _each(_is_int)(pair)
+    ),
 }

@@ -83,7 +83,7 @@ def runner(artifact: Artifact) -> RelayRunner:
 
 def code_size(artifact: Artifact, target: Target) -> None:
     """TVM makes the machine code; burnish does not know of how much."""
-    return None
+    return
 
 
 def runner_from_files(folder: str | Path, manifest: Mapping[str, Any]) -> RelayRunner:

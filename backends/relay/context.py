@@ -98,8 +98,8 @@ class Context:
         """A call of a Relay operator."""
         return self.builder.call(op, *args, **attributes)
 
-    def tuple(self, *fields: Term) -> Term:
-        return self.builder.tuple(*fields)
+    def pack(self, *fields: Term) -> Term:
+        return self.builder.pack(*fields)
 
     def project(self, term: Term, index: int) -> Term:
         return self.builder.project(term, index)
@@ -207,14 +207,20 @@ class Context:
         """Terms one after another."""
         if len(terms) == 1:
             return terms[0]
-        return self.call("concatenate", self.tuple(*terms), axis=axis)
+        return self.call("concatenate", self.pack(*terms), axis=axis)
 
     def where(self, condition: Term, x: Term, y: Term) -> Term:
         return self.call("where", condition, x, y)
+
+    def apart(self, term: Term) -> Term:
+        """``term``, not to be computed anew wherever it is used.
+
+        TVM puts elementwise calls into the loops that use them, once for each use: a chain of
+        which every link is used twice takes it exponential time.
+        """
+        return term if term.constant is not None else self.call("annotation.stop_fusion", term)
 
     def require(self, condition: bool, reason: str) -> None:
         """Refuse the op unless the condition holds."""
         if not condition:
             raise Refusal(reason)
-
-

@@ -95,8 +95,12 @@ def _whole(c: Context) -> Term | None:
     if c.op.name not in _WHOLE or c.type().dtype is not DType.F32:
         return None
     operator, names = _WHOLE[c.op.name]
-    attributes = {name: float(c.a[source]) for name, source in names.items()}
-    if not all(map(np.isfinite, attributes.values())):
+    attributes = {
+        name: value
+        for name, source in names.items()
+        if isinstance(value := c.a[source], float) and np.isfinite(value)
+    }
+    if len(attributes) < len(names):
         return None
     return c.call(operator, c.input(0), **attributes)
 
@@ -206,8 +210,8 @@ def _power(c: Context, x: Term, y: Term) -> Term:
     for bit in range(_exponent_bits(y)):
         shifted = c.call("right_shift", y, c.scalar(bit, dtype))
         odd = c.call("equal", c.call("bitwise_and", shifted, one), one)
-        result = c.where(odd, c.call("multiply", result, square), result)
-        square = c.call("multiply", square, square)
+        result = c.apart(c.where(odd, c.call("multiply", result, square), result))
+        square = c.apart(c.call("multiply", square, square))
     if not dtype.is_signed or (y.constant is not None and (y.constant.array >= 0).all()):
         return result
     minus = c.scalar(-1, dtype)

@@ -7,7 +7,20 @@ import re
 from ..names import Names
 
 _RESERVED = frozenset(
-    "let fn def if else type match extern free_var ref ref_read ref_write".split()
+    [
+        "let",
+        "fn",
+        "def",
+        "if",
+        "else",
+        "type",
+        "match",
+        "extern",
+        "free_var",
+        "ref",
+        "ref_read",
+        "ref_write",
+    ]
 )
 _LONGEST = 64
 

@@ -107,7 +107,7 @@ _FLOAT_UNARY = (
     *("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh"),
     *("tanh", "asinh", "acosh", "atanh", "erf", "sigmoid", "floor", "ceil", "round", "trunc"),
 )
-_UNARY = ("abs", "negative", "sign", "nn.relu", "copy")
+_UNARY = ("abs", "negative", "sign", "nn.relu", "copy", "annotation.stop_fusion")
 _BINARY = (
     *("add", "subtract", "multiply", "divide", "power", "mod", "floor_mod", "trunc_mod"),
     *("maximum", "minimum"),
@@ -175,16 +175,10 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "reverse_sequence": (
         Operator(2, rules.reverse_sequence, "seq_axis: int = 1; batch_axis: int = 0"),
     ),
-    "take": (
-        Operator(2, rules.take, "batch_dims: int = 0; axis: int = None; mode: str = 'clip'"),
-    ),
+    "take": (Operator(2, rules.take, "batch_dims: int = 0; axis: int = None; mode: str = 'clip'"),),
     "gather": (Operator(2, rules.gather, "axis: int"),),
-    "gather_nd": (
-        Operator(2, rules.gather_nd, "batch_dims: int = 0; index_rank: int = None"),
-    ),
-    "scatter": (
-        Operator(3, rules.scatter, "axis: int", key="ScatterAttrs", versions=("0.10",)),
-    ),
+    "gather_nd": (Operator(2, rules.gather_nd, "batch_dims: int = 0; index_rank: int = None"),),
+    "scatter": (Operator(3, rules.scatter, "axis: int", key="ScatterAttrs", versions=("0.10",)),),
     "scatter_add": (
         Operator(3, rules.scatter, "axis: int", key="ScatterAddAttrs", versions=("0.10",)),
     ),

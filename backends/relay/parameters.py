@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from burnish.ir import Constant, DType
+from burnish.ir import Array, Constant
 from burnish.ir.dtypes import Kind
 from burnish.ir.errors import ParseError
 
@@ -60,7 +60,7 @@ def _array_pieces(data: Constant) -> list[bytes]:
     return [head, kind, sizes, little.tobytes()]
 
 
-def read_parameters(content: bytes) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def read_parameters(content: bytes) -> dict[str, Array]:
     """The arrays in a parameter file of TVM.
 
     Raises:
@@ -94,7 +94,7 @@ class _Reader:
     def numbers(self, form: str) -> tuple[int, ...]:
         return struct.unpack(f"<{form}", self.take(struct.calcsize(f"<{form}")))
 
-    def array(self) -> np.ndarray:  # type: ignore[type-arg]
+    def array(self) -> Array:
         magic, _, device, _, rank, code, bits, lanes = self.numbers("QQiiiBBH")
         if magic != _ARRAY_MAGIC or device != _CPU or lanes != 1 or code not in (0, 1, 2):
             raise ParseError("the parameter file holds an array of another format")

@@ -139,7 +139,7 @@ class _Builder(Transformer[Token, Any]):
         dtype = "bool" if token in ("True", "False") else _number(token)[1]
         return Literal(str(token), dtype)
 
-    def tuple(self, *fields: Any) -> TupleExpr:
+    def tuple_(self, *fields: Any) -> TupleExpr:
         return TupleExpr(fields)
 
     def number_value(self, token: Token) -> int | float:

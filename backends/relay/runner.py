@@ -6,22 +6,25 @@ interpreter.  One process serves all models: it takes seconds to start.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from burnish.ir import Array, DType
+from burnish.ir import Array, Constant, DType
 from burnish.ir.errors import InputError, ModelError, ToolchainError, clip
 
 from .loader import NPZ_FILE, TEXT_FILE
+from .parameters import npz_bytes
 
-VARIABLE = "BURNISH_RELAY_PYTHON"
+RELAY_PYTHON = "BURNISH_RELAY_PYTHON"
 """Names the interpreter that can import ``tvm.relay``."""
 
 _NUMPY = {str(dtype): dtype.numpy for dtype in DType}
@@ -36,11 +39,14 @@ class _Server:
         self.owner = os.getpid()
         try:
             self._process = subprocess.Popen(
-                [interpreter, str(_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [interpreter, str(_SERVER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
         except OSError as error:
             raise ToolchainError(
-                f"{VARIABLE} is {clip(interpreter)}, which does not start: {error.strerror}"
+                f"{RELAY_PYTHON} is {clip(interpreter)}, which does not start: {error.strerror}"
             ) from None
 
     @property
@@ -81,14 +87,21 @@ def relay_server() -> _Server:
     """
     _servers[:] = [s for s in _servers if s.owner == os.getpid() and s.alive]
     if not _servers:
-        interpreter = os.environ.get(VARIABLE, "")
+        interpreter = os.environ.get(RELAY_PYTHON, "")
         if not interpreter:
             raise ToolchainError(
                 "no TVM with Relay is known here",
-                help=f"let {VARIABLE} name a Python interpreter that can import tvm.relay",
+                help=f"let {RELAY_PYTHON} name a Python interpreter that can import tvm.relay",
             )
         _servers.append(_Server(interpreter))
     return _servers[0]
+
+
+def _drop(server: _Server, model: int) -> None:
+    """Let the process forget a model, if it is there."""
+    if server.owner == os.getpid() and server.alive:
+        with contextlib.suppress(ModelError):
+            server.ask(do="drop", id=model)
 
 
 class RelayRunner:
@@ -108,6 +121,7 @@ class RelayRunner:
             params=str(self._path(NPZ_FILE)),
             executor=manifest["executor"],
         )["id"]
+        weakref.finalize(self, _drop, self._server, self._id)
 
     def _path(self, name: str) -> Path:
         return Path(self._folder.name) / name
@@ -123,7 +137,8 @@ class RelayRunner:
         self._check(arrays)
         names = self._manifest["parameters"]
         path, result = self._path("inputs.npz"), self._path("outputs.npz")
-        np.savez(path, **{names[name]: array for name, array in arrays.items()})
+        constants = {names[name]: Constant(array) for name, array in arrays.items()}
+        path.write_bytes(npz_bytes(constants))
         self._server.ask(do="run", id=self._id, inputs=str(path), outputs=str(result))
         with np.load(result) as found:
             if self._manifest["checked"] and not found[f"out{len(self._manifest['outputs'])}"]:

@@ -12,6 +12,9 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,27 +26,31 @@ for name in ("te_compiler", "autotvm", "strategy"):
 
 # Whatever TVM prints must not mix with the answers: it goes to a file.
 ANSWERS = os.fdopen(os.dup(1), "w")
-PRINTED = tempfile.TemporaryFile()
+DESCRIPTOR, PATH = tempfile.mkstemp()
+Path(PATH).unlink()
+PRINTED = os.fdopen(DESCRIPTOR, "r+b")
 os.dup2(PRINTED.fileno(), 1)
 os.dup2(PRINTED.fileno(), 2)
 
 import tvm  # noqa: E402
 from tvm import relay  # noqa: E402
 
+Request = dict[str, Any]
+Run = Callable[[Request], list[Any]]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 NOISE = re.compile(r"^\s*\d+: |^Stack trace|^Traceback|^\s*File |^-{20,}|^\s*$")
-MODELS = {}
+MODELS: dict[int, Run] = {}
 
 
 class Failure(Exception):
     """A stage that failed, and what TVM said."""
 
-    def __init__(self, stage, message):
+    def __init__(self, stage: str, message: str) -> None:
         super().__init__(message)
         self.stage = stage
 
 
-def printed():
+def printed() -> str:
     """What was printed since the last time."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -54,7 +61,7 @@ def printed():
     return ESCAPES.sub("", text)
 
 
-def staged(stage, function):
+def staged(stage: str, function: Callable[[], Any]) -> Any:
     """What the function gives; its failure under the name of the stage."""
     printed()
     try:
@@ -64,21 +71,21 @@ def staged(stage, function):
         raise Failure(stage, "\n".join([*said, printed().strip()])[-1500:]) from None
 
 
-def build(request):
+def build(request: Request) -> Request:
     """A module ready to run, from its text and parameters."""
-    with open(request["text"]) as file:
-        text = file.read()
+    text = Path(request["text"]).read_text()
     with np.load(request["params"], allow_pickle=False) as archive:
         params = {name: tvm.nd.array(archive[name]) for name in archive.files}
     parse = getattr(relay, "fromtext", None) or tvm.parser.fromtext
     module = staged("parse", lambda: parse(text))
     module = staged("type", lambda: relay.transform.InferType()(module))
     run = staged("build", lambda: executor(module, params, request["executor"]))
-    MODELS[len(MODELS)] = run
-    return {"id": len(MODELS) - 1}
+    number = max(MODELS, default=0) + 1
+    MODELS[number] = run
+    return {"id": number}
 
 
-def executor(module, params, kind):
+def executor(module: Any, params: Request, kind: str) -> Run:
     """A function from inputs by name to the list of outputs."""
     with tvm.transform.PassContext(opt_level=3):
         if kind == "vm":
@@ -94,21 +101,21 @@ def executor(module, params, kind):
 
     graph = graph_executor.GraphModule(library["default"](tvm.cpu()))
 
-    def run(inputs):
+    def run(inputs: Request) -> list[Any]:
         graph.run(**inputs)
         return [graph.get_output(index).numpy() for index in range(graph.get_num_outputs())]
 
     return run
 
 
-def flat(value):
+def flat(value: Any) -> list[Any]:
     """The arrays in a value of the virtual machine."""
     if isinstance(value, tvm.nd.NDArray):
         return [value.numpy()]
     return [array for field in value for array in flat(field)]
 
 
-def run(request):
+def run(request: Request) -> Request:
     """Outputs of a module, written to a file."""
     with np.load(request["inputs"], allow_pickle=False) as archive:
         inputs = {name: archive[name] for name in archive.files}
@@ -117,13 +124,13 @@ def run(request):
     return {}
 
 
-def drop(request):
+def drop(request: Request) -> Request:
     """Forgets a module."""
-    MODELS[request["id"]] = None
+    del MODELS[request["id"]]
     return {}
 
 
-def main():
+def main() -> None:
     """Answers requests until there are no more."""
     actions = {"build": build, "run": run, "drop": drop}
     for line in sys.stdin:

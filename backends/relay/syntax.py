@@ -154,4 +154,3 @@ def parts(expr: Expr) -> Iterator[Expr]:
         yield from expr.args
     elif isinstance(expr, If):
         yield expr.condition
-

@@ -23,4 +23,6 @@ OPTIONS = (
 )
 register_backend("relay", OPTIONS)
 
-register_target(Target("relay", "relay", "TVM Relay: text and parameters, for TVM up to 0.19"))
+register_target(
+    Target("relay", "relay", "TVM Relay: text and parameters, for TVM up to 0.19", host=True)
+)

@@ -6,6 +6,7 @@ shapes, so that text can be checked where there is no TVM.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def _of(dtypes: Sequence[str], what: str) -> Rule:
+def _of(dtypes: Sequence[str], what: str) -> Callable[[Signature], Tensor]:
     def rule(s: Signature) -> Tensor:
         x = s.tensor()
         require(x.dtype in dtypes, f"{x.dtype} where {what} belong")
@@ -86,7 +87,8 @@ same_bool = _of(("bool",), "truth values")
 
 
 def test(s: Signature) -> Tensor:
-    return Tensor(same_float(s).shape, "bool")  # type: ignore[union-attr]
+    """Whether floats are something."""
+    return Tensor(same_float(s).shape, "bool")
 
 
 def _alike(s: Signature) -> str:
@@ -96,27 +98,32 @@ def _alike(s: Signature) -> str:
 
 
 def broadcast(s: Signature) -> Tensor:
+    """Operands of one type, repeated to a common shape, as NumPy does."""
     dtype = _alike(s)
     return Tensor(broadcast_shapes(*(x.shape for x in s.tensors())), dtype)
 
 
 def broadcast_integer(s: Signature) -> Tensor:
+    """The same for integers."""
     result = broadcast(s)
     require(result.dtype in INTEGERS, f"{result.dtype} where integers belong")
     return result
 
 
 def comparison(s: Signature) -> Tensor:
+    """Whether operands compare so."""
     return Tensor(broadcast(s).shape, "bool")
 
 
 def logical(s: Signature) -> Tensor:
+    """The same for truth values."""
     result = broadcast(s)
     require(result.dtype == "bool", f"{result.dtype} where truth values belong")
     return result
 
 
 def where(s: Signature) -> Tensor:
+    """One of two, by a condition."""
     condition, x, y = s.tensors()
     require(condition.dtype == "bool", f"the condition is of {condition.dtype}")
     require(x.dtype == y.dtype, f"branches of {x.dtype} and {y.dtype}")
@@ -124,6 +131,7 @@ def where(s: Signature) -> Tensor:
 
 
 def cast(s: Signature) -> Tensor:
+    """Another element type."""
     require(s["dtype"] in DTYPES, f"there is no type {s['dtype']}")
     return Tensor(s.tensor().shape, s["dtype"])
 
@@ -132,6 +140,7 @@ _WIDTHS = {dtype: int("".join(filter(str.isdigit, dtype)) or 1) for dtype in DTY
 
 
 def reinterpret(s: Signature) -> Tensor:
+    """The same bits as another element type."""
     x, result = s.tensor(), cast(s)
     require(_WIDTHS[x.dtype] == _WIDTHS[result.dtype], f"{x.dtype} is not as wide")
     return result
@@ -151,43 +160,54 @@ def _reduced(s: Signature, x: Tensor) -> tuple[int, ...]:
 
 
 def reduce(s: Signature) -> Tensor:
+    """A reduction along axes; all of them where none are given."""
     x = s.tensor()
     return Tensor(_reduced(s, x), x.dtype)
 
 
 def reduce_bool(s: Signature) -> Tensor:
+    """The same for truth values."""
     result = reduce(s)
     require(result.dtype == "bool", f"{result.dtype} where truth values belong")
     return result
 
 
 def arg_reduce(s: Signature) -> Tensor:
+    """The position of an extreme, an int32."""
     return Tensor(_reduced(s, s.tensor()), "int32")
 
 
 def scan(s: Signature) -> Tensor:
+    """A running sum or product."""
     x = s.tensor()
     axis_of(s["axis"] or 0, x.rank)
     return Tensor(x.shape, s["dtype"] or x.dtype)
 
 
 def sort(s: Signature) -> Tensor:
+    """Elements in order along an axis."""
     x = s.tensor()
     axis_of(s["axis"], x.rank)
     return x
 
 
 def argsort(s: Signature) -> Tensor:
-    return Tensor(sort(s).shape, s["dtype"] or "int32")  # type: ignore[union-attr]
+    """Their positions."""
+    return Tensor(sort(s).shape, s["dtype"] or "int32")
 
 
 def topk(s: Signature) -> Type:
+    """The largest, their positions, or both."""
     x = sort(s)
     axis = axis_of(s["axis"], x.rank)
     count = s["k"] if s["k"] >= 1 else x.shape[axis]
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     values, indices = Tensor(shape, x.dtype), Tensor(shape, s["dtype"] or "int32")
-    results = {"both": Tuple((values, indices)), "values": values, "indices": indices}
+    results: Mapping[str, Type] = {
+        "both": Tuple((values, indices)),
+        "values": values,
+        "indices": indices,
+    }
     require(s["ret_type"] in results, f"ret_type is {s['ret_type']}")
     return results[s["ret_type"]]
 
@@ -207,6 +227,7 @@ def reshape(s: Signature) -> Tensor:
 
 
 def transpose(s: Signature) -> Tensor:
+    """Axes in another order."""
     x = s.tensor()
     axes = [axis_of(axis, x.rank) for axis in s["axes"]]
     require(sorted(axes) == list(range(x.rank)), f"{axes} are not all axes")
@@ -214,12 +235,14 @@ def transpose(s: Signature) -> Tensor:
 
 
 def broadcast_to(s: Signature) -> Tensor:
+    """Repeated to a shape."""
     x, shape = s.tensor(), tuple(s["shape"])
     require(broadcast_shapes(x.shape, shape) == shape, f"{x.shape} does not fill {shape}")
     return Tensor(shape, x.dtype)
 
 
 def filled(s: Signature) -> Tensor:
+    """A shape full of one value, zeros where none is given."""
     if s.types:
         value = s.tensor()
         require(value.rank == 0, "the value is no scalar")
@@ -228,15 +251,18 @@ def filled(s: Signature) -> Tensor:
 
 
 def tile(s: Signature) -> Tensor:
+    """Copies along every axis."""
     x, counts = s.tensor(), tuple(s["reps"])
     require(len(counts) == x.rank, f"{len(counts)} counts for {x.rank} axes")
     return Tensor(tuple(size * count for size, count in zip(x.shape, counts)), x.dtype)
 
 
 def concatenate(s: Signature) -> Tensor:
+    """The tensors of a tuple, one after another."""
     (fields,) = s.types
-    require(isinstance(fields, Tuple) and len(fields.fields) > 0, "takes one tuple")
-    parts = Signature(fields.fields, {}).tensors()  # type: ignore[union-attr]
+    if not isinstance(fields, Tuple) or not fields.fields:
+        raise RelayTypeError("takes one tuple that is not empty")
+    parts = Signature(fields.fields, {}).tensors()
     first = parts[0]
     axis = axis_of(s["axis"], first.rank)
     for part in parts:
@@ -250,16 +276,18 @@ def concatenate(s: Signature) -> Tensor:
 
 
 def split(s: Signature) -> Tuple:
+    """Cut at positions along an axis."""
     x = s.tensor()
     axis = axis_of(s["axis"], x.rank)
     cuts = [0, *s["indices_or_sections"], x.shape[axis]]
     require(cuts == sorted(cuts), f"cuts {cuts} are not in order")
-    sizes = [after - before for before, after in zip(cuts, cuts[1:])]
+    sizes = [after - before for before, after in itertools.pairwise(cuts)]
     shapes = ((*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
     return Tuple(tuple(Tensor(shape, x.dtype) for shape in shapes))
 
 
 def strided_slice(s: Signature) -> Tensor:
+    """Parts of some axes, by Python's rules."""
     x = s.tensor()
     axes = range(x.rank) if s["axes"] is None else [axis_of(a, x.rank) for a in s["axes"]]
     lists = (s["begin"], s["end"], s["strides"])
@@ -279,6 +307,7 @@ def _indices(s: Signature, index: int = 1) -> Tensor:
 
 
 def take(s: Signature) -> Tensor:
+    """Slices by their places along an axis, or elements of all."""
     x, indices = s.tensor(), _indices(s)
     require(s["batch_dims"] == 0, "batches are not known")
     if s["axis"] is None:
@@ -288,6 +317,7 @@ def take(s: Signature) -> Tensor:
 
 
 def reverse_sequence(s: Signature) -> Tensor:
+    """The first elements of every entry of a batch turned around."""
     x, lengths = s.tensor(), _indices(s)
     batch = x.shape[axis_of(s["batch_axis"], x.rank)]
     require(lengths.shape == (batch,), f"lengths {lengths} for a batch of {batch}")
@@ -296,6 +326,7 @@ def reverse_sequence(s: Signature) -> Tensor:
 
 
 def gather(s: Signature) -> Tensor:
+    """Elements by their places along an axis."""
     x, indices = s.tensor(), _indices(s)
     require(indices.rank == x.rank, f"indices of rank {indices.rank} for {x.rank}")
     axis_of(s["axis"], x.rank)
@@ -312,6 +343,7 @@ def gather_nd(s: Signature) -> Tensor:
 
 
 def scatter(s: Signature) -> Tensor:
+    """Elements replaced or combined along an axis."""
     x, indices, updates = s.tensor(), _indices(s), s.tensor(2)
     require(indices.shape == updates.shape, f"{updates.shape} updates at {indices.shape}")
     require(updates.dtype == x.dtype, f"updates of {updates.dtype} for {x.dtype}")
@@ -321,6 +353,7 @@ def scatter(s: Signature) -> Tensor:
 
 
 def scatter_nd(s: Signature) -> Tensor:
+    """Slices replaced or combined; index tuples run along the first axis."""
     x, indices, updates = s.tensor(), _indices(s), s.tensor(2)
     expected = (*indices.shape[1:], *x.shape[indices.shape[0] :])
     require(updates.shape == expected, f"{updates.shape} updates for {expected}")
@@ -329,6 +362,7 @@ def scatter_nd(s: Signature) -> Tensor:
 
 
 def pad(s: Signature) -> Tensor:
+    """Widened along every axis."""
     x, value = s.tensors()
     require(value.dtype == x.dtype and value.rank == 0, f"{value} pads {x}")
     widths = s["pad_width"]
@@ -365,6 +399,7 @@ def _stated(s: Signature, name: str, value: int) -> None:
 
 
 def conv(s: Signature) -> Tensor:
+    """A convolution of NC... by OI...."""
     x, w = s.tensors()
     require(x.rank == w.rank == len(s["strides"]) + 2, f"{x} with weights {w}")
     require(_alike(s) == x.dtype, "")
@@ -377,6 +412,7 @@ def conv(s: Signature) -> Tensor:
 
 
 def deconv(s: Signature) -> Tensor:
+    """A transposed convolution of NC... by IO...."""
     x, w = s.tensors()
     require(x.rank == w.rank == len(s["strides"]) + 2, f"{x} with weights {w}")
     require(_alike(s) == x.dtype, "")
@@ -394,6 +430,7 @@ def deconv(s: Signature) -> Tensor:
 
 
 def bias_add(s: Signature) -> Tensor:
+    """One number added per element of an axis."""
     x, bias = s.tensors()
     axis = axis_of(s["axis"], x.rank)
     require(bias.shape == (x.shape[axis],), f"bias {bias} for {x.shape[axis]} channels")
@@ -402,6 +439,7 @@ def bias_add(s: Signature) -> Tensor:
 
 
 def dense(s: Signature) -> Tensor:
+    """x times the transpose of the weights."""
     x, w = s.tensors()
     require(x.rank == w.rank == 2, f"{x} times {w}")
     require(x.shape[1] == w.shape[1], f"{x.shape[1]} columns with weights of {w.shape[1]}")
@@ -411,6 +449,7 @@ def dense(s: Signature) -> Tensor:
 
 
 def batch_matmul(s: Signature) -> Tensor:
+    """Products of two stacks of matrices."""
     x, y = s.tensors()
     require(x.rank == y.rank == 3, f"{x} times {y}")
     require(_alike(s) == x.dtype, "")
@@ -425,6 +464,7 @@ def batch_matmul(s: Signature) -> Tensor:
 
 
 def pool(s: Signature) -> Tensor:
+    """Windows of every channel."""
     x = s.tensor()
     kernel = s["pool_size"]
     require(x.rank == len(kernel) + 2, f"windows {kernel} over {x}")
@@ -433,6 +473,7 @@ def pool(s: Signature) -> Tensor:
 
 
 def resize(s: Signature) -> Tensor:
+    """Another spatial size."""
     x = s.tensor()
     require(x.rank == len(s["size"]) + 2, f"{x} to {s['size']}")
     require(len(s["roi"]) == 2 * len(s["size"]), f"{len(s['roi'])} bounds of the region")
@@ -451,6 +492,7 @@ def _check_parameters(s: Signature, x: Tensor) -> None:
 
 
 def quantize(s: Signature) -> Tensor:
+    """Floats to stored integers."""
     x = s.tensor()
     require(x.dtype == "float32", f"{x.dtype} where float32 belongs")
     _check_parameters(s, x)
@@ -459,6 +501,7 @@ def quantize(s: Signature) -> Tensor:
 
 
 def dequantize(s: Signature) -> Tensor:
+    """Stored integers to floats."""
     x = s.tensor()
     require(x.dtype in ("int8", "uint8", "int16", "int32"), f"from {x.dtype}")
     _check_parameters(s, x)

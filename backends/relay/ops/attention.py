@@ -87,8 +87,9 @@ def _weights(c: Context, scores: Term, masked: bool) -> Term:
     weights = c.call("nn.softmax", scores, axis=3)
     if not masked:
         return weights
-    top = reduced(c, "max", scores, (3,), keep=True)
-    nothing = c.call("equal", top, c.scalar(-math.inf, scores.dtype))
+    # Not by the maximum: that of Relay starts from the lowest finite number.
+    left_out = c.call("equal", scores, c.scalar(-math.inf, scores.dtype))
+    nothing = reduced(c, "all", left_out, (3,), keep=True)
     filler = math.nan if c.a.masked_rows == "nan" else 0.0
     return c.where(nothing, c.scalar(filler, scores.dtype), weights)
 
@@ -112,7 +113,9 @@ def _rotary_embedding(c: Context) -> Term:
         c.call("subtract", c.call("multiply", cos, first), c.call("multiply", sin, second)),
         c.call("add", c.call("multiply", sin, first), c.call("multiply", cos, second)),
     )
-    shape = (batch, heads, length, pairs, 1) if c.a.interleaved else (batch, heads, length, 1, pairs)
+    shape = (
+        (batch, heads, length, pairs, 1) if c.a.interleaved else (batch, heads, length, 1, pairs)
+    )
     y = c.concat([c.reshape(term, shape) for term in turned], axis)
     y = c.reshape(y, (batch, heads, length, 2 * pairs))
     y = c.concat([y, rest], 3) if size > 2 * pairs else y

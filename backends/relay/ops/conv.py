@@ -87,9 +87,7 @@ def _conv_transpose(c: Context) -> Term:
         )
         return _biased(c, y)
     reach = [(k - 1) * d for k, d in zip(w.shape[2:], c.a.dilations)]
-    ends = [
-        r - c.a.pads[spatial + i] + c.a.output_padding[i] for i, r in enumerate(reach)
-    ]
+    ends = [r - c.a.pads[spatial + i] + c.a.output_padding[i] for i, r in enumerate(reach)]
     begins = [r - c.a.pads[i] for i, r in enumerate(reach)]
     x = _spread(c, x, c.a.strides)
     x = zero_padded(c, x, [max(0, n) for n in (*begins, *ends)])
@@ -142,7 +140,7 @@ def _turned(c: Context, w: Term) -> Term:
     w = c.moved(w, 2, 1)
     w = c.reshape(w, (groups * outer, channels // groups, *kernel))
     if w.constant is not None:
-        return c.array(w.constant.array[(..., *[slice(None, None, -1)] * len(kernel))])
+        return c.array(np.flip(w.constant.array, tuple(range(2, w.rank))))
     for axis in range(2, w.rank):
         w = c.call("reverse", w, axis=axis)
     return w

@@ -11,7 +11,7 @@ from burnish.ir.ops.ml import EQUALITY, NAN_TAKES_FIRST
 
 from ..builder import Refusal, Term
 from ..context import Context
-from ..elementwise import expression
+from ..elementwise import Values, expression
 from ..registry import lowering
 
 _LARGEST = 1 << 24
@@ -34,7 +34,7 @@ def _tree_ensemble(c: Context) -> Term:
     parts = c.call("take", c.array(_leaf_table(a)), leaf, axis=0)
     y = c.call(a.aggregate, parts, axis=(1,), keepdims=False)
     start = {"sum": 0.0, "min": math.inf, "max": -math.inf}[a.aggregate]
-    values = {"y": y, "start": start}
+    values: Values = {"y": y, "start": start}
     return expression(c, "0 if y == start else y", values, y.dtype)
 
 
@@ -58,7 +58,7 @@ def _descended(c: Context, x: Term, at: Term) -> Term:
         passed = c.call("logical_or", passed, lost)
     first, second = (column(t.array.astype(np.int64)) for t in (a.first, a.second))
     inner = c.call("greater_equal", at, c.scalar(0, DType.I64))
-    return c.where(inner, c.where(passed, first, second), at)
+    return c.apart(c.where(inner, c.where(passed, first, second), at))
 
 
 def _depth(a: Attributes) -> int:

@@ -70,9 +70,7 @@ def _slice(c: Context) -> Term:
     if not changed:
         return c.input(0)
     axes, begin, end, strides = zip(*changed)
-    return c.call(
-        "strided_slice", c.input(0), begin=begin, end=end, strides=strides, axes=axes
-    )
+    return c.call("strided_slice", c.input(0), begin=begin, end=end, strides=strides, axes=axes)
 
 
 def _end(extent: int, start: int, count: int, step: int) -> int:

@@ -95,7 +95,8 @@ def _arg_max_pool(c: Context) -> Term:
         exists = c.call("greater_equal", where, c.scalar(0, DType.I64))
         better = c.call("logical_or", c.call("greater", value, best), outside)
         better = c.call("logical_and", better, exists)
-        best, place = c.where(better, value, best), c.where(better, where, place)
+        best = c.apart(c.where(better, value, best))
+        place = c.apart(c.where(better, where, place))
     assert place is not None
     return c.broadcast(place, c.shape())
 

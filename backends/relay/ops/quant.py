@@ -55,22 +55,25 @@ def _quantize(c: Context) -> Term:
     c.require(storage.is_integer, f"quantization to {storage}")
     x = c.wide(0)
     ratio = c.call("divide", x, c.array(_spread(q.scale, q, x.shape, x.dtype)))
-    sane = c.where(c.call("equal", ratio, ratio), ratio, c.scalar(0, x.dtype))
-    rounded = round_even(c, sane)
+    rounded = _rounded(c, ratio) if storage.bits <= 16 else c.cast(round_even(c, ratio), DType.F64)
     if any(q.zero_point):
-        wide = c.cast(rounded, DType.F64) if storage.bits > 16 else rounded
-        zero = c.array(_spread(q.zero_point, q, x.shape, wide.dtype))
-        rounded = c.call("add", wide, zero)
-    return _clipped(c, rounded, storage)
-
-
-def _clipped(c: Context, x: Term, storage: DType) -> Term:
-    """Whole numbers as integers, those out of range at its ends."""
+        zero = c.array(_spread(q.zero_point, q, x.shape, rounded.dtype))
+        rounded = c.call("add", rounded, zero)
     if storage.bits > 16:
-        return c.cast(x, storage)
+        return c.cast(rounded, storage)
     low, high = storage.integer_range
-    x = c.call("clip", x, a_min=float(low), a_max=float(high))
-    return c.plain_cast(x, storage)
+    rounded = c.call("clip", rounded, a_min=float(low), a_max=float(high))
+    return c.plain_cast(rounded, storage)
+
+
+def _rounded(c: Context, x: Term) -> Term:
+    """The nearest integers, ties to even, of what is within ±2¹⁷; else something beyond that.
+
+    Adding 1.5·2^m, m the mantissa's bits, leaves no room for a fraction: the machine rounds.
+    """
+    magic = c.scalar(1.5 * 2.0 ** np.finfo(x.dtype.numpy).nmant, x.dtype)
+    x = c.call("clip", x, a_min=-float(1 << 17), a_max=float(1 << 17))
+    return c.call("subtract", c.call("add", x, magic), magic)
 
 
 @lowering("quant.dequantize")

@@ -134,9 +134,7 @@ def _recurrent(c: Context) -> Sequence[Term]:
     ]
     dtype = c.type().dtype
     y = c.concat([outputs for outputs, _ in runs], 1)
-    final = [
-        c.concat([_lifted(c, state[i], 0) for _, state in runs], 0) for i in range(states)
-    ]
+    final = [c.concat([_lifted(c, state[i], 0) for _, state in runs], 0) for i in range(states)]
     return [c.cast(term, dtype) for term in (y, *final)]
 
 

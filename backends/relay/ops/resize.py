@@ -12,7 +12,6 @@ from ..context import Context
 from ..registry import lowering
 
 
-
 @lowering("nn.resize")
 def _resize(c: Context) -> Term:
     if 0 in c.shape():
@@ -46,4 +45,4 @@ def _resampled(c: Context, x: Term, axis: int, plan: Taps, nearest: bool) -> Ter
         part = c.call("multiply", part, c.array(weights.astype(x.dtype.numpy)))
         total = part if total is None else c.call("add", total, part)
     assert total is not None
-    return total
+    return c.apart(total)

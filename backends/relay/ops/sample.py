@@ -39,7 +39,7 @@ def _taps(c: Context, positions: Term, size: int, dtype: DType) -> list[Tap]:
     for name, text in limits(c.a).items():
         values[name] = expression(c, text, {"size": size}, work)
     for name, text in settling(c.a):
-        values[name] = expression(c, text, values, work)
+        values[name] = c.apart(expression(c, text, values, work))
     place = values["p"]
     assert isinstance(place, Term)
     below = c.call("floor", place)

@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 
-from burnish.ir import Array
-
 from ..builder import Refusal, Term
 from ..context import Context
 from ..registry import lowering
@@ -34,7 +32,7 @@ def _fourier(c: Context) -> Term:
     if inputs * outputs > _LARGEST or inputs == 0:
         raise Refusal(f"a Fourier transform of {points} points")
     units = np.eye(inputs).reshape(inputs, *x.shape[-2:])
-    matrix: Array = c.op.opdef.evaluate(c.a, units)
+    matrix = np.asarray(c.op.opdef.evaluate(c.a, units))
     table = c.array(matrix.reshape(inputs, outputs).astype(x.dtype.numpy))
     y = product(c, c.reshape(x, (math.prod(x.shape[:-2]), inputs)), table)
     return c.cast(c.reshape(y, c.shape()), c.type().dtype)

@@ -1,0 +1,74 @@
+"""Every op case as Relay: text of our own grammar that type-checks, and what Relay computes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from op_cases import OpCase, cases
+
+from burnish.backends.relay import RELAY_PYTHON, compile_module
+from burnish.backends.relay.registry import lowered_ops
+from burnish.ir import lookup, registry
+from burnish.ir.elementwise import ElementwiseOp
+from burnish.ir.errors import UnsupportedError
+
+from relay_batches import differences  # isort: skip
+
+CASES = cases()
+NO_RELAY_TYPE = {"bf16", "i4", "u4", "i2", "u2", "f8e4m3fn", "f8e5m2", "f4e2m1", "f8e8m0"}
+EVERY = 40
+"""Cases that are built at once."""
+
+UNSUPPORTED = {
+    "control.loop": "loops that could not be unrolled",
+    "nn.determinant": "no operator, and elimination exchanges rows",
+    "nn.non_max_suppression": "sizes that only the data tells",
+    "nn.region_align": "boxes whose sizes only the data tells",
+    "nn.region_max_pool": "boxes whose sizes only the data tells",
+    "tensor.non_zero": "sizes that only the data tells",
+    "tensor.unique": "sizes that only the data tells",
+}
+"""Ops that Relay 0.10 cannot express, or that nobody has asked for."""
+
+EMPTY = ("no-time", "no-batch")
+"""Recurrent layers of nothing are refused."""
+
+
+def is_expressible(case: OpCase) -> bool:
+    types = [t for t in (*case.types, *case.result_types()) if t is not None]
+    narrow = any(str(t.dtype) in NO_RELAY_TYPE for t in types)
+    return not narrow and case.op not in UNSUPPORTED and case.note not in EMPTY
+
+
+EXPRESSIBLE = [case for case in CASES if is_expressible(case)]
+
+
+@pytest.mark.parametrize("case", EXPRESSIBLE, ids=str)
+def test_every_case_is_text_that_type_checks(case: OpCase) -> None:
+    compile_module(case.module())  # parses and checks what it writes
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if not is_expressible(c)], ids=str)
+def test_what_relay_cannot_express_is_refused_by_name(case: OpCase) -> None:
+    with pytest.raises(UnsupportedError, match=r"Relay 0\.10 cannot express"):
+        compile_module(case.module())
+
+
+def test_every_op_has_a_lowering_or_a_reason() -> None:
+    structure = {"core.constant", "core.return", "core.yield"}
+    named = {op for op in registry() if not isinstance(lookup(op), ElementwiseOp)}
+    assert named - structure == set(lowered_ops()) | set(UNSUPPORTED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, len(EXPRESSIBLE), EVERY))
+def test_relay_computes_the_same(start: int) -> None:
+    if not os.environ.get(RELAY_PYTHON):
+        pytest.skip(f"{RELAY_PYTHON} names no interpreter that has Relay")
+    batch = [case for case in EXPRESSIBLE[start : start + EVERY] if case.id not in RELAY_DIFFERS]
+    assert {case.id: how for case, how in differences(batch)} == {}
+
+
+RELAY_DIFFERS: dict[str, str] = {}
+"""Cases that Relay computes otherwise, with the reason."""
