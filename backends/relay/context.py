@@ -135,7 +135,7 @@ class Context:
         if term.constant is not None:
             return self.array(scalar.convert(term.constant.array, dtype))
         if dtype is DType.BOOL:
-            return self.call("not_equal", term, self.scalar(0, term.dtype))
+            return self.differs(term, self.scalar(0, term.dtype))
         if term.dtype.is_float and dtype.is_integer:
             return self._saturated(term, dtype)
         return self.plain_cast(term, dtype)
@@ -144,6 +144,8 @@ class Context:
         """``term`` as the machine converts what lies within the range of ``dtype``."""
         if term.dtype is dtype:
             return term
+        if {term.dtype, dtype} == {DType.F16, DType.F64}:  # TVM's own conversion is wrong
+            term = self.call("cast", term, dtype="float32")
         return self.call("cast", term, dtype=relay_dtype(dtype))
 
     def _saturated(self, x: Term, dtype: DType) -> Term:
@@ -208,6 +210,15 @@ class Context:
         if len(terms) == 1:
             return terms[0]
         return self.call("concatenate", self.pack(*terms), axis=axis)
+
+    def differs(self, x: Term, y: Term) -> Term:
+        """Whether elements differ; NaN differs from all, which Relay's operator does not know."""
+        result = self.call("not_equal", x, y)
+        for term in (x, y):
+            data = term.constant
+            if term.dtype.is_float and (data is None or np.isnan(data.array).any()):
+                result = self.call("logical_or", result, self.call("isnan", term))
+        return result
 
     def where(self, condition: Term, x: Term, y: Term) -> Term:
         return self.call("where", condition, x, y)

@@ -19,8 +19,6 @@ _OPERATORS: Mapping[str, str] = {
     "mul": "multiply",
     "neg": "negative",
     "abs": "abs",
-    "min": "minimum",
-    "max": "maximum",
     "exp": "exp",
     "log": "log",
     "sqrt": "sqrt",
@@ -45,7 +43,6 @@ _OPERATORS: Mapping[str, str] = {
     "gt": "greater",
     "ge": "greater_equal",
     "eq": "equal",
-    "ne": "not_equal",
     "is_nan": "isnan",
     "is_inf": "isinf",
     "logical_and": "logical_and",
@@ -102,6 +99,8 @@ def _whole(c: Context) -> Term | None:
     }
     if len(attributes) < len(names):
         return None
+    if operator == "clip" and attributes["a_min"] > attributes["a_max"]:
+        return None  # there the upper bound wins
     return c.call(operator, c.input(0), **attributes)
 
 
@@ -138,6 +137,19 @@ def primitive(c: Context, name: str, *args: Term) -> Term:
     if name in _COMPOSED:
         return _COMPOSED[name](c, *args)
     raise Refusal(f"Relay has nothing for {name}")
+
+
+def _extreme(c: Context, x: Term, y: Term, *, operator: str) -> Term:
+    """The larger or the smaller, NaN if either is.
+
+    Machines compare the operands and give the second where that fails, as it does for NaN.
+    """
+    if y.constant is not None and x.constant is None:
+        x, y = y, x
+    result = c.call(operator, x, y)
+    if not x.dtype.is_float or (x.constant is not None and not np.isnan(x.constant.array).any()):
+        return result
+    return c.where(c.call("isnan", x), x, result)
 
 
 def _expm1(c: Context, x: Term) -> Term:
@@ -251,6 +263,9 @@ def _amounts(y: Term) -> Array:
 
 _COMPOSED: Mapping[str, Callable[..., Term]] = {
     "div": _divide,
+    "min": partial(_extreme, operator="minimum"),
+    "max": partial(_extreme, operator="maximum"),
+    "ne": Context.differs,
     "expm1": _expm1,
     "log1p": _log1p,
     "round_even": round_even,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 
+import numpy as np
+
 from burnish.ir import Block, Constant, InternalError, Module, Op, TensorType, Value
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import UnsupportedError, clip
@@ -144,8 +146,10 @@ class _Lowering:
         constant = op.results[0].constant if op.results else None
         if constant is not None:
             return [self.builder.constant(constant, op.results[0].name or "")]
-        for value in op.results:
-            relay_type(value.type)
+        types = [relay_type(value.type) for value in op.results]
+        if types and all(0 in type_.shape for type_ in types):  # TVM has no loops over nothing
+            empty = [np.zeros(value.type.static_shape, value.type.dtype.numpy) for value in op.results]
+            return list(map(self.builder.array, empty))
         operands = [None if value is None else self.terms[value] for value in op.operands]
         context = Context(op, self.builder, self, operands, self.exact)
         result = self.lowering(op)(context)

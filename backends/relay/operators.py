@@ -214,8 +214,8 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "nn.avg_pool1d": (Operator(1, rules.pool, _pool("W", 1, _AVERAGE)),),
     "nn.avg_pool2d": (Operator(1, rules.pool, _pool("HW", 2, _AVERAGE)),),
     "nn.avg_pool3d": (Operator(1, rules.pool, _pool("DHW", 3, _AVERAGE)),),
-    "nn.softmax": (Operator(1, rules.same_float, "axis: int = -1"),),
-    "nn.log_softmax": (Operator(1, rules.same_float, "axis: int = -1"),),
+    "nn.softmax": (Operator(1, rules.along_axis, "axis: int = -1"),),
+    "nn.log_softmax": (Operator(1, rules.along_axis, "axis: int = -1"),),
     "nn.lrn": (
         Operator(
             1,

@@ -37,6 +37,7 @@ class _Server:
 
     def __init__(self, interpreter: str) -> None:
         self.owner = os.getpid()
+        self.interpreter = interpreter
         try:
             self._process = subprocess.Popen(
                 [interpreter, str(_SERVER)],
@@ -80,21 +81,23 @@ _servers: list[_Server] = []
 
 
 def relay_server() -> _Server:
-    """The process that runs, started if need be; one for each process of ours.
+    """The process that runs, started if need be; one for each interpreter and process of ours.
 
     Raises:
         ToolchainError: nothing says where a Relay is.
     """
+    interpreter = os.environ.get(RELAY_PYTHON, "")
+    if not interpreter:
+        raise ToolchainError(
+            "no TVM with Relay is known here",
+            help=f"let {RELAY_PYTHON} name a Python interpreter that can import tvm.relay",
+        )
     _servers[:] = [s for s in _servers if s.owner == os.getpid() and s.alive]
-    if not _servers:
-        interpreter = os.environ.get(RELAY_PYTHON, "")
-        if not interpreter:
-            raise ToolchainError(
-                "no TVM with Relay is known here",
-                help=f"let {RELAY_PYTHON} name a Python interpreter that can import tvm.relay",
-            )
-        _servers.append(_Server(interpreter))
-    return _servers[0]
+    for server in _servers:
+        if server.interpreter == interpreter:
+            return server
+    _servers.append(_Server(interpreter))
+    return _servers[-1]
 
 
 def _drop(server: _Server, model: int) -> None:

@@ -8,7 +8,7 @@ compared by value, so that equal expressions are found by hashing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
 
@@ -114,7 +114,7 @@ class Binding:
 
     number: int
     value: Expr
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Body:
 
     bindings: tuple[Binding, ...]
     result: Expr
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

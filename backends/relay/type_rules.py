@@ -86,6 +86,13 @@ same_integer = _of(INTEGERS, "integers")
 same_bool = _of(("bool",), "truth values")
 
 
+def along_axis(s: Signature) -> Tensor:
+    """Floats, normalized along an axis."""
+    x = same_float(s)
+    axis_of(s["axis"], x.rank)
+    return x
+
+
 def test(s: Signature) -> Tensor:
     """Whether floats are something."""
     return Tensor(same_float(s).shape, "bool")

@@ -74,10 +74,17 @@ _COMBINE = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
 
 @lowering("tensor.scatter_elements")
 def _scatter_elements(c: Context) -> Term:
-    x, axis = c.wide(0), c.a.axis
+    (x, updates), axis = _operands(c), c.a.axis
     indices = positive(c, c.input(1), x.shape[axis])
-    y = _scattered(c, x, indices, c.wide(2))
-    return c.cast(y, c.type().dtype)
+    return c.cast(_scattered(c, x, indices, updates), c.type().dtype)
+
+
+def _operands(c: Context) -> tuple[Term, Term]:
+    """The data and the updates, in a type that TVM scatters: narrow integers are widened."""
+    x, updates = c.wide(0), c.wide(2)
+    if x.dtype.is_float or x.dtype.bits >= 32:
+        return x, updates
+    return c.cast(x, DType.I32), c.cast(updates, DType.I32)
 
 
 def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
@@ -105,10 +112,11 @@ def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
 
 @lowering("tensor.scatter_nd")
 def _scatter_nd(c: Context) -> Term:
-    x, updates, kind = c.wide(0), c.wide(2), c.a.reduction
+    (x, updates), kind = _operands(c), c.a.reduction
     depth = c.type(1).static_shape[-1]
-    if 0 in c.type(1).shape[:-1] or 0 in x.shape:
+    if 0 in c.type(1).shape[:-1]:
         return c.input(0)
+    c.require(depth > 0, "scattering whole tensors")
     indices = _tuples(c, c.input(1), x.shape[:depth])
     if kind in ("none", "add") or c.builder.version != "0.10":
         y = c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])

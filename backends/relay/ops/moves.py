@@ -35,12 +35,14 @@ def _broadcast(c: Context) -> Term:
 
 @lowering("tensor.tile")
 def _tile(c: Context) -> Term:
+    if not c.shape():
+        return c.input(0)
     return c.call("tile", c.input(0), reps=tuple(c.a.repeats))
 
 
 @lowering("tensor.concat")
 def _concat(c: Context) -> Term:
-    return c.concat(c.inputs(), c.a.axis)
+    return c.concat([part for part in c.inputs() if 0 not in part.shape], c.a.axis)
 
 
 @lowering("tensor.dimension")
@@ -87,6 +89,8 @@ _MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect"}
 def _pad(c: Context) -> Term:
     """What wraps around, or mirrors more than once, is gathered."""
     x = c.input(0)
+    if x.rank == 0:
+        return x
     widths = tuple(zip(c.a.before, c.a.after))
     far = any(max(w) > size - 1 for w, size in zip(widths, x.shape) if any(w))
     if c.a.mode == "wrap" or (c.a.mode == "reflect" and far):

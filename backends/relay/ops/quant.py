@@ -55,25 +55,34 @@ def _quantize(c: Context) -> Term:
     c.require(storage.is_integer, f"quantization to {storage}")
     x = c.wide(0)
     ratio = c.call("divide", x, c.array(_spread(q.scale, q, x.shape, x.dtype)))
-    rounded = _rounded(c, ratio) if storage.bits <= 16 else c.cast(round_even(c, ratio), DType.F64)
-    if any(q.zero_point):
-        zero = c.array(_spread(q.zero_point, q, x.shape, rounded.dtype))
-        rounded = c.call("add", rounded, zero)
     if storage.bits > 16:
-        return c.cast(rounded, storage)
+        rounded = c.cast(round_even(c, c.apart(ratio)), DType.F64)
+        zero = c.array(_spread(q.zero_point, q, x.shape, DType.F64))
+        return c.cast(c.call("add", rounded, zero), storage)
+    whole = _rounded(c, ratio)
+    if any(q.zero_point):
+        whole = c.call("add", whole, c.array(_spread(q.zero_point, q, x.shape, whole.dtype)))
     low, high = storage.integer_range
-    rounded = c.call("clip", rounded, a_min=float(low), a_max=float(high))
-    return c.plain_cast(rounded, storage)
+    return c.plain_cast(c.call("clip", whole, a_min=float(low), a_max=float(high)), storage)
+
+
+_ROUNDING = {DType.F32: (DType.I32, 23), DType.F64: (DType.I64, 52)}
+"""Integers as wide as floats, and the bits of their mantissas."""
 
 
 def _rounded(c: Context, x: Term) -> Term:
     """The nearest integers, ties to even, of what is within ±2¹⁷; else something beyond that.
 
-    Adding 1.5·2^m, m the mantissa's bits, leaves no room for a fraction: the machine rounds.
+    A number n around 1.5·2^m, m the mantissa's bits, has no fraction: adding rounds, and the bits
+    of the sum, read as an integer, are n more than those of 1.5·2^m.  TVM would leave out a
+    subtraction of floats that undoes the addition.
     """
-    magic = c.scalar(1.5 * 2.0 ** np.finfo(x.dtype.numpy).nmant, x.dtype)
+    integer, bits = _ROUNDING[x.dtype]
+    magic = np.array(1.5 * 2.0**bits, x.dtype.numpy)
     x = c.call("clip", x, a_min=-float(1 << 17), a_max=float(1 << 17))
-    return c.call("subtract", c.call("add", x, magic), magic)
+    total = c.call("add", x, c.array(magic))
+    read = c.call("reinterpret", total, dtype=relay_dtype(integer))
+    return c.call("subtract", read, c.array(magic.view(integer.numpy)))
 
 
 @lowering("quant.dequantize")

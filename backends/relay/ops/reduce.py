@@ -20,7 +20,7 @@ def _reduce(c: Context) -> Term:
     if not axes:
         return c.input(0)
     count = math.prod(x.shape[axis] for axis in axes)
-    if count == 0 or 0 in c.shape():
+    if count == 0:
         return c.array(np.full(c.shape(), _neutral(kind, x.dtype), x.dtype.numpy))
     if kind == "mean" and x.dtype.is_integer:
         widest = DType.I64 if x.dtype.is_signed else DType.U64
@@ -76,8 +76,6 @@ def _cumulative(c: Context) -> Term:
 def _top_k(c: Context) -> Sequence[Term]:
     """Relay's sort is stable, so that of equal elements those at lower positions come first."""
     x, axis = c.input(0), c.a.axis
-    if 0 in c.shape():
-        return [c.array(np.zeros(c.shape(), t.numpy)) for t in (x.dtype, DType.I64)]
     wide = c.wide(0)
     result = c.call(
         "topk", wide, k=c.a.k, axis=axis, ret_type="both", is_ascend=not c.a.largest, dtype="int64"
