@@ -14,6 +14,7 @@ from .checker import KEY, call_type, field_type
 from .names import RelayNames
 from .operators import find_operator
 from .printer import float_text
+from .storage import CARRIERS, carrier, stored
 from .syntax import (
     AttributeValue,
     Binding,
@@ -59,23 +60,28 @@ DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 
 
 def relay_dtype(dtype: DType) -> str:
-    """Relay's name of an element type.
+    """Relay's name of an element type, or of the integers that it is kept in.
 
     Raises:
         Refusal: it has none.
     """
-    if dtype not in DTYPE_NAMES:
+    if carrier(dtype) not in DTYPE_NAMES:
         raise Refusal(f"Relay has no {dtype}")
-    return DTYPE_NAMES[dtype]
+    return DTYPE_NAMES[carrier(dtype)]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Term:
-    """A value that is written already: an atom, its type, and its data when it is constant."""
+    """A value that is written already: an atom, its type, and its data when it is constant.
+
+    ``dtype`` is the IR's element type; the type has that of the carrier.
+    """
 
     expr: Expr
     type: Type
     constant: Constant | None = None
+    dtype: DType = DType.BOOL
+    """Of a tensor; tuples have none."""
 
     @property
     def tensor(self) -> Tensor:
@@ -89,10 +95,6 @@ class Term:
     @property
     def rank(self) -> int:
         return len(self.shape)
-
-    @property
-    def dtype(self) -> DType:
-        return DTYPES[self.tensor.dtype]
 
 
 @dataclass
@@ -116,21 +118,22 @@ class Builder:
 
     # Values ------------------------------------------------------------------------------
 
-    def input(self, wanted: str, type_: Tensor) -> Term:
+    def input(self, wanted: str, type_: Tensor, dtype: DType) -> Term:
         """A parameter that is given at every run."""
         name = self.names.take(wanted)
         self.inputs.append(Parameter(name, type_))
-        return Term(Var(name), type_)
+        return Term(Var(name), type_, None, dtype)
 
     def constant(self, data: Constant, hint: str = "") -> Term:
         """The parameter with that data, or a literal; equal data is one parameter."""
         dtype = relay_dtype(data.dtype)
         literal = _literal(data)
         if literal is not None:
-            return Term(literal, Tensor((), dtype), data)
+            return Term(literal, Tensor((), dtype), data, data.dtype)
         if data not in self._constants:
             name = self.names.take(hint or "constant")
-            self._constants[data] = name, Term(Var(name), Tensor(data.shape, dtype), data)
+            type_ = Tensor(data.shape, dtype)
+            self._constants[data] = name, Term(Var(name), type_, data, data.dtype)
         return self._constants[data][1]
 
     def array(self, array: Array, hint: str = "") -> Term:
@@ -162,7 +165,7 @@ class Builder:
 
     def project(self, term: Term, index: int) -> Term:
         """A field of a tuple that is bound."""
-        return Term(Projection(term.expr, index), field_type(term.type, index))
+        return _term(Projection(term.expr, index), field_type(term.type, index))
 
     def branch(
         self, condition: Term, then: tuple[Body, Type], otherwise: tuple[Body, Type]
@@ -176,7 +179,7 @@ class Builder:
         for scope in reversed(self._scopes):
             if expr in scope.made:
                 return scope.made[expr]
-        term, scope = Term(Ref(self._count), type_), self._scopes[-1]
+        term, scope = _term(Ref(self._count), type_), self._scopes[-1]
         scope.bindings.append(Binding(self._count, expr))
         self._count += 1
         scope.made[expr] = term
@@ -202,11 +205,21 @@ class Builder:
     def constants(self, used: set[str]) -> dict[str, Constant]:
         """The constants among the parameters of these names, in order of first use."""
         named = {name: data for data, (name, _) in self._constants.items()}
-        return {name: data for name, data in named.items() if name in used}
+        return {name: _kept(data) for name, data in named.items() if name in used}
 
     def parameter_types(self) -> dict[str, Tensor]:
         """Types of the constants, by name."""
         return {name: term.tensor for name, term in self._constants.values()}
+
+
+def _term(expr: Expr, type_: Type) -> Term:
+    """A result, whose element type is Relay's."""
+    return Term(expr, type_, None, DTYPES[type_.dtype] if isinstance(type_, Tensor) else DType.BOOL)
+
+
+def _kept(data: Constant) -> Constant:
+    """A constant as Relay takes it."""
+    return Constant(stored(data.array)) if data.dtype in CARRIERS else data
 
 
 def _literal(data: Constant) -> Literal | None:

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from burnish.ir import Array, Attributes, Block, DType, Op, TensorType, scalar
+from burnish.ir import Array, Attributes, Block, DType, Op, TensorType
 
-from .builder import Builder, Refusal, Term, relay_dtype
+from .builder import Builder, Refusal, Term
+from .conversions import converted, plain_cast
 from .syntax import AttributeValue, Body, Type
 
 
@@ -126,39 +127,12 @@ class Context:
     # Common forms ------------------------------------------------------------------------
 
     def cast(self, term: Term, dtype: DType) -> Term:
-        """``term`` in another element type, converted as burnish defines it.
-
-        Floats become integers by truncating and saturating, NaN becomes 0; bool is x != 0.
-        """
-        if term.dtype is dtype:
-            return term
-        if term.constant is not None:
-            return self.array(scalar.convert(term.constant.array, dtype))
-        if dtype is DType.BOOL:
-            return self.differs(term, self.scalar(0, term.dtype))
-        if term.dtype.is_float and dtype.is_integer:
-            return self._saturated(term, dtype)
-        return self.plain_cast(term, dtype)
+        """``term`` in another element type, converted as burnish defines it."""
+        return converted(self, term, dtype)
 
     def plain_cast(self, term: Term, dtype: DType) -> Term:
         """``term`` as the machine converts what lies within the range of ``dtype``."""
-        if term.dtype is dtype:
-            return term
-        if {term.dtype, dtype} == {DType.F16, DType.F64}:  # TVM's own conversion is wrong
-            term = self.call("cast", term, dtype="float32")
-        return self.call("cast", term, dtype=relay_dtype(dtype))
-
-    def _saturated(self, x: Term, dtype: DType) -> Term:
-        x = self.cast(x, x.dtype.compute)
-        low, high = dtype.integer_range
-        # The bounds of wide types are no floats, but those just outside are powers of two.
-        over = self.call("greater_equal", x, self.scalar(float(high + 1), x.dtype))
-        under = self.call("less_equal", x, self.scalar(float(low - (low == 0)), x.dtype))
-        inside = self.call("logical_not", self.call("logical_or", over, under))
-        sane = self.call("logical_and", inside, self.call("equal", x, x))
-        y = self.plain_cast(self.call("where", sane, x, self.scalar(0, x.dtype)), dtype)
-        y = self.call("where", over, self.scalar(high, dtype), y)
-        return self.call("where", under, self.scalar(low, dtype), y)
+        return plain_cast(self, term, dtype)
 
     def reshape(self, term: Term, shape: Sequence[int]) -> Term:
         """``term`` in another shape; a constant is reshaped at once."""

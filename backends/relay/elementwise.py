@@ -12,6 +12,7 @@ from burnish.ir.elementwise import ElementwiseOp
 
 from .builder import Refusal, Term
 from .context import Context
+from .storage import CARRIERS
 
 _OPERATORS: Mapping[str, str] = {
     "add": "add",
@@ -79,6 +80,8 @@ def elementwise(c: Context) -> Term:
     if whole is not None:
         return whole
     work = definition.work_dtype(dtypes).compute
+    narrow = work in CARRIERS and c.op.name not in ("math.cast", "math.select")
+    c.require(not narrow, f"arithmetic on {work}")
     values: dict[str, Rendered] = {
         name: value for name, value in c.a.items() if isinstance(value, (bool, int, float))
     }
@@ -152,12 +155,24 @@ def _extreme(c: Context, x: Term, y: Term, *, operator: str) -> Term:
     return c.where(c.call("isnan", x), x, result)
 
 
+_SMALL = 0.02
+"""Below, four terms of a series are exact to f32, and differences of numbers near 1 are not."""
+
+
 def _expm1(c: Context, x: Term) -> Term:
-    return c.call("subtract", c.call("exp", x), c.scalar(1, x.dtype))
+    series = "x * (1 + x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664)))"
+    return _near_zero(c, x, series, "exp(x) - 1")
 
 
 def _log1p(c: Context, x: Term) -> Term:
-    return c.call("log", c.call("add", x, c.scalar(1, x.dtype)))
+    series = "x * (1 - x * (0.5 - x * (0.3333333333333333 - x * 0.25)))"
+    return _near_zero(c, x, series, "log(1 + x)")
+
+
+def _near_zero(c: Context, x: Term, series: str, other: str) -> Term:
+    """A function by its series where x is small, which f64 does not need."""
+    text = other if x.dtype is DType.F64 else f"{series} if abs(x) < {_SMALL} else {other}"
+    return expression(c, text, {"x": x}, x.dtype)
 
 
 def round_even(c: Context, x: Term) -> Term:

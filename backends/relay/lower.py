@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
 import numpy as np
@@ -88,7 +88,7 @@ class _Lowering:
         names = {}
         for name, arg in zip(main.arg_names, main.args):
             try:
-                term = self.builder.input(name, relay_type(arg.type))
+                term = self.builder.input(name, relay_type(arg.type), arg.type.dtype)
             except Refusal as refusal:
                 self.refused.append(_Refused(f"input {clip(name)}", str(refusal)))
                 continue
@@ -140,7 +140,7 @@ class _Lowering:
     def bind(self, value: Value, term: Term) -> None:
         if term.type != relay_type(value.type):
             raise InternalError(f"{value} of {value.op} is written as {term.type}")
-        self.terms[value] = term
+        self.terms[value] = replace(term, dtype=value.type.dtype)
 
     def op(self, op: Op) -> list[Term]:
         constant = op.results[0].constant if op.results else None
@@ -148,7 +148,9 @@ class _Lowering:
             return [self.builder.constant(constant, op.results[0].name or "")]
         types = [relay_type(value.type) for value in op.results]
         if types and all(0 in type_.shape for type_ in types):  # TVM has no loops over nothing
-            empty = [np.zeros(value.type.static_shape, value.type.dtype.numpy) for value in op.results]
+            empty = [
+                np.zeros(value.type.static_shape, value.type.dtype.numpy) for value in op.results
+            ]
             return list(map(self.builder.array, empty))
         operands = [None if value is None else self.terms[value] for value in op.operands]
         context = Context(op, self.builder, self, operands, self.exact)

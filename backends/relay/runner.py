@@ -23,11 +23,12 @@ from burnish.ir.errors import InputError, ModelError, ToolchainError, clip
 
 from .loader import NPZ_FILE, TEXT_FILE
 from .parameters import npz_bytes
+from .storage import restored, stored
 
 RELAY_PYTHON = "BURNISH_RELAY_PYTHON"
 """Names the interpreter that can import ``tvm.relay``."""
 
-_NUMPY = {str(dtype): dtype.numpy for dtype in DType}
+_DTYPES = {str(dtype): dtype for dtype in DType}
 
 _SERVER = Path(__file__).with_name("server.py")
 
@@ -140,14 +141,14 @@ class RelayRunner:
         self._check(arrays)
         names = self._manifest["parameters"]
         path, result = self._path("inputs.npz"), self._path("outputs.npz")
-        constants = {names[name]: Constant(array) for name, array in arrays.items()}
+        constants = {names[name]: Constant(stored(array)) for name, array in arrays.items()}
         path.write_bytes(npz_bytes(constants))
         self._server.ask(do="run", id=self._id, inputs=str(path), outputs=str(result))
         with np.load(result) as found:
             if self._manifest["checked"] and not found[f"out{len(self._manifest['outputs'])}"]:
                 raise InputError("the inputs hold other sizes than the model declares")
             return {
-                entry["name"]: found[f"out{index}"]
+                entry["name"]: restored(found[f"out{index}"], _DTYPES[entry["dtype"]])
                 for index, entry in enumerate(self._manifest["outputs"])
             }
 
@@ -160,7 +161,7 @@ class RelayRunner:
                 raise InputError(f"{what} input {', '.join(clip(repr(n)) for n in names)}")
         for name, entry in expected.items():
             array = arrays[name]
-            dtype = _NUMPY[entry["dtype"]]
+            dtype = _DTYPES[entry["dtype"]].numpy
             if array.dtype != dtype or list(array.shape) != entry["shape"]:
                 raise InputError(
                     f'input "{clip(name)}" is {array.dtype}{list(array.shape)}, '

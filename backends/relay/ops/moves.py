@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from burnish.ir import DType
@@ -10,6 +12,7 @@ from burnish.ir.ops.tensor import pad_source
 from ..builder import Term, relay_dtype
 from ..context import Context
 from ..registry import lowering
+from ..storage import carrier
 
 
 @lowering("tensor.reshape")
@@ -52,10 +55,16 @@ def _dimension(c: Context) -> Term:
 
 @lowering("tensor.bitcast")
 def _bitcast(c: Context) -> Term:
-    x = c.input(0)
-    if DType.BOOL in (x.dtype, c.a.to):
-        return c.cast(x, c.a.to)
-    return c.call("reinterpret", c.input(0), dtype=relay_dtype(c.a.to))
+    x, to = c.input(0), c.a.to
+    if DType.BOOL in (x.dtype, to):
+        return c.cast(x, to)
+    if to.bits >= 8:
+        same = x.tensor.dtype == relay_dtype(to)
+        return x if same else c.call("reinterpret", x, dtype=relay_dtype(to))
+    # Below a byte, integers lie in the byte as numbers, floats as their bits.
+    bits = c.plain_cast(replace(x, dtype=carrier(x.dtype)), DType.I32)
+    bits = c.call("bitwise_and", bits, c.scalar((1 << to.bits) - 1, DType.I32))
+    return c.cast(bits, to) if to.is_integer else c.plain_cast(bits, carrier(to))
 
 
 @lowering("tensor.slice")

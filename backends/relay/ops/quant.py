@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from burnish.ir import Array, DType, Quantized
 
 from ..builder import Term, relay_dtype
 from ..context import Context
-from ..elementwise import round_even
+from ..elementwise import expression, round_even
 from ..registry import lowering
 
 _STORAGE = (DType.I8, DType.U8, DType.I32)
@@ -52,9 +53,13 @@ def _quantize(c: Context) -> Term:
         return c.call(
             "qnn.quantize", c.input(0), scale, zero, out_dtype=relay_dtype(storage), **axis
         )
-    c.require(storage.is_integer, f"quantization to {storage}")
     x = c.wide(0)
     ratio = c.call("divide", x, c.array(_spread(q.scale, q, x.shape, x.dtype)))
+    if storage.is_float:
+        finfo: Any = ml_dtypes.finfo
+        limit = c.scalar(float(finfo(storage.numpy).max), x.dtype)
+        values = {"x": ratio, "limit": limit}
+        return c.cast(expression(c, "min(max(x, -limit), limit)", values, x.dtype), storage)
     if storage.bits > 16:
         rounded = c.cast(round_even(c, c.apart(ratio)), DType.F64)
         zero = c.array(_spread(q.zero_point, q, x.shape, DType.F64))
@@ -94,9 +99,11 @@ def _dequantize(c: Context) -> Term:
         scale, zero, axis = _parameters(c, q)
         more = {} if c.builder.version == "0.10" else {"out_dtype": "float32"}
         return c.call("qnn.dequantize", x, scale, zero, **axis, **more)
-    c.require(type_.dtype.is_integer, f"quantized {type_.dtype}")
-    wide = c.cast(x, DType.I64)
-    zero = c.array(_spread(q.zero_point, q, x.shape, DType.I64))
-    difference = c.cast(c.call("subtract", wide, zero), q.dtype.compute)
+    if type_.dtype.is_float:
+        difference = c.cast(x, q.dtype.compute)
+    else:
+        zero = c.array(_spread(q.zero_point, q, x.shape, DType.I64))
+        difference = c.call("subtract", c.cast(x, DType.I64), zero)
+        difference = c.cast(difference, q.dtype.compute)
     scale = c.array(_spread(q.scale, q, x.shape, q.dtype.compute))
     return c.cast(c.call("multiply", difference, scale), q.dtype)

@@ -26,7 +26,13 @@ def _reduce(c: Context) -> Term:
         widest = DType.I64 if x.dtype.is_signed else DType.U64
         total = c.cast(reduced(c, "sum", x, axes, keep=c.a.keep_dims), widest)
         return c.cast(c.call("divide", total, c.scalar(count, widest)), x.dtype)
-    return c.cast(reduced(c, kind, x, axes, keep=c.a.keep_dims), c.type().dtype)
+    y = reduced(c, kind, x, axes, keep=c.a.keep_dims)
+    if kind in ("min", "max") and x.dtype.is_float:
+        # Relay starts from the last finite number: nothing but infinities would give that.
+        limit = c.scalar(_neutral(kind, x.dtype), x.dtype)
+        none = reduced(c, "all", c.call("equal", x, limit), axes, keep=c.a.keep_dims)
+        y = c.where(none, limit, y)
+    return c.cast(y, c.type().dtype)
 
 
 def reduced(c: Context, kind: str, x: Term, axes: Sequence[int], *, keep: bool) -> Term:
