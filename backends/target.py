@@ -18,18 +18,25 @@ OptionValue = str | int | bool
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A declared option: what values it takes, what it is by default, what it does."""
+    """A declared option: what values it takes, what it is by default, what it does.
+
+    ``passes`` says which options of passes a value sets; ``limits`` are the least and the greatest
+    of numbers.
+    """
 
     name: str
     doc: str
     default: OptionValue
     choices: tuple[OptionValue, ...] = ()
+    passes: Mapping[OptionValue, Mapping[str, OptionValue]] = field(default_factory=dict)
+    limits: tuple[int, int] | None = None
 
     def parse(self, value: object) -> OptionValue:
         """``value``, possibly text from a command line, as a value of this option.
 
         Raises:
-            TargetError: it is none of the choices, or not of the default's type.
+            TargetError: it is none of the choices, outside the limits, or not of the default's
+                type.
         """
         if isinstance(self.default, bool):
             truth = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
@@ -38,11 +45,15 @@ class Option:
             digits = isinstance(value, str) and value.lstrip("-").isdigit()
             number = isinstance(value, int) and not isinstance(value, bool)
             parsed = int(str(value)) if digits or number else None
+            if self.limits and isinstance(parsed, int):
+                parsed = parsed if self.limits[0] <= parsed <= self.limits[1] else None
         else:
             parsed = value if isinstance(value, str) else None
         if parsed is None or (self.choices and parsed not in self.choices):
             kinds = {bool: "on or off", int: "a whole number", str: "text"}
             wanted = " or ".join(map(str, self.choices)) or kinds[type(self.default)]
+            if self.limits:
+                wanted = f"{wanted} from {self.limits[0]} to {self.limits[1]}"
             raise TargetError(f"option {self.name} is {value!r}, but must be {wanted}")
         assert isinstance(parsed, (bool, int, str))
         return parsed
@@ -56,7 +67,8 @@ class Target:
     bytes.  ``compilers`` are the commands tried in turn, ``flags`` what they are given; ``host``
     says that the result runs on the machine that compiles.  ``defaults`` overrides defaults of
     the backend's options.  ``isa`` names the instruction set that kernels are written for, by which
-    the pass ``layout`` chooses how tensors are stored, too ("" for neither).
+    the pass ``layout`` chooses how tensors are stored, too ("" for neither).  ``threads`` says that
+    its programs can have several.
     """
 
     name: str
@@ -68,6 +80,7 @@ class Target:
     alignment: int = 64
     host: bool = False
     isa: str = ""
+    threads: bool = False
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __hash__(self) -> int:
@@ -83,6 +96,12 @@ COMMON_OPTIONS = (
         "optimize by what holds in real arithmetic only: of numbers that are finite and do not "
         "overflow; results change by more than rounding where they are not",
         False,
+    ),
+    Option(
+        "tune",
+        "how long kernels may be timed on this machine, such as 60s or 2m, where estimates do not "
+        "tell which is the fastest; what was measured is remembered",
+        "",
     ),
 )
 """What every compilation takes, whatever the target."""

@@ -1,12 +1,14 @@
 """What a pass is worth in C: two pipelines on the same models, side by side.
 
     python benchmarks/pipelines.py MODELS... --without conv-to-matmul [--runs 20]
+    python benchmarks/pipelines.py MODELS... --first space-to-depth
     python benchmarks/pipelines.py MODELS... --before PIPELINE --after PIPELINE
 
 MODELS are files or folders of ONNX models; open sizes are those of the ``inputs.npz`` beside.
 ``--without PASS`` leaves a pass (or, with its options, one spelled like that) out of the standard
-pipeline.  Per model: kernels that run, bytes of the arena, bytes that kernels move, and the time
-of the second pipeline over that of the first (median of runs taken in turns).
+pipeline; ``--first PASS`` puts one in front of it.  Per model: kernels that run, bytes of the
+arena, bytes that kernels move, and the time of the second pipeline over that of the first (median
+of runs taken in turns).
 """
 
 from __future__ import annotations
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", type=Path, help="models, or folders of models")
     parser.add_argument("--target", default="c")
     parser.add_argument("--without", metavar="PASS", help="compare with the standard less this")
+    parser.add_argument("--first", metavar="PASS", help="compare with this before the standard")
     parser.add_argument("--before", metavar="PIPELINE", help="default: the standard one")
     parser.add_argument("--after", metavar="PIPELINE", help="default: the standard one")
     parser.add_argument("--runs", type=int, default=20, help="runs to take times of; 0 for none")
@@ -116,6 +119,8 @@ def main() -> None:
     before, after = arguments.before or standard, arguments.after or standard
     if arguments.without:
         before = without(after, arguments.without)
+    if arguments.first:
+        after = f"{arguments.first},{before}"
     print(f"{'model':<28} {'kernels':>11} {'arena':>20} {'moved':>22} {'time':>6} {'differ':>8}")
     ratios = []
     for path in models_in(arguments.models):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeAlias
 
-from burnish.backends import Artifact, Target, backend_of, find_target, split_options
+from burnish.backends import Artifact, Target, backend_of, find_target, options_of, split_options
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
 from burnish.ir.collector import paused_collector
@@ -22,6 +23,7 @@ from burnish.passes import (
     run_pipeline,
     standard_pipeline,
     with_fast_math,
+    with_option,
 )
 
 from .compiled import CompiledModel, load
@@ -31,7 +33,8 @@ from .frontend.onnx.load import ModelSource
 from .layouts import with_layouts
 from .progress import ProgressCallback, reporting
 from .report.build import build_report
-from .requests import parse_size, shorten, show_size
+from .requests import parse_seconds, parse_size, shorten, show_size
+from .tuning import Measurements, tuned_pipeline
 
 __all__ = ["CompiledModel", "Model", "compile", "load", "read_model"]
 
@@ -53,6 +56,7 @@ def compile(
     verify: str | bool | None = None,
     layouts: Mapping[str, str] | None = None,
     progress: bool | ProgressCallback | None = None,
+    executor: Executor | None = None,
 ) -> CompiledModel:
     """Compile a model for a target.
 
@@ -65,7 +69,8 @@ def compile(
         passes: pipeline text, or passes; default: the standard pipeline of the target.
         options: of the target, and those of every compilation: ``name``, the prefix of every
             emitted symbol, and ``fast_math``, which lets all passes that know the option, those
-            of ``passes`` too, use what holds in real arithmetic only.
+            of ``passes`` too, use what holds in real arithmetic only; and ``tune``, how long
+            kernels may be timed here (``"60s"``) to choose between them.
         ram: bytes there are for activations, such as ``65536`` or ``"64K"``.
         flash: bytes there are for code and weights.
         verify: ``"each"`` (or True) checks the IR after every pass; ``"semantic"`` also
@@ -74,6 +79,8 @@ def compile(
             name: ``{"image": "NHWC"}``, or the numbers of the model's axes, ``"0,2,3,1"``.
         progress: True shows progress on a terminal; a function is called with the stage's name
             and the fraction done.
+        executor: where kernels are built that are to be timed (default: threads of this
+            process); its workers need the same compiler and processor as this machine.
 
     Raises:
         Error: a subclass says what is wrong with the model or the request; a model that does not
@@ -94,8 +101,16 @@ def compile(
     pipeline = _pipeline(chosen, passes)
     if common["fast-math"]:
         pipeline = with_fast_math(pipeline)
+    for option in options_of(chosen.backend):
+        for name, value in option.passes.get(complete[option.name], {}).items():
+            pipeline = with_option(pipeline, name, value)
     mode = _verify_mode(verify)
+    tune = str(common["tune"])
+    seconds = parse_seconds(tune, "option tune") if tune else 0.0
     with reporting(progress) as notify, memory_errors(_place(model)), paused_collector():
+        if seconds:
+            measurements = Measurements(chosen, seconds, executor, notify)
+            pipeline = tuned_pipeline(pipeline, chosen, measurements)
         notify("import", 0.0)
         module = read_model(model, dims)
         try:

@@ -14,6 +14,7 @@ whole shape."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([sm]?)")
 _INTEGER = re.compile(r"\d+")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
@@ -37,6 +38,22 @@ def parse_size(value: int | str, what: str = "a size") -> int:
             help="write bytes, or a number with K, M or G (of 1024), such as 64K or 1.5M",
         )
     return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def parse_seconds(value: str, what: str = "a time") -> float:
+    """Seconds, from text such as ``"60s"``, ``"2m"``, ``"1.5"``.
+
+    Raises:
+        UsageError: ``value`` is no time, or none at all; the message names ``what``.
+    """
+    found = _TIME.fullmatch(value.strip())
+    seconds = float(found[1]) * (60 if found[2] == "m" else 1) if found else 0.0
+    if seconds <= 0:
+        raise UsageError(
+            f'{what} is "{clip(value)}", which is no time',
+            help="write seconds or minutes, such as 60s or 2m",
+        )
+    return seconds
 
 
 def show_size(count: int) -> str:

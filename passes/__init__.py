@@ -33,7 +33,7 @@ from .base import (
 from .instruments import Instrument, PrintAfter, VerifyEach
 from .manager import VERIFY_MODES, PassManager, PassRecord, PassReport, count_ops, run_pipeline
 from .pattern import Match, Outcome, Pattern, PatternPass, PatternSet, Refusal
-from .pipeline import parse_pipeline, pipeline_text, with_fast_math
+from .pipeline import parse_pipeline, pipeline_text, with_fast_math, with_option
 from .pipelines import STAGES, standard_pipeline, standard_stages
 from .rules import load_rules, rule_function
 
@@ -84,4 +84,5 @@ __all__ = [
     "standard_stages",
     "user_rules",
     "with_fast_math",
+    "with_option",
 ]

@@ -54,10 +54,15 @@ def pipeline_text(pipeline: Iterable[Pass]) -> str:
 
 def with_fast_math(pipeline: Iterable[Pass]) -> list[Pass]:
     """The passes, each that has an option ``fast_math`` with it."""
-    wanted = {"fast_math": True}
+    return with_option(pipeline, "fast_math", True)
+
+
+def with_option(pipeline: Iterable[Pass], name: str, value: OptionValue) -> list[Pass]:
+    """The passes, each that has an option ``name`` with that value."""
+    wanted = {name: value}
     return [
         dataclasses.replace(pass_, **wanted)
-        if any(option.name == "fast_math" for option in pass_.options())
+        if any(option.name == name for option in pass_.options())
         else pass_
         for pass_ in pipeline
     ]

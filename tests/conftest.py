@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+os.environ.setdefault("BURNISH_MACHINE", "default")  # whatever this machine was calibrated to
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the fuzzer (tests/fuzz)."""
@@ -29,6 +32,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def root() -> Path:
     """The root folder of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def fuzz_seed(request: pytest.FixtureRequest) -> int:
+    """Where random tests start: the same for the same sources, new with every change of them.
+
+    So a failure can be repeated, by running again or with ``--fuzz-seed``.
+    """
+    given: int | None = request.config.getoption("fuzz_seed")
+    if given is not None:
+        return given
+    digest = hashlib.sha256()
+    for folder in ("ir", "passes", "backends", "compiler", "tests/fuzz"):
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.suffix in (".py", ".rules"):
+                digest.update(file.read_bytes())
+    return int.from_bytes(digest.digest()[:4], "big") >> 2
 
 
 @pytest.fixture(scope="session")

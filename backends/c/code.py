@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from burnish.ir.dims import Call, Dim, Interval, Symbol, bounds
 from burnish.ir.errors import InternalError
@@ -353,6 +353,18 @@ def comment_text(text: str) -> str:
     return ascii_text
 
 
+def wrapped(head: str, items: Sequence[str]) -> str:
+    """``head`` and comma-separated items, broken into lines of at most the usual length."""
+    lines = [head]
+    for i, item in enumerate(items):
+        piece = item + ("," if i + 1 < len(items) else "")
+        if len(lines[-1]) + len(piece) + 1 > MAX_LINE - len(INDENT) and i:
+            lines.append(INDENT + piece)
+        else:
+            lines[-1] += piece if i == 0 else f" {piece}"
+    return "\n".join(lines)
+
+
 class _Declaration(str):
     """Lines that declare a local variable."""
 
@@ -495,17 +507,6 @@ class CodeWriter:
         with self.block(header):
             yield Expr(counter)
         self._scopes.pop()
-
-    @contextmanager
-    def loops(self, names: str, shape: tuple[Index, ...]) -> Iterator[tuple[Expr, ...]]:
-        """Nested loops over ``shape``, named ``names`` split at spaces, else ``i0``, ``i1`` …"""
-        given = names.split()
-        if len(given) != len(shape):
-            given = [f"{names}{axis}" for axis in range(len(shape))]
-        with ExitStack() as stack:
-            yield tuple(
-                stack.enter_context(self.loop(name, end)) for name, end in zip(given, shape)
-            )
 
     @contextmanager
     def when(self, condition: Expr) -> Iterator[None]:

@@ -12,12 +12,13 @@ from burnish.ir.errors import ModelError, TargetError, clip
 from ..base import Artifact, signature
 from ..target import Target, complete_options, find_target
 from .emit import Program, emit, weight_layout
-from .host import CRunner, SanitizedRunner, build
+from .host import CRunner, SanitizedRunner, build, thread_flags
 from .isa import isa_of
 from .names import identifier
 from .plan import plan
 from .select import select
 from .sizes import Sizes, with_sizes
+from .threads import check_threads
 
 MANIFEST_VERSION = 1
 
@@ -39,9 +40,12 @@ def compile_module(
     """
     chosen = find_target(target)
     settings = complete_options(chosen, options)
+    threads = settings["threads"]
+    assert isinstance(threads, int)
+    check_threads(threads, chosen)
     prefix = identifier(module.name if name is None else name, "model")
     function, sizes = with_sizes(module)
-    selection = select(function, prefix, sizes, isa_of(chosen))
+    selection = select(function, prefix, sizes, isa_of(chosen), threads)
     planned = plan(selection, chosen.alignment, sizes)
     layout = weight_layout(function, planned, chosen.alignment)
     program = Program(prefix, module.main, chosen, settings, selection, planned, layout, sizes)
@@ -51,7 +55,7 @@ def compile_module(
         "name": prefix,
         "target": chosen.name,
         "options": dict(settings),
-        "flags": list(chosen.flags),
+        "flags": [*chosen.flags, *thread_flags(settings)],
         "alignment": chosen.alignment,
         **signature(module.main),
         **sizes_of_manifest(sizes, function),
@@ -113,8 +117,10 @@ def sizes_of_manifest(sizes: Sizes, function: Function) -> dict[str, Any]:
     }
 
 
-def runner(artifact: Artifact, *, sanitize: bool = False) -> CRunner | SanitizedRunner:
+def runner(artifact: Artifact, *, sanitize: bool | str = False) -> CRunner | SanitizedRunner:
     """Build ``artifact`` for this machine, to call it; with ``sanitize``, under sanitizers.
+
+    These watch over memory, or, with ``sanitize="threads"``, over threads.
 
     Raises:
         ToolchainError: no compiler, it fails, or the target does not run here.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_FILES = r"""/* Aligned memory for the time of the program. */
+MEMORY = """\
+/* Aligned memory for the time of the program. */
 static void *memory(size_t bytes, size_t alignment)
 {
     unsigned char *block = malloc(bytes + alignment);
@@ -14,7 +15,9 @@ static void *memory(size_t bytes, size_t alignment)
     }
     return block + (alignment - (size_t)block % alignment) % alignment;
 }
+"""
 
+_TRANSFER = """\
 static void transfer(const char *path, const char *mode, void *data, size_t bytes)
 {
     FILE *file = fopen(path, mode);
@@ -29,7 +32,6 @@ static void transfer(const char *path, const char *mode, void *data, size_t byte
     }
 }
 """
-"""Aligned memory for the time of the program, and files."""
 
 
 def driver_text(manifest: Mapping[str, Any]) -> str:
@@ -73,7 +75,7 @@ int main(int argc, char **argv)
 
 
 def _beginning(name: str) -> str:
-    return f'#include <stdio.h>\n#include <stdlib.h>\n#include "{name}.h"\n\n{_FILES}'
+    return f'#include <stdio.h>\n#include <stdlib.h>\n#include "{name}.h"\n\n{MEMORY}\n{_TRANSFER}'
 
 
 def _loading(manifest: Mapping[str, Any]) -> str:

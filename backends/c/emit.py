@@ -1,21 +1,22 @@
 """Emission: the C files of a planned module.
 
 ``NAME.h`` declares the model, ``NAME.c`` holds kernels and ``NAME_run``, ``NAME_weights.c`` (or
-``NAME_weights.bin`` with ``NAME_weights.S``) the weights.  Text depends on the module, the
-target and the options alone: never on hashes, addresses or the time.
+``NAME_weights.bin`` with ``NAME_weights.S``) the weights.  Where kernels are spread over several
+files, these are ``NAME_kernels_0.c`` and so on, with a header ``NAME_internal.h``.  Text depends on
+the module, the target and the options alone: never on hashes, addresses or the time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.ir import Function, TensorType
 
 from ..target import OptionValue, Target
 from . import helpers
-from .code import INDENT, MAX_LINE, CodeWriter, comment_text
+from .code import INDENT, CodeWriter, comment_text, wrapped
 from .header import header_text
 from .kernels.builder import Parameter
 from .kernels.unit import Unit
@@ -35,6 +36,8 @@ from .plan import (
 from .run_sizes import RunSizes
 from .select import Kernel, Selection, describe
 from .sizes import Sizes
+from .spread import file_count, internal_header, spread
+from .threads import includes_text, no_pool_text, pool_text, run_text, shared_call_text
 from .weights import (
     WeightLayout,
     assertions_text,
@@ -45,6 +48,9 @@ from .weights import (
 
 STEPS_PER_FUNCTION = 500
 """Compilers take more than linear time on long functions: run is split into parts this long."""
+
+
+WORKERS = "workers"
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def emit(program: Program) -> dict[str, str | bytes]:
             program.sizes,
             program.options,
         ),
-        f"{name}.c": _Source(program).text(),
+        **_Source(program).files(),
     }
     if not program.layout.members:
         return files
@@ -127,7 +133,7 @@ _{name}_weights:
 
 
 class _Source:
-    """Text of ``NAME.c``."""
+    """Text of ``NAME.c``, and of what it is cut into."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -135,7 +141,8 @@ class _Source:
         self.macro = program.name.upper()
         self.kernel_names: dict[Kernel, str] = {}
         self.touched: set[str] = set()
-        """Kinds of memory the steps written last use, and "status" where a kernel can fail."""
+        """Kinds of memory the steps written last use; "status" where a kernel can fail, WORKERS
+        where one is computed by several threads."""
         counts: dict[str, int] = {}
         for kernel in program.selection.kernels:
             number = counts.get(kernel.family, 0)
@@ -145,6 +152,7 @@ class _Source:
         self.shared = self.overlapping_kernels()
         self.has_weights = bool(program.layout.members)
         self.sizes = RunSizes(program.name, program.sizes)
+        self.threads = max((kernel.threads for kernel in self.called_kernels()), default=1)
 
     def overlapping_kernels(self) -> set[tuple[Kernel, str, int]]:
         """Parameters that share memory with another in some call: these are not ``restrict``."""
@@ -159,14 +167,39 @@ class _Source:
                             found.add((kernel, "result", result))
         return found
 
-    def text(self) -> str:
+    def files(self) -> dict[str, str]:
+        """The C files of the code by name, and the header that several share."""
+        name, kernels = self.name, self.called_kernels()
+        texts = [self.kernel(kernel) for kernel in kernels]
+        wanted = self.program.options["files"]
+        assert isinstance(wanted, int)
+        sizes = [len(text) for text in texts]
+        runs = spread(sizes, file_count(sum(sizes), wanted))
+        if len(runs) < 2:
+            return {f"{name}.c": self.main([self.includes(), self.attributes()], kernels, texts)}
+        prototypes = [f"{self.head(kernel)};\n" for kernel in kernels]
+        attributes = self.attributes(shared=True)
+        header = internal_header(name, self.includes(), attributes, prototypes)
+        files = {f"{name}_internal.h": header}
+        include = f'#include "{name}_internal.h"\n'
+        for number, run in enumerate(runs):
+            parts = [f"/* The model {name}: some of its kernels. */\n", include]
+            parts += self.helpers([kernels[i] for i in run])
+            parts += [texts[i] for i in run]
+            files[f"{name}_kernels_{number}.c"] = "\n".join(parts)
+        files[f"{name}.c"] = self.main([include], [], [])
+        return files
+
+    def main(self, start: Sequence[str], kernels: Sequence[Kernel], texts: Sequence[str]) -> str:
+        """``NAME.c``, with these kernels in it."""
         name, program = self.name, self.program
-        used = {helper for kernel in self.kernel_names for helper in kernel.helpers}
+        what = (
+            f"{name}_run" if self.called_kernels() and not kernels else f"kernels, and {name}_run"
+        )
         parts = [
-            f"/* The model {name}: kernels, and {name}_run. */\n",
-            f"#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"
-            f'#include "{name}.h"\n',
-            self.attributes(),
+            f"/* The model {name}: {what}. */\n",
+            *([includes_text()] if self.threads > 1 else []),
+            *start,
         ]
         if self.has_weights:
             parts.append(
@@ -185,19 +218,41 @@ class _Source:
                 "/* What follows each step; defined on the compiler's command line to measure. */\n"
                 f"#ifndef {self.macro}_STEP\n#define {self.macro}_STEP(number)\n#endif\n"
             )
-        parts += [helpers.text_of(helper, name) for helper in helpers.closure(used)]
-        parts += [self.kernel(kernel) for kernel in self.called_kernels()]
+        parts += self.helpers(kernels)
+        if self.threads > 1:
+            parts.append(pool_text(name, self.threads))
+        elif program.options["threads"] != 1:
+            parts.append(no_pool_text(name))
+        parts += texts
+        for kernel in self.called_kernels():
+            if kernel.threads > 1:
+                called, step = self.kernel_names[kernel], kernel.scratch_step
+                parts.append(shared_call_text(name, called, kernel.parameters, step))
         parts += self.run()
         return "\n".join(parts)
 
-    def attributes(self) -> str:
+    def includes(self) -> str:
+        return (
+            "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"
+            f'#include "{self.name}.h"\n'
+        )
+
+    def helpers(self, kernels: Iterable[Kernel]) -> list[str]:
+        """The helpers that kernels call."""
+        used = {helper for kernel in kernels for helper in kernel.helpers}
+        return [helpers.text_of(helper, self.name) for helper in helpers.closure(used)]
+
+    def attributes(self, *, shared: bool = False) -> str:
+        """What kernels are declared with; ``shared`` where several files know them."""
+        gnu = 'visibility("hidden"), noinline' if shared else "noinline"
+        static = "" if shared else " static"
         return (
             "/* Kernels stay functions of their own: inlined into one caller they would compete\n"
             " * for its registers. */\n"
             "#if defined(__GNUC__)\n"
-            f"#define {self.macro}_KERNEL static __attribute__((noinline))\n"
+            f"#define {self.macro}_KERNEL{static} __attribute__(({gnu}))\n"
             "#else\n"
-            f"#define {self.macro}_KERNEL static\n"
+            f"#define {self.macro}_KERNEL{static}\n"
             "#endif\n"
         )
 
@@ -221,19 +276,22 @@ class _Source:
         }
         return [kernel for kernel in self.kernel_names if kernel in called]
 
-    def kernel(self, kernel: Kernel) -> str:
+    def head(self, kernel: Kernel) -> str:
+        """The declaration of a kernel, without a semicolon."""
         parameters = [self.parameter(kernel, p) for p in kernel.parameters]
+        if kernel.threads > 1:
+            parameters.append("ptrdiff_t thread")
         result = "int" if kernel.can_fail else "void"
-        head = f"{self.macro}_KERNEL {result} {self.kernel_names[kernel]}("
+        start = f"{self.macro}_KERNEL {result} {self.kernel_names[kernel]}("
+        return f"{wrapped(start, parameters)})"
+
+    def kernel(self, kernel: Kernel) -> str:
         words = set(re.findall(r"\w+", kernel.body))
         unused = [f"{INDENT}(void){p.name};\n" for p in kernel.parameters if p.name not in words]
         end = f"{INDENT}return {self.macro}_OK;\n" if kernel.can_fail else ""
         comment = CodeWriter()
         comment.comment(self.describe(kernel))
-        return (
-            f"{comment.text}{_wrapped(head, parameters)})\n{{\n"
-            f"{''.join(unused)}{kernel.body}{end}}}\n"
-        )
+        return f"{comment.text}{self.head(kernel)}\n{{\n{''.join(unused)}{kernel.body}{end}}}\n"
 
     def parameter(self, kernel: Kernel, parameter: Parameter) -> str:
         if parameter.kind == "size":
@@ -263,9 +321,10 @@ class _Source:
         writer = CodeWriter()
         steps = self.program.plan.steps
         parts: list[str] = []
-        signature = (
-            f"(const void *const *inputs, void *const *outputs, void *arena{self.sizes.parameter})"
+        parameters = (
+            f"const void *const *inputs, void *const *outputs, void *arena{self.sizes.parameter}"
         )
+        signature = f"({'int has_workers, ' if self.threads > 1 else ''}{parameters})"
         if len(steps) > STEPS_PER_FUNCTION:
             chunks = [
                 steps[i : i + STEPS_PER_FUNCTION] for i in range(0, len(steps), STEPS_PER_FUNCTION)
@@ -278,10 +337,20 @@ class _Source:
             self.prologue(writer, parts=len(chunks))
         else:
             self.body(writer, steps, whole=True)
-        parts.append(f"int {name}_run{signature}\n{{\n{_indented(writer.text)}}}\n")
+        text = _indented(writer.text)
+        if self.threads > 1:
+            parts.append(f"static int {name}_steps{signature}\n{{\n{text}}}\n")
+            text = run_text(name, self.arguments)
+        parts.append(f"int {name}_run({parameters})\n{{\n{text}}}\n")
         parts += self.sizes.shape_functions(self.program.selection.function)
         single = self.single_tensor()
         return [*parts, single] if single else parts
+
+    @property
+    def arguments(self) -> str:
+        """Arguments of the functions that run the steps."""
+        workers = "has_workers, " if self.threads > 1 else ""
+        return f"{workers}inputs, outputs, arena{', sizes' if self.program.sizes else ''}"
 
     def single_tensor(self) -> str:
         function = self.program.function
@@ -299,10 +368,9 @@ class _Source:
     def prologue(self, writer: CodeWriter, parts: int) -> None:
         self.checks(writer)
         self.sizes.prologue(writer, "", checked=True)
-        sizes = ", sizes" if self.program.sizes else ""
         writer.line("int status;")
         for i in range(parts):
-            writer.line(f"status = {self.name}_part_{i}(inputs, outputs, arena{sizes});")
+            writer.line(f"status = {self.name}_part_{i}({self.arguments});")
             with writer.block(f"if (status != {self.macro}_OK)"):
                 writer.line("return status;")
         writer.line(f"return {self.macro}_OK;")
@@ -337,6 +405,8 @@ class _Source:
         for parameter, kind in (("inputs", INPUT), ("outputs", OUTPUT), ("arena", ARENA)):
             if kind not in self.touched:
                 writer.line(f"(void){parameter};")
+        if self.threads > 1 and WORKERS not in self.touched:
+            writer.line("(void)has_workers;")
         if self.program.sizes and "sizes->" not in writer.text + inner.text:
             writer.line("(void)sizes;")
         for line in inner.text.splitlines():
@@ -422,13 +492,16 @@ class _Source:
         if step.choice.op.location:
             writer.comment(str(step.choice.op.location))
         head = f"{self.kernel_names[kernel]}("
+        if kernel.threads > 1:
+            self.touched.add(WORKERS)
+            head, arguments = f"{self.kernel_names[kernel]}_by_all(", ["has_workers", *arguments]
         if not kernel.can_fail:
-            for line in _wrapped(head, arguments).splitlines()[:-1]:
+            for line in wrapped(head, arguments).splitlines()[:-1]:
                 writer.line(line)
-            writer.line(_wrapped(head, arguments).splitlines()[-1] + ");")
+            writer.line(wrapped(head, arguments).splitlines()[-1] + ");")
             return
         self.touched.add("status")
-        lines = _wrapped(f"status = {head}", arguments).splitlines()
+        lines = wrapped(f"status = {head}", arguments).splitlines()
         for line in lines[:-1]:
             writer.line(line)
         writer.line(lines[-1] + ");")
@@ -469,15 +542,3 @@ def _attribute(value: object) -> str:
 
 def _indented(text: str) -> str:
     return "".join(f"{INDENT}{line}\n" if line else "\n" for line in text.splitlines())
-
-
-def _wrapped(head: str, items: Sequence[str]) -> str:
-    """``head`` and comma-separated items, broken into lines of at most the usual length."""
-    lines = [head]
-    for i, item in enumerate(items):
-        piece = item + ("," if i + 1 < len(items) else "")
-        if len(lines[-1]) + len(piece) + 1 > MAX_LINE - len(INDENT) and i:
-            lines.append(INDENT + piece)
-        else:
-            lines[-1] += piece if i == 0 else f" {piece}"
-    return "\n".join(lines)

@@ -65,6 +65,8 @@ def header_text(
     if layout.members:
         parts += _weights(layout, name, macro, options)
     parts.append(_functions(function, name, macro, options, sizes))
+    if options["threads"] != 1:
+        parts.append(_threads(name, options["threads"]))
     parts.append("#ifdef __cplusplus\n}\n#endif\n")
     parts.append(f"#endif /* {macro}_H */\n")
     return "\n".join(parts)
@@ -152,6 +154,17 @@ def _weights(
             f"extern const struct {name}_weights {name}_weights;\n"
         )
     return parts
+
+
+def _threads(name: str, threads: OptionValue) -> str:
+    return (
+        f"/* Large kernels are computed by {threads} threads: the caller's, and others that the\n"
+        " * first run starts, which sleep between runs. Of runs at a time one has them, and the\n"
+        " * others compute alone; results are the same. This function ends these threads, unless\n"
+        " * a run goes on; the next run starts them again. It is called when the program ends,\n"
+        " * and when a library with the model is unloaded. */\n"
+        f"void {name}_shutdown(void);\n"
+    )
 
 
 def _functions(

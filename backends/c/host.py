@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +33,7 @@ from burnish.ir.dims import quote_symbol
 from burnish.ir.errors import Error, InputError, ToolchainError, clip, memory_errors
 from burnish.ir.interpreter import named_arrays
 
-from ..target import Target
+from ..target import OptionValue, Target
 from .driver import driver_text
 
 SHOWN_LINES = 12
@@ -135,6 +137,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "burnish"
 
 
+def thread_flags(options: Mapping[str, OptionValue]) -> tuple[str, ...]:
+    """What compilers must be told for a model with these options."""
+    return ("-pthread",) if options["threads"] != 1 else ()
+
+
 def compile_files(
     files: Mapping[str, str | bytes],
     target: Target,
@@ -143,7 +150,8 @@ def compile_files(
 ) -> Path:
     """Compile the C and assembly sources among ``files`` into ``output``, cached.
 
-    ``flags`` follow the target's.  Returns the path of the result.
+    ``flags`` follow the target's.  Several sources are compiled at a time, as many as there are
+    processors.  Returns the path of the result.
 
     Raises:
         ToolchainError: there is no compiler, or it refuses the sources.
@@ -161,18 +169,28 @@ def compile_files(
         key.update(data)
     folder = cache_folder() / "c" / key.hexdigest()[:32]
     if not (folder / output).is_file():
-        _build(files, [*compiler, *arguments], output, folder)
+        _build(files, [*compiler, *target.flags, *flags], sources, output, folder)
     return folder / output
 
 
 def _build(
-    files: Mapping[str, str | bytes], command: Sequence[str], output: str, folder: Path
+    files: Mapping[str, str | bytes],
+    command: Sequence[str],
+    sources: Sequence[str],
+    output: str,
+    folder: Path,
 ) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
         _write_sources(work, files)
-        _run_compiler(command, work, output)
+        inputs = list(sources)
+        if len(sources) > 1:
+            inputs = [f"{source}.o" for source in sources]
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                parts = [[*command, "-c", s, "-o", o] for s, o in zip(sources, inputs)]
+                list(pool.map(lambda part: _run_compiler(part, work, part[-1]), parts))
+        _run_compiler([*command, *inputs, "-o", output, "-lm"], work, output)
         # The result alone is kept: what it was made of is known by the key.
         kept = Path(tempfile.mkdtemp(prefix="done-", dir=folder.parent))
         shutil.move(str(work / output), str(kept / output))
@@ -249,6 +267,9 @@ class CRunner:
         if manifest.get("sizes"):
             self._run.argtypes = (pointers, pointers, ctypes.c_void_p, ctypes.c_void_p)
         self._run.restype = ctypes.c_int
+        if manifest["options"]["threads"] != 1:
+            # Threads of a model that nobody can run any more would sleep until the program ends.
+            weakref.finalize(self, getattr(self._library, f"{manifest['name']}_shutdown"))
         self._weights: Array | None = None
         if manifest["options"]["weights"] == "load" and weights:
             self._load_weights(weights)
@@ -354,7 +375,8 @@ class SanitizedRunner:
                 check=False,
                 env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # the driver frees nothing
             )
-            if "ERROR: " in answer.stderr or "runtime error" in answer.stderr:
+            found = ("ERROR: ", "runtime error", "WARNING: ThreadSanitizer")
+            if any(text in answer.stderr for text in found):
                 raise ToolchainError(f"sanitizer: {answer.stderr.strip()[:4000]}")
             check_status(answer.returncode)
             shapes = [entry["shape"] for entry in self.manifest["outputs"]]
@@ -471,7 +493,11 @@ def _aligned(size: int, alignment: int) -> Array:
 
 
 SHARED = ("-shared", "-fPIC")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1")
+SANITIZERS = {
+    "memory": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1"),
+    "threads": ("-fsanitize=thread", "-g1", "-O1"),
+}
+"""By what they watch over."""
 
 
 def build(
@@ -479,9 +505,11 @@ def build(
     manifest: Mapping[str, Any],
     target: Target,
     *,
-    sanitize: bool = False,
+    sanitize: bool | str = False,
 ) -> CRunner | SanitizedRunner:
     """Build emitted files for this machine and make them callable.
+
+    ``sanitize`` names one of :data:`SANITIZERS`; True means "memory".
 
     Raises:
         ToolchainError: no compiler, or it fails.
@@ -497,17 +525,19 @@ def build(
     if manifest["options"]["weights"] != "load":
         weights = None
     relevant = {k: v for k, v in files.items() if k.startswith(name)}
+    more = thread_flags(manifest["options"])
     try:
         if sanitize:
             relevant["driver_main.c"] = driver_text(manifest)
-            program = compile_files(relevant, target, "driver", SANITIZERS)
+            flags = SANITIZERS["memory" if sanitize is True else sanitize]
+            program = compile_files(relevant, target, "driver", (*flags, *more))
             return SanitizedRunner(program, manifest, weights)
-        library = compile_files(relevant, target, f"{name}.so", SHARED)
+        library = compile_files(relevant, target, f"{name}.so", (*SHARED, *more))
         try:
             return CRunner(library, manifest, weights)
         except ToolchainError:  # a broken cache entry: build it once more
             library.unlink(missing_ok=True)
-            library = compile_files(relevant, target, f"{name}.so", SHARED)
+            library = compile_files(relevant, target, f"{name}.so", (*SHARED, *more))
             return CRunner(library, manifest, weights)
     except Error as error:
         raise error.located(f"building {name} for {target.name}") from None

@@ -1,8 +1,8 @@
 """In which layouts the C backend can compute ops, and what each way costs.
 
 Costs are cycles, by the roofline: arithmetic at the rate of the kernel that would be chosen, or
-bytes at the rate of memory, whichever takes longer.  Kernels in blocks of channels estimate their
-own cycles; the rates of the others, and those of memory, are estimates, no measurements.
+bytes at the rate of the memory that holds them, whichever takes longer.  Kernels in blocks of
+channels estimate their own cycles; the other rates are those of the :class:`~.machine.Machine`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from burnish.ir import Layout, Op, TensorType, Trait, Value
-from burnish.ir.cost import op_cost
 from burnish.ir.dims import Dim
 from burnish.passes.layout import LayoutModel, register_layouts
 from burnish.passes.layout.offers import Layouts, Offer
@@ -20,21 +19,7 @@ from ..target import find_target
 from .isa import ISAS, NATIVE, Isa, isa_of
 from .kernels.blocked import blocked, is_static_float
 from .kernels.family import families_of
-
-BYTES_PER_CYCLE = 16.0
-"""Of tensors that are read and written once."""
-
-CONVERSION_BYTES_PER_CYCLE = 4.0
-"""Of tensors that are stored anew: one side is not walked in its order."""
-
-CALL_CYCLES = 50.0
-"""What any kernel costs."""
-
-ELEMENT_CYCLES = 4.0
-"""Of kernels that compute where each single element lies."""
-
-CONV_MACS_PER_CYCLE, DEPTHWISE_MACS_PER_CYCLE, MATMUL_MACS_PER_CYCLE = 4.0, 0.6, 3.0
-"""Of the kernels that compute products in row-major order."""
+from .machine import DEFAULT, Machine, native_machine
 
 
 class CLayouts(LayoutModel):
@@ -42,6 +27,11 @@ class CLayouts(LayoutModel):
 
     def __init__(self, isa: Isa | None) -> None:
         self.given = isa
+
+    @property
+    def machine(self) -> Machine:
+        """How fast the machine is: the one at hand as it was calibrated, others by the defaults."""
+        return DEFAULT if self.given else native_machine()
 
     @cached_property
     def isa(self) -> Isa:
@@ -54,14 +44,14 @@ class CLayouts(LayoutModel):
         return (blocked(type_.rank, self.isa.lanes),)
 
     def offers(self, op: Op) -> list[Offer]:
-        found = super().offers(op)
+        found, machine = super().offers(op), self.machine
         static = all(value.type.is_static for value in (*op.inputs, *op.results))
         if self.isa.has_vectors and op.inputs and static:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):
-                    moving = _moving(op, form.operands, form.results)
-                    cycles = CALL_CYCLES + max(form.cycles, moving)
-                    found.append(Offer(form.operands, form.results, cycles))
+                    moving = machine.moving(_moved(op, form.operands, form.results))
+                    cycles = machine.call_cycles + max(form.cycles, moving)
+                    found.append(Offer(form.operands, form.results, cycles, family.name))
         return found
 
     def cost(self, op: Op, operands: Layouts, results: Layouts) -> float:
@@ -71,31 +61,26 @@ class CLayouts(LayoutModel):
             return 0.0  # it gives axes other names, and moves nothing
         if Trait.VIEW in op.opdef.traits:
             return 0.0
-        cycles = 0.0
+        machine = self.machine
+        cycles = machine.computing(op)
         if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
-            cycles = _number(op.result.type.elements) * ELEMENT_CYCLES
-        if op.name == "nn.matmul":
-            cycles = _number(op_cost(op).macs) / MATMUL_MACS_PER_CYCLE
-        if op.name == "nn.conv":
-            few = op.attributes.groups > 1 and op.inputs[1].type.shape[1] == 1
-            rate = DEPTHWISE_MACS_PER_CYCLE if few else CONV_MACS_PER_CYCLE
-            cycles = _number(op_cost(op).macs) / rate
-        return CALL_CYCLES + max(cycles, _moving(op, operands, results))
+            cycles = _number(op.result.type.elements) * machine.element_cycles
+        moving = machine.moving(_moved(op, operands, results))
+        return machine.call_cycles + max(cycles, moving)
 
     def conversion(self, type_: TensorType, source: Layout | None, target: Layout | None) -> float:
         old, new = type_.with_layout(source), type_.with_layout(target)
         if source != target and old.storage_order() == new.storage_order():
             return 0.0
         moved = _bytes(type_, source) + _bytes(type_, target)
-        return CALL_CYCLES + moved / CONVERSION_BYTES_PER_CYCLE
+        return self.machine.call_cycles + self.machine.converting(moved)
 
 
-def _moving(op: Op, operands: Layouts, results: Layouts) -> float:
-    """Cycles to read and write all that an op reads and writes."""
+def _moved(op: Op, operands: Layouts, results: Layouts) -> float:
+    """Bytes of all that an op reads and writes."""
     pairs: list[tuple[Value | None, Layout | None]] = [*zip(op.operands, operands)]
     pairs += zip(op.results, results)
-    sizes = [_bytes(value.type, layout) for value, layout in pairs if value is not None]
-    return sum(sizes) / BYTES_PER_CYCLE
+    return sum(_bytes(value.type, layout) for value, layout in pairs if value is not None)
 
 
 @lru_cache(maxsize=4096)

@@ -29,12 +29,18 @@ def code_size(artifact: Artifact, target: Target) -> int | None:
     if size is None:
         return None
     name = artifact.manifest["name"]
-    files = {f"{name}.{suffix}": artifact.files[f"{name}.{suffix}"] for suffix in ("c", "h")}
-    built = compile_files(files, target, f"{name}.o", ("-c",))
-    answer = subprocess.run([size, str(built)], capture_output=True, text=True, check=False)
-    fields = answer.stdout.splitlines()[-1].split() if answer.returncode == 0 else []
-    # The second line reads: text data bss dec hex filename.
-    return int(fields[0]) + int(fields[1]) if len(fields) > 2 else None
+    headers = {file: text for file, text in artifact.files.items() if file.endswith(".h")}
+    total = 0
+    for file, text in artifact.files.items():
+        if file.endswith(".c") and file != f"{name}_weights.c":
+            built = compile_files({file: text, **headers}, target, f"{file[:-2]}.o", ("-c",))
+            answer = subprocess.run([size, str(built)], capture_output=True, text=True, check=False)
+            fields = answer.stdout.splitlines()[-1].split() if answer.returncode == 0 else []
+            if len(fields) < 3:
+                return None
+            # The second line reads: text data bss dec hex filename.
+            total += int(fields[0]) + int(fields[1])
+    return total
 
 
 def _size_command(compiler: Path) -> str | None:

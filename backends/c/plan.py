@@ -14,6 +14,7 @@ from burnish.ir import Block, Constant, Dim, Function, Op, Trait, Value
 from burnish.ir.errors import InternalError
 
 from .arena import Lifetime, lower_bound, place
+from .kernels.family import Preparation
 from .select import Choice, Selection, is_view
 from .sizes import STATIC, Sizes
 
@@ -296,6 +297,7 @@ class _Planner:
         self.sizes = sizes
         self.storage: dict[Value, Storage] = {}
         self.arena: list[Storage] = []
+        self.forms: dict[tuple[Value, Preparation], Storage] = {}
         self.step = 0
         self.unnamed = 0
 
@@ -348,7 +350,15 @@ class _Planner:
     def call(self, op: Op) -> list[Step]:
         choice = self.choices[op]
         assert choice.kernel is not None
-        operands = tuple(None if v is None else self.use(v) for v in op.operands)
+        prepared = dict(choice.kernel.prepared)
+        operands = tuple(
+            None
+            if v is None
+            else self.prepared(v, prepared[position])
+            if position in prepared
+            else self.use(v)
+            for position, v in enumerate(op.operands)
+        )
         results = tuple(self.use(v) if is_view(op) else self.new(v) for v in op.results)
         scratch = None
         if choice.kernel.scratch:
@@ -365,6 +375,17 @@ class _Planner:
         self.step += 1
         # A kernel whose loops all vanished (empty tensors) has nothing to do.
         return [step] if choice.kernel.body.strip() else []
+
+    def prepared(self, value: Value, preparation: Preparation) -> Storage:
+        """The memory of a constant in another form."""
+        key = (value, preparation)
+        if key not in self.forms:
+            assert value.constant is not None
+            storage = self.memory(WEIGHT, value, value.name or "constant")
+            storage.constant = preparation(value.constant)
+            storage.bytes = storage.length = storage.constant.nbytes
+            self.forms[key] = storage
+        return self.forms[key]
 
     def branch(self, op: Op) -> BranchStep:
         condition = self.use(op.inputs[0])

@@ -15,9 +15,10 @@ from burnish.ir.errors import TypeInferenceError, UnsupportedError, clip
 from .elements import is_supported, storage_type
 from .isa import SCALAR, Isa
 from .kernels.builder import KernelBuilder, Parameter
-from .kernels.family import KernelFamily, Storage, families_for
+from .kernels.family import KernelFamily, Preparation, Storage, families_for
 from .kernels.unit import Unit
 from .sizes import STATIC, Sizes
+from .threads import is_worth_sharing, scratch_of
 
 CONTROL_FLOW = frozenset({"control.if", "control.loop"})
 
@@ -27,7 +28,9 @@ class Kernel:
     """One C function: its parameters and the text of its body.
 
     ``in_place`` pairs an operand with a result that may be written over it; ``scratch`` is the
-    working memory it needs in bytes; ``origin`` the op it was first written for.
+    working memory it needs in bytes; ``origin`` the op it was first written for; ``prepared`` which
+    operands, constants, it reads in another form.  It is called once by each of ``threads``, of
+    which each has ``scratch_step`` of these bytes.
     """
 
     family: str
@@ -38,6 +41,13 @@ class Kernel:
     scratch: int
     in_place: tuple[tuple[int, int], ...]
     origin: Op
+    threads: int = 1
+    prepared: tuple[tuple[int, Preparation], ...] = ()
+
+    @property
+    def scratch_step(self) -> int:
+        """Bytes of working memory from one thread to the next."""
+        return self.scratch // self.threads
 
 
 @dataclass(frozen=True)
@@ -82,10 +92,11 @@ class Selection:
                     continue
                 kernel = choice.kernel
                 details = "".join(f" {name}={value}" for name, value in choice.details)
-                scratch = f" scratch={kernel.scratch}" if kernel.scratch else ""
+                extra = f" scratch={kernel.scratch}" if kernel.scratch else ""
+                extra += f" threads={kernel.threads}" if kernel.threads > 1 else ""
                 lines.append(
                     f"{indent}{describe(choice.op)} -> {kernel.family}#{numbers[kernel]}"
-                    f"{details}{scratch} : {types}"
+                    f"{details}{extra} : {types}"
                 )
 
         show(self.choices, "")
@@ -131,13 +142,21 @@ def is_view(op: Op) -> bool:
     return x.storage_order() == y.storage_order(axes)
 
 
-def select(function: Function, prefix: str, sizes: Sizes = STATIC, isa: Isa = SCALAR) -> Selection:
+def select(
+    function: Function,
+    prefix: str,
+    sizes: Sizes = STATIC,
+    isa: Isa = SCALAR,
+    threads: int = 1,
+) -> Selection:
     """Choose a kernel for each op of ``function``, whose dimensions are over ``sizes``.
+
+    Large ones are written for so many ``threads``.
 
     Raises:
         UnsupportedError: some ops cannot be compiled; it names all of them.
     """
-    selector = _Selector(prefix, sizes, isa)
+    selector = _Selector(prefix, sizes, isa, threads)
     for number, value in enumerate(function.results):
         if value.type.layout is not None:
             selector.note(f"the output in {value.type.layout}", f"output {number}")
@@ -147,10 +166,11 @@ def select(function: Function, prefix: str, sizes: Sizes = STATIC, isa: Isa = SC
 
 
 class _Selector:
-    def __init__(self, prefix: str, sizes: Sizes, isa: Isa) -> None:
+    def __init__(self, prefix: str, sizes: Sizes, isa: Isa, threads: int) -> None:
         self.prefix = prefix
         self.sizes = sizes
         self.isa = isa
+        self.threads = threads
         self.problems: dict[str, list[str]] = {}
         self.known: dict[Hashable, tuple[Kernel, tuple[tuple[str, object], ...]]] = {}
         self.by_text: dict[Hashable, Kernel] = {}
@@ -236,25 +256,45 @@ class _Selector:
         return None
 
     def write(self, family: KernelFamily, unit: Unit) -> Kernel:
-        k = KernelBuilder(unit, self.prefix)
+        if self.threads > 1 and is_worth_sharing(unit):
+            k = self.written(family, unit, self.threads)
+            if k.is_shared:
+                return self.kernel(family, unit, k)
+        return self.kernel(family, unit, self.written(family, unit, 1))
+
+    def written(self, family: KernelFamily, unit: Unit, threads: int) -> KernelBuilder:
+        k = KernelBuilder(unit, self.prefix, threads)
         if family.checks_data or any(value.type.elements != 0 for value in unit.results):
             family.emit(k)
-        parameters = tuple(k.parameters)
+        return k
+
+    def kernel(self, family: KernelFamily, unit: Unit, k: KernelBuilder) -> Kernel:
+        threads = k.sharing.threads
         return Kernel(
             family.name,
-            parameters,
+            tuple(k.parameters),
             k.body,
             tuple(sorted(k.helpers)),
             k.can_fail,
-            k.scratch_bytes,
+            scratch_of(threads, k.scratch_bytes),
             in_place_pairs(unit) if family.fusable else (),
             unit.op,
+            threads,
+            tuple(sorted(family.preparations(unit).items())),
         )
 
     def share(self, kernel: Kernel) -> Kernel:
         """The kernel of equal text that is known already, else ``kernel``."""
         return self.by_text.setdefault(
-            (kernel.family, kernel.parameters, kernel.body, kernel.in_place), kernel
+            (
+                kernel.family,
+                kernel.parameters,
+                kernel.body,
+                kernel.in_place,
+                kernel.threads,
+                kernel.prepared,
+            ),
+            kernel,
         )
 
 
@@ -287,7 +327,8 @@ def signature(op: Op) -> Hashable:
     """What the kernel of an op depends on; equal for ops that may share one."""
     numbers: dict[Value, int] = {}
     operands = tuple(
-        None if v is None else (numbers.setdefault(v, len(numbers)), v.type) for v in op.operands
+        None if v is None else (numbers.setdefault(v, len(numbers)), v.type, v.constant is not None)
+        for v in op.operands
     )
     regions = tuple(_region_signature(region) for region in op.regions)
     return (op.name, op.attributes.key, operands, tuple(op.result_types), regions)

@@ -19,6 +19,26 @@ OPTIONS = (
         ("caller", "static"),
     ),
     Option(
+        "winograd",
+        "convolutions by 3 x 3 with fewer products than taps: auto (where that takes less time), "
+        "off (every product as it is defined; results are a little closer to exact ones)",
+        "auto",
+        ("auto", "off"),
+        {"off": {"without": "winograd_conv"}},
+    ),
+    Option(
+        "threads",
+        "how many threads compute large kernels together; 1: no thread but the caller's",
+        1,
+        limits=(1, 256),
+    ),
+    Option(
+        "files",
+        "how many C files kernels are spread over, to compile several at a time; 0: by their size",
+        1,
+        limits=(0, 256),
+    ),
+    Option(
         "profile",
         "whether each step of the model is followed by a call of the macro NAME_STEP(number)",
         False,
@@ -45,17 +65,20 @@ def _host(name: str, doc: str, *flags: str, isa: str = "") -> None:
             (*_HOST_FLAGS, *flags),
             host=True,
             isa=isa,
-            defaults={"weights": "blob"},
+            threads=True,
+            defaults={"weights": "blob", "files": 0},
         )
     )
 
 
 def _bare(
     name: str, doc: str, compilers: tuple[str, ...], *flags: str, word: int = 32,
-    alignment: int = 8, isa: str = "",
+    alignment: int = 8, isa: str = "", threads: bool = False,
 ) -> None:  # fmt: skip
     all_flags = (*COMMON_FLAGS, "-O2", *flags)
-    register_target(Target(name, "c", doc, compilers, all_flags, word, alignment, isa=isa))
+    register_target(
+        Target(name, "c", doc, compilers, all_flags, word, alignment, isa=isa, threads=threads)
+    )
 
 
 _host("c", "the machine burnish runs on", "-march=native", isa="native")
@@ -68,6 +91,7 @@ _bare(
     word=64,
     alignment=64,
     isa="neon",
+    threads=True,
 )
 _host("c:generic", "any C99 compiler")
 _bare(

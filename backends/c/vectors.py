@@ -107,6 +107,9 @@ _CALL = """\
 #define @_{name}_{v}(x) __extension__ ({{ @_{v} x_ = (x); @_{name}_in_{v}(&x_); x_; }})
 """
 
+_ACROSS: Mapping[str, str] = {"sum": "{a} + {b}", "max": "{b} > {a} ? {b} : {a}"}
+"""What combines all elements of a vector, by halves; the maximum may miss NaN."""
+
 _INSTRUCTIONS: Mapping[int, str] = {
     8: """\
 #if defined(__FMA__) && !defined(__clang__)
@@ -154,7 +157,28 @@ def definitions() -> dict[str, str]:
         for name, function in _FUNCTIONS.items():
             text = function + _CALL
             found[f"{name}_{vector_type(lanes)}"] = text.format(**names, name=name)
+        for name in _ACROSS:
+            found[f"{name}_of_{vector_type(lanes)}"] = _across(name, lanes)
     return found
+
+
+def _across(name: str, lanes: int) -> str:
+    """C text of a function that combines the elements of a vector."""
+    stem, lines = vector_type(lanes), []
+    values = [f"(*x)[{lane}]" for lane in range(lanes)]
+    while len(values) > 1:
+        half = len(values) // 2
+        names = [f"x{half}_{number}" for number in range(half)]
+        for number, (a, b) in enumerate(zip(values[:half], values[half:])):
+            lines.append(f"    const float {names[number]} = {_ACROSS[name].format(a=a, b=b)};\n")
+        values = names
+    body = "".join(lines)
+    return f"""\
+static inline float @_{name}_of_{stem}(const @_{stem} *x)
+{{
+{body}    return {values[0]};
+}}
+"""
 
 
 def is_vector_expression(expr: scalar.Expr) -> bool:
@@ -210,6 +234,14 @@ class VectorRenderer:
         """``x * y + total``, rounded once where the machine can do that."""
         return self._macro("fma", x, y, total)
 
+    def at_least(self, x: Expr, limit: Expr) -> Expr:
+        """The larger elements of two vectors; NaN where ``x`` is NaN."""
+        return self._macro("at_least", x, limit)
+
+    def across(self, name: str, variable: Expr) -> Expr:
+        """The ``sum`` or ``max`` of a variable's elements; the maximum may miss NaN."""
+        return Expr(f"{self.helper(f'{name}_of_{self.stem}')}(&{variable})")
+
     def fence(self) -> str:
         """A statement that keeps loads after it from being made before it.
 
@@ -221,6 +253,10 @@ class VectorRenderer:
     def choose(self, condition: Expr, yes: Expr, no: Expr) -> Expr:
         """Elements of ``yes`` where a comparison of vectors holds, else of ``no``."""
         return self._macro("choose", condition, yes, no)
+
+    def evaluate(self, expression: str, **values: Expr) -> Expr:
+        """A scalar expression over vectors; see :meth:`render`."""
+        return self.render(scalar.parse(expression), values)
 
     def render(self, expr: scalar.Expr, values: Mapping[str, Expr]) -> Expr:
         """``expr`` with variables replaced by vectors, or by numbers."""

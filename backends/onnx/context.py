@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from burnish.ir import (
     Value,
     scalar,
 )
+from burnish.ir.dims import Interval
 
 from .graph import Edge, Graph, Node
 from .schemas import (
@@ -29,10 +31,14 @@ from .schemas import (
     allowed_dtypes,
     find_schema,
     first_opset,
+    first_opset_taking,
     newest_opset,
     type_variable,
     work_dtype,
 )
+
+_LEAST_POWER = 2.0**-127
+"""Of f8e8m0."""
 
 
 class Writing(Protocol):
@@ -70,10 +76,17 @@ class Scope:
 class Writer:
     """State of one export: the opset, the constants, and the scope that is being filled.
 
-    ``shared`` are constants of which there should be no second form.
+    ``ranges`` are those of symbols, ``shared`` constants of which there should be no second form.
     """
 
-    def __init__(self, opset: int, ml_opset: int, shared: Collection[Constant] = ()) -> None:
+    def __init__(
+        self,
+        opset: int,
+        ml_opset: int,
+        ranges: Mapping[str, Interval],
+        shared: Collection[Constant] = (),
+    ) -> None:
+        self.ranges = ranges
         self.opsets = {"": opset, "ai.onnx.ml": ml_opset}
         self.scope = Scope(Graph())
         self.used_domains = {""}
@@ -173,6 +186,10 @@ class Context:
         """Whether the opset has an operator."""
         return find_schema(op_type, self.writer.opsets[domain], domain) is not None
 
+    def allows(self, op_type: str, dtype: DType, variable: str = "T") -> bool:
+        """Whether an operator of the opset takes such elements as they are."""
+        return dtype in allowed_dtypes(op_type, self.opset, "", variable)
+
     def takes(self, op_type: str, dtype: DType, variable: str = "T") -> bool:
         """Whether the opset has an operator that takes such elements, possibly widened."""
         if not self.has(op_type):
@@ -231,7 +248,7 @@ class Context:
                 given[variable] = edge.dtype
                 work[variable] = self._work(key, variable, edge.dtype, chooses)
             ready.append(self.cast(edge, work[variable]))
-        while ready and ready[-1] is None:
+        while len(ready) > self._least_inputs(key) and ready[-1] is None:
             ready.pop()
         made: list[Edge] = []
         for index, expected in enumerate(outputs):
@@ -241,6 +258,8 @@ class Context:
                 (dtype,) = allowed_dtypes(*key, variable)
             made.append(Edge(dtype))
         kept = self._stated(op_type, domain, attributes)
+        if DType.F64 in work.values() and any(map(is_rounded, attributes.values())):
+            raise Refusal(f"{op_type} has attributes of single precision")
         self.add(Node(op_type, domain, ready, list(made), kept, dict(graphs or {})))
         back = [given.get(type_variable(*key, i, output=True)) for i in range(len(made))]
         return [
@@ -277,6 +296,12 @@ class Context:
             if value is not None and value != () and not _is_default(value, defaults.get(name))
         }
 
+    def _least_inputs(self, key: tuple[str, int, str]) -> int:
+        """How many inputs must be named, be they absent."""
+        schema = find_schema(*key)
+        assert schema is not None
+        return schema.min_input
+
     def _since(self, op_type: str, attribute: str) -> int:
         """The first newer opset whose operator has the attribute; 0 if none has."""
         for opset in range(self.opset + 1, newest_opset() + 1):
@@ -288,7 +313,7 @@ class Context:
     def _work(self, key: tuple[str, int, str], variable: str, dtype: DType, chooses: bool) -> DType:
         found = work_dtype(dtype, allowed_dtypes(*key, variable), chooses=chooses)
         if found is None:
-            raise Refusal(f"{key[0]} takes no {dtype}")
+            raise Refusal(f"{key[0]} takes no {dtype}", first_opset_taking(dtype, *key, variable))
         return found
 
     def cast(self, edge: Edge, dtype: DType) -> Edge:
@@ -303,18 +328,32 @@ class Context:
         key = ("Cast", self.opset, "")
         for kind, variable in ((edge.dtype, "T1"), (dtype, "T2")):
             if kind not in allowed_dtypes(*key, variable):
-                raise Refusal(f"Cast knows no {kind}", self._first_cast(kind))
-        result = Edge(dtype)
+                raise Refusal(f"Cast knows no {kind}", first_opset_taking(kind, *key, variable))
         attributes: dict[str, Any] = {"to": ELEMENT_CODES[dtype]}
-        if dtype.is_float and dtype.bits == 8 and dtype is not DType.F8E8M0:
+        if dtype is DType.F8E8M0:
+            edge = self._powers(edge)
+            attributes |= {"saturate": 0, "round_mode": "nearest"}
+        elif dtype.is_float and dtype.bits == 8:
             attributes["saturate"] = 0
+        elif dtype.is_integer and dtype.bits < 8 and edge.dtype.is_float:
+            # Out of range some runtimes take the low bits, others the nearest number.
+            low, high = (self.scalar(bound, edge.dtype.compute) for bound in dtype.integer_range)
+            edge = self.node("Clip", self.cast(edge, edge.dtype.compute), low, high)
+        result = Edge(dtype)
         self.add(Node("Cast", "", [edge], [result], attributes))
         return result
 
-    def _first_cast(self, dtype: DType) -> int:
-        """The first newer opset whose Cast knows an element type; 0 if none does."""
-        opsets = range(self.opset + 1, newest_opset() + 1)
-        return next((o for o in opsets if dtype in allowed_dtypes("Cast", o, "", "T2")), 0)
+    def _powers(self, edge: Edge) -> Edge:
+        """What Cast makes powers of two of, which have no sign and no zero, as it should.
+
+        Of numbers that are not positive ONNX does not say what they become; here it is NaN.
+        Those below the least power become that one.
+        """
+        dtype = DType.F64 if edge.dtype is DType.F64 else DType.F32
+        x = self.cast(edge, dtype)
+        is_positive = self.node("Greater", x, self.scalar(0, dtype))
+        least = self.node("Max", x, self.scalar(_LEAST_POWER, dtype))
+        return self.node("Where", is_positive, least, self.scalar(math.nan, dtype))
 
     def once(self, key: tuple[object, ...], make: Callable[[], Edge]) -> Edge:
         """What ``make`` gives, made at most once for each key where it is visible."""
@@ -376,3 +415,8 @@ def _is_default(value: object, default: object) -> bool:
     if isinstance(value, float) and isinstance(default, float):
         return bool(np.float32(value) == np.float32(default))
     return isinstance(value, int) and isinstance(default, int) and value == default
+
+
+def is_rounded(value: object) -> bool:
+    """Whether a number is another one as an attribute, which is of single precision."""
+    return isinstance(value, float) and not math.isnan(value) and float(np.float32(value)) != value

@@ -109,9 +109,9 @@ def _node(c: Context, primitive: str, arguments: list[Edge]) -> Edge:
     if primitive == "ne":
         return c.node("Not", c.node("Equal", *arguments))
     if primitive == "expm1":
-        return c.node("Sub", c.node("Exp", x), c.scalar(1, x.dtype))
+        return _expm1(c, x)
     if primitive == "log1p":
-        return c.node("Log", c.node("Add", x, c.scalar(1, x.dtype)))
+        return _log1p(c, x)
     if primitive == "trunc":
         return c.node("Mul", c.node("Sign", x), c.node("Floor", c.node("Abs", x)))
     if primitive in ("floor_mod", "truncated_mod"):
@@ -119,6 +119,21 @@ def _node(c: Context, primitive: str, arguments: list[Edge]) -> Edge:
     if primitive in ("shift_left", "shift_right"):
         return shift(c, *arguments, left=primitive == "shift_left")
     raise Refusal(f"ONNX has nothing for {primitive}")
+
+
+def _expm1(c: Context, x: Edge) -> Edge:
+    """tanh(x/2) · (exp(x) + 1), which is exp(x) - 1 without the loss of digits near 0."""
+    half = c.node("Tanh", c.node("Mul", x, c.scalar(0.5, x.dtype)))
+    return c.node("Mul", half, c.node("Add", c.node("Exp", x), c.scalar(1, x.dtype)))
+
+
+def _log1p(c: Context, x: Edge) -> Edge:
+    """2 · atanh(x / (x + 2)) near 0, where log(x + 1) would lose digits."""
+    ratio = c.node("Div", x, c.node("Add", x, c.scalar(2, x.dtype)))
+    near = c.node("Mul", c.node("Atanh", ratio), c.scalar(2, x.dtype))
+    far = c.node("Log", c.node("Add", x, c.scalar(1, x.dtype)))
+    is_near = c.node("Less", c.node("Abs", x), c.scalar(0.5, x.dtype))
+    return c.node("Where", is_near, near, far)
 
 
 def modulo(c: Context, x: Edge, y: Edge, *, floor: bool) -> Edge:

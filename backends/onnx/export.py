@@ -14,7 +14,7 @@ import onnx
 
 from burnish.ir import Block, Constant, InternalError, Module, Op, Value
 from burnish.ir.elementwise import ElementwiseOp
-from burnish.ir.errors import TargetError, UnsupportedError, clip
+from burnish.ir.errors import TargetError, TypeInferenceError, UnsupportedError, clip
 
 from . import ops  # noqa: F401 - registers the exporters
 from .context import Context, Refusal, Scope, Writer
@@ -24,7 +24,7 @@ from .graph import Edge, Graph, Node, remove_unused
 from .model import make_model
 from .ops.ml import needs_tables
 from .registry import Exporter, find_exporter
-from .schemas import OLDEST_OPSET, newest_opset
+from .schemas import OLDEST_OPSET, allowed_dtypes, first_opset_taking, newest_opset
 from .sizes import note_sources
 
 DEFAULT_OPSET = 23
@@ -112,7 +112,9 @@ class _Export:
     def __post_init__(self) -> None:
         ensembles = (op for op in self.module.walk() if op.name == "ml.tree_ensemble")
         needs = any(needs_tables(op.attributes) for op in ensembles)
-        self.writer = Writer(self.opset, _ML_OPSETS[needs], _shared_constants(self.module))
+        self.writer = Writer(
+            self.opset, _ML_OPSETS[needs], self.module.symbols, _shared_constants(self.module)
+        )
 
     def run(self) -> Graph:
         main = self.module.main
@@ -122,8 +124,8 @@ class _Export:
             scope.graph.inputs.append(edge)
             self.bind(arg, edge)
         self.block(main.body)
+        self.outputs(main.body, main.result_names)
         if not self.refused:
-            self.outputs(main.results, main.result_names)
             remove_unused(scope.graph, self.writer.is_optional)
         return scope.graph
 
@@ -145,10 +147,16 @@ class _Export:
             try:
                 edges = self.op(op)
             except Refusal as refusal:
-                self.refused.append(_Refused(op, refusal.reason, refusal.opset))
-                edges = [Edge(value.type.dtype) for value in op.results]
+                edges = self.refuse(op, refusal.reason, refusal.opset)
+            except TypeInferenceError as error:  # a number was needed where there is a symbol
+                edges = self.refuse(op, error.message)
             for value, edge in zip(op.results, edges):
                 self.bind(value, edge)
+
+    def refuse(self, op: Op, reason: str, opset: int = 0) -> list[Edge]:
+        """Note that an op cannot be written; what stands for its results until all are found."""
+        self.refused.append(_Refused(op, reason, opset))
+        return [Edge(value.type.dtype) for value in op.results]
 
     def op(self, op: Op) -> list[Edge]:
         constant = op.results[0].constant if op.results else None
@@ -187,25 +195,34 @@ class _Export:
             else:
                 self.bind(arg, edge)
         self.block(block)
-        self.outputs(block.results, [""] * len(block.results))
+        self.outputs(block, [""] * len(block.results))
         self.writer.scope = outer
         return scope.graph
 
-    def outputs(self, values: Sequence[Value], names: Sequence[str]) -> None:
-        """Hand out values; what is not made by a node of the graph passes through Identity.
+    def outputs(self, block: Block, names: Sequence[str]) -> None:
+        """Hand out the results of a block.
 
-        So does what is handed out twice, or has a name already that is not the one it must have.
+        What is not made by a node of the graph passes through Identity, and so does what is
+        handed out twice, or has a name already that is not the one it must have.
         """
         graph = self.writer.scope.graph
         made = {edge for node in graph.nodes for edge in node.outputs}
-        for value, name in zip(values, names):
+        for value, name in zip(block.results, names):
             edge = self.writer.edge(value)
             is_itself = edge in graph.inputs and name == edge.hint != ""
             if not is_itself and (edge not in made or edge in graph.outputs):
-                copy = Edge(edge.dtype, "", None, value.type.logical)
-                graph.nodes.append(Node("Identity", "", [edge], [copy]))
-                edge = copy
+                edge = self.copied(edge, block.terminator)
             if name:
                 edge.hint = name
             edge.type = value.type.logical
             graph.outputs.append(edge)
+
+    def copied(self, edge: Edge, terminator: Op) -> Edge:
+        """``edge`` once more, for who hands it out."""
+        key = ("Identity", self.opset, "")
+        if edge.dtype not in allowed_dtypes(*key, "V"):
+            opset = first_opset_taking(edge.dtype, *key, "V")
+            self.refuse(terminator, f"Identity takes no {edge.dtype}", opset)
+        copy = Edge(edge.dtype)
+        self.writer.scope.graph.nodes.append(Node("Identity", "", [edge], [copy]))
+        return copy

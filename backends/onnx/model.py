@@ -111,15 +111,30 @@ def checked(model: onnx.ModelProto, types: Mapping[str, TensorType]) -> onnx.Mod
     """
     skeleton = _skeleton(model)
     try:
-        inferred = shape_inference.infer_shapes(
-            skeleton, check_type=True, strict_mode=True, data_prop=True
-        )
+        inferred = _inferred(skeleton)
         _declare(model, inferred, types)
         skeleton.graph.value_info.extend(model.graph.value_info)
         onnx.checker.check_model(skeleton, full_check=True)
     except (onnx.checker.ValidationError, shape_inference.InferenceError) as error:
         raise InternalError(f"the exported model is not valid: {error}") from error
     return model
+
+
+def _inferred(skeleton: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shapes that ONNX finds.
+
+    Sizes found by computing with what small integers are known to be make for fewer declarations;
+    but those computations refuse integers that wrap.
+
+    Raises:
+        shape_inference.InferenceError: types do not fit.
+    """
+    try:
+        return shape_inference.infer_shapes(
+            skeleton, check_type=True, strict_mode=True, data_prop=True
+        )
+    except shape_inference.InferenceError:
+        return shape_inference.infer_shapes(skeleton, check_type=True, strict_mode=True)
 
 
 def _declare(

@@ -82,6 +82,12 @@ def allowed_dtypes(op_type: str, opset: int, domain: str, variable: str) -> froz
     return frozenset(_TYPE_TEXTS[text] for text in texts if text in _TYPE_TEXTS)
 
 
+def first_opset_taking(dtype: DType, op_type: str, opset: int, domain: str, variable: str) -> int:
+    """The first newer opset whose operator takes an element type; 0 if none does."""
+    later = range(opset + 1, newest_opset() + 1) if domain == "" else ()
+    return next((o for o in later if dtype in allowed_dtypes(op_type, o, domain, variable)), 0)
+
+
 _WIDER: dict[DType, tuple[DType, ...]] = {
     DType.F8E4M3FN: (DType.F32,),
     DType.F8E4M3FNUZ: (DType.F32,),

@@ -95,9 +95,16 @@ def _atom(c: Context, atom: dimension.Atom) -> Edge:
     remainder = c.node("Mod", first, divisor)  # with the sign of the divisor
     if atom.function == "mod":
         return remainder
-    if dimension.is_nonnegative(atom.args[0]):
+    if _is_nonnegative(c, atom.args[0]):
         return c.node("Div", first, divisor)
     return c.node("Div", c.node("Sub", first, remainder), divisor)
+
+
+def _is_nonnegative(c: Context, dim: Dim) -> bool:
+    """Whether a number is 0 at least, whatever sizes there may be."""
+    ranges = c.writer.ranges
+    known = all(name in ranges for name in dimension.symbols_of(dim))
+    return dimension.is_nonnegative(dim) or (known and dimension.bounds(dim, ranges)[0] >= 0)
 
 
 def _shape(c: Context, edge: Edge, start: int, end: int) -> Edge:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from .bench import bench_command
 from .compile import compile_command
 from .inspect import inspect_command
 from .listing import ops_command, targets_command
@@ -51,6 +52,7 @@ for _command in (
     compile_command,
     run_command,
     verify_command,
+    bench_command,
     inspect_command,
     opt_command,
     targets_command,

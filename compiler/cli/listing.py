@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,21 @@ if TYPE_CHECKING:
 
 
 @click.command("targets", short_help="List what can be compiled for.")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Measure how fast this machine is (some seconds); code compiled for it afterwards is "
+    "chosen by that.",
+)
 @json_option
-def targets_command(as_json: bool) -> None:
+def targets_command(calibrate: bool, as_json: bool) -> None:
     """List the targets, and the options each family takes.
 
     Example: burnish targets
     """
+    if calibrate:
+        _calibrate(as_json)
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -48,6 +58,39 @@ def targets_command(as_json: bool) -> None:
             row = (option.name, ", ".join(map(str, option.choices)), option.default, option.doc)
             options.add_row(*(Text(str(cell)) for cell in row))
         show(options)
+
+
+def _calibrate(as_json: bool) -> None:
+    """Measure this machine, keep its rates and show them."""
+    from burnish.backends.c.machine import DEFAULT, keep, text_of
+
+    from ..progress import terminal_progress
+    from ..requests import show_size
+    from ..tuning.calibrate import calibrate
+
+    with terminal_progress() as notify:
+        machine = calibrate(notify)
+    place = keep(machine)
+    if as_json:
+        click.echo(text_of(machine), nl=False)
+        return
+    from rich.table import Table
+
+    table = Table(title="This machine, per cycle of its peak", title_justify="left")
+    table.add_column("what")
+    for column in ("measured", "by default"):
+        table.add_column(column, justify="right")
+    for level, default in zip(machine.levels, DEFAULT.levels):
+        size = "beyond" if level.size == math.inf else f"up to {show_size(int(level.size))}"
+        rates = (level.bytes_per_cycle, default.bytes_per_cycle)
+        table.add_row(f"bytes moved, {size}", *(f"{rate:.2f}" for rate in rates))
+    table.add_row("share of that between layouts", f"{machine.conversion:.2f}",
+                  f"{DEFAULT.conversion:.2f}")  # fmt: skip
+    for kind, rate in machine.rates.items():
+        table.add_row(f"operations, {kind}", f"{rate:.2f}", f"{DEFAULT.rates[kind]:.2f}")
+    table.add_row("cycles of a call", f"{machine.call_cycles:.0f}", f"{DEFAULT.call_cycles:.0f}")
+    show(table)
+    click.echo(f"kept in {place}")
 
 
 def _target_data(target: Any) -> dict[str, Any]:

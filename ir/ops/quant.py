@@ -19,7 +19,7 @@ from .checks import widen
 from .core import ENCODING
 
 
-def _spread(values: Sequence[float], q: Quantized, shape: Sequence[int], dtype: DType) -> Array:
+def spread(values: Sequence[float], q: Quantized, shape: Sequence[int], dtype: DType) -> Array:
     """Parameters as an array that broadcasts onto a tensor of ``shape``."""
     parameters = np.asarray(values, dtype.numpy)
     if q.axis is None:
@@ -29,6 +29,12 @@ def _spread(values: Sequence[float], q: Quantized, shape: Sequence[int], dtype: 
     blocks = [-(-n // q.block) if i == q.axis else n for i, n in enumerate(shape)]
     repeated = np.repeat(parameters.reshape(blocks), q.block, axis=q.axis)
     return repeated[tuple(slice(n) for n in shape)]
+
+
+def largest_stored(storage: DType) -> float:
+    """The largest number of a float type."""
+    finfo: Any = ml_dtypes.finfo
+    return float(finfo(storage.numpy).max)
 
 
 def _check(type_: TensorType) -> TensorType:
@@ -64,14 +70,13 @@ class Quantize(OpDef):
         wide = widen(x)
         work = DType.from_numpy(wide.dtype)
         with np.errstate(all="ignore"):
-            ratio = wide / _spread(q.scale, q, x.shape, work)
+            ratio = wide / spread(q.scale, q, x.shape, work)
             if storage.is_float:
-                finfo: Any = ml_dtypes.finfo
-                limit = float(finfo(storage.numpy).max)
+                limit = largest_stored(storage)
                 return scalar.convert(np.clip(ratio, -limit, limit), storage)
             # f64 holds the sum exactly: rounded ratios and zero points are integers.
             rounded = np.rint(np.where(np.isnan(ratio), 0, ratio)).astype(np.float64)
-            shifted = rounded + _spread(q.zero_point, q, x.shape, DType.F64)
+            shifted = rounded + spread(q.zero_point, q, x.shape, DType.F64)
             return scalar.convert(shifted, storage)
 
     def cost(self, a: Attributes, operands: OperandTypes, results: Sequence[TensorType]) -> Cost:
@@ -108,13 +113,13 @@ class Dequantize(OpDef):
         assert q is not None
         (x,) = operands
         work = q.dtype.compute
-        zero_point = _spread(q.zero_point, q, x.shape, DType.I64)
+        zero_point = spread(q.zero_point, q, x.shape, DType.I64)
         with np.errstate(all="ignore"):
             if type_.dtype.is_float:
                 difference = widen(x).astype(work.numpy)
             else:
                 difference = (x.astype(np.int64) - zero_point).astype(work.numpy)
-            return scalar.convert(difference * _spread(q.scale, q, x.shape, work), q.dtype)
+            return scalar.convert(difference * spread(q.scale, q, x.shape, work), q.dtype)
 
     def is_pointwise(self, a: Attributes, operands: OperandTypes) -> bool:
         q = None if operands[0] is None else operands[0].quantized

@@ -6,7 +6,7 @@ from .assignment import Chosen, choose_layouts
 from .layout import LayoutPass
 from .materialize import lay_out
 from .minimize import Assignment, Factor, minimize
-from .offers import LayoutModel, Offer, layout_model, layout_models, register_layouts
+from .offers import LayoutModel, Layouts, Offer, layout_model, layout_models, register_layouts
 
 __all__ = [
     "Assignment",
@@ -14,6 +14,7 @@ __all__ = [
     "Factor",
     "LayoutModel",
     "LayoutPass",
+    "Layouts",
     "Offer",
     "choose_layouts",
     "lay_out",

@@ -9,6 +9,7 @@ layout is converted once.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -41,17 +42,24 @@ class Chosen:
     row_major: float
 
 
-def choose_layouts(block: Block, model: LayoutModel) -> Chosen:
-    """The cheapest layouts for ``block``, whose arguments and results are row-major."""
-    return _Problem(block, model).solve()
+def choose_layouts(block: Block, model: LayoutModel, without: Collection[str] = ()) -> Chosen:
+    """The cheapest layouts for ``block``, whose arguments and results are row-major.
+
+    Offers of kernels that ``without`` names are left out.
+    """
+    return _Problem(block, model, without).solve()
 
 
 class _Problem:
-    def __init__(self, block: Block, model: LayoutModel) -> None:
+    def __init__(self, block: Block, model: LayoutModel, without: Collection[str]) -> None:
         self.block, self.model = block, model
         self.sizes: list[int] = []
         self.factors: list[Factor] = []
-        self.offers = {op: model.offers(op) for op in block if not op.is_terminator}
+        self.offers = {
+            op: [o for o in model.offers(op) if not o.kernels or o.kernels not in without]
+            for op in block
+            if not op.is_terminator
+        }
         self.choices: dict[Op, int] = {}
         self.states: dict[Value, int] = {}
         self.sets: dict[Value, list[StoredIn]] = {}

@@ -26,11 +26,13 @@ class Offer:
         operands: how it reads each operand (None too where the operand is absent).
         results: how it writes each result.
         cost: its time, in the unit of the model.
+        kernels: who computes it, by a name of the target; "" where there is but one way.
     """
 
     operands: Layouts
     results: Layouts
     cost: float
+    kernels: str = ""
 
 
 class LayoutModel(ABC):

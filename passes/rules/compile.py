@@ -33,6 +33,7 @@ class CompiledRule:
         left = PatternCompiler(scope)
         left.pattern(rule.pattern)
         left.steps(rule.steps)
+        left.grant(rule.granted)
         right = ReplacementCompiler(scope)
         self._root = left.root
         self._ops = left.op_slots
@@ -121,8 +122,14 @@ def compile_rule(rule: Rule, text: str) -> Pattern:
         where=f"{path.name}:{rule.at.line}",
         needs=_needs(rule.pattern),
         depth=max(1, _depth(rule.pattern)),
-        row=", ".join(str(cell) for _, cell in rule.columns),
+        row=_row(rule),
     )
+
+
+def _row(rule: Rule) -> str:
+    """What tells a rule from others that are written with it."""
+    cells = [str(cell) for _, cell in rule.columns]
+    return ", ".join([*cells, rule.promise] if rule.granted else cells)
 
 
 def _roots(pattern: OpPattern) -> tuple[Root, ...]:

@@ -63,6 +63,11 @@ class PatternCompiler:
             else:
                 self._binding(step)
 
+    def grant(self, conditions: Sequence[Condition]) -> None:
+        """Check conditions that nobody will ask for; the names in them are used."""
+        for condition in conditions:
+            wanted(condition.value, Sort.TRUTH, self._scope)
+
     def chain(self, last: Step) -> Step:
         """The first step of the whole chain, which ends in ``last``."""
         return steps.chained(self._links, last)

@@ -1,7 +1,8 @@
 """Rules of which one matches all that another matches: which is applied must not be chance.
 
 A pattern covers another if it matches it when read as a tree of ops.  Of two rules that start at
-one op with equal benefit, neither may cover the other, unless conditions tell them apart.
+one op with equal benefit, neither may cover the other, unless conditions tell them apart.  Where
+one of them is the other without an assumption, the one that asks comes first.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def check_overlaps(rules: Iterable[tuple[Rule, str]]) -> None:
             by_root.setdefault((root, rule.benefit), []).append((rule, text))
     for group in by_root.values():
         for (one, text), (other, _) in permutations(group, 2):
-            if covers(other, one):
+            if (other.at, other.columns) != (one.at, one.columns) and covers(other, one):
                 raise rule_error(
                     f"all that rule {one.name} matches, {other.name} ({other.at}) matches too, "
                     f"and both have benefit {one.benefit}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from burnish.ir import DType
 
+from ..promises import FAST_MATH
 from . import syntax
 from .errors import rule_error
 from .syntax import Position
@@ -131,14 +133,14 @@ class _FileReader:
     def _rows(self, tree: Node) -> list[syntax.Rule]:
         tables = _trees(tree, "table")
         if not tables:
-            return [_RuleReader(self, {}).rule(tree)]
+            return _RuleReader(self, {}).rules(tree)
         columns = _tokens(_trees(tables[0], "columns")[0], "NAME")
         rules = []
         for row in _trees(tables[0], "row"):
             cells = [self._cell(cell) for cell in _all_trees(row)]
             if len(cells) != len(columns):
                 self.fail(row, f"the row has {len(cells)} entries, the table {len(columns)} names")
-            rules.append(_RuleReader(self, dict(zip(columns, cells))).rule(tree))
+            rules += _RuleReader(self, dict(zip(columns, cells))).rules(tree)
         return rules
 
     def _cell(self, tree: Node) -> Cell:
@@ -193,21 +195,43 @@ class _RuleReader:
         self._file = file
         self._row = row
 
-    def rule(self, tree: Node) -> syntax.Rule:
+    def rules(self, tree: Node) -> list[syntax.Rule]:
+        """The rule; if it assumes something, also the one that takes it for granted.
+
+        Raises:
+            RuleError: nothing would be left of a promise that is fast-math anyway.
+        """
+        careful, assumed = self._rule(tree)
+        if not assumed:
+            return [careful]
+        if careful.promise == FAST_MATH:
+            self._file.fail(
+                _trees(tree, "assume")[0],
+                "a rule that promises fast-math assumes that all is finite anyway",
+                "say what it promises where the assumption holds: exact or rounding",
+            )
+        steps = tuple(step for step in careful.steps if step not in assumed)
+        return [careful, replace(careful, steps=steps, promise=FAST_MATH, granted=tuple(assumed))]
+
+    def _rule(self, tree: Node) -> tuple[syntax.Rule, list[syntax.Condition]]:
+        """The rule that asks for all it assumes, and what it assumes."""
         benefits = [int(_tokens(b, "INT")[0]) for b in _trees(tree, "benefit")]
         promises = [_tokens(p, "PROMISE")[0] for p in _trees(tree, "promise")]
         (match,) = _trees(tree, "match")
         (rewrite,) = _trees(tree, "rewrite")
         pattern = self._op_pattern(_all_trees(match)[0])
         steps: list[syntax.Binding | syntax.Condition] = []
+        assumed: list[syntax.Condition] = []
         for step in _all_trees(tree):
             if step.data == "let":
                 value = self._expression(_all_trees(step)[0])
                 name = _tokens(step, "NAME")[0]
                 steps.append(syntax.Binding(name, value, self._file.at(step)))
-            elif step.data == "where":
-                steps += [self._condition(condition) for condition in _all_trees(step)]
-        return syntax.Rule(
+            elif step.data in ("where", "assume"):
+                conditions = [self._condition(condition) for condition in _all_trees(step)]
+                steps += conditions
+                assumed += conditions if step.data == "assume" else []
+        rule = syntax.Rule(
             name=_tokens(tree, "KEBAB")[0],
             doc=self._file.doc(_trees(tree, "doc")[0]),
             pattern=pattern,
@@ -218,6 +242,7 @@ class _RuleReader:
             columns=tuple(self._row.items()),
             at=self._file.at(tree),
         )
+        return rule, assumed
 
     def _condition(self, tree: Node) -> syntax.Condition:
         text = " ".join(self._file.text[tree.meta.start_pos : tree.meta.end_pos].split())

@@ -245,11 +245,15 @@ class Condition:
 class Rule:
     """One rewrite; a rule with a ``for`` table is one of these per row.
 
+    A rule that assumes something is two: one that asks for it, among its conditions, and keeps
+    its promise; and one that takes it for granted and promises ``fast-math``.
+
     Attributes:
         name: kebab-case; rows of a table share it.
         promise: ``exact``, ``rounding`` or ``fast-math``.
         columns: what the names of the ``for`` table stand for in this row (names of ops,
             numbers, strings, element types); they are already put in everywhere.
+        granted: what is assumed and not asked for.
         steps: bindings and conditions in the order written.
         rewrite: one template per result of the root.
     """
@@ -263,6 +267,7 @@ class Rule:
     promise: str
     columns: tuple[tuple[str, object], ...]
     at: Position
+    granted: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

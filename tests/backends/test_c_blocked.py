@@ -140,6 +140,53 @@ def test_grouped_convolution(source: str) -> None:
     agrees(convolution(*sizes, source=source), PORTABLE)
 
 
+TRANSPOSED = [
+    # input, weights, strides, pads, dilations, output padding
+    ((1, 16, 5, 6), (16, 24, 2, 2), (2, 2), (0, 0, 0, 0), (1, 1), (0, 0)),
+    ((2, 13, 4, 5), (13, 19, 3, 3), (2, 2), (1, 1, 1, 1), (1, 1), (1, 1)),
+    ((1, 8, 4, 5), (8, 9, 4, 5), (2, 3), (1, 2, 1, 0), (1, 1), (0, 0)),
+    ((1, 8, 6, 6), (8, 8, 3, 3), (1, 1), (1, 0, 2, 1), (1, 1), (0, 0)),
+    ((1, 8, 5, 6), (8, 8, 3, 5), (2, 3), (0, 0, 0, 0), (1, 2), (0, 1)),
+    ((1, 3, 7), (3, 16, 4), (3,), (1, 1), (1,), (0,)),
+    ((1, 8, 3, 4, 3), (8, 8, 2, 3, 3), (2, 1, 2), (0, 1, 1, 0, 1, 1), (1, 1, 1), (0, 0, 1)),
+    ((1, 8, 1, 2), (8, 8, 9, 2), (2, 2), (3, 0, 3, 0), (1, 1), (1, 0)),
+]
+
+
+@pytest.mark.parametrize("source", ["row-major", "blocked"])
+@pytest.mark.parametrize("sizes", TRANSPOSED, ids=str)
+def test_transposed_convolution(sizes: tuple[Sequence[int], ...], source: str) -> None:
+    """Strides, dilations and pads of every parity: each phase has taps of its own."""
+    x, w, strides, pads, dilations, more = sizes
+    rank = len(x)
+    extents = [
+        (x[2 + i] - 1) * strides[i] + dilations[i] * (w[2 + i] - 1) + 1
+        + more[i] - pads[i] - pads[i + rank - 2]
+        for i in range(rank - 2)
+    ]  # fmt: skip
+    y, swapped = [x[0], w[1], *extents], (1, 0, *range(2, rank))
+    read, packed = {
+        "row-major": (layout(range(rank)), layout(swapped, (1, 8))),
+        "blocked": (layout(range(rank), (1, 8)), layout(swapped, (0, 8), (1, 8))),
+    }[source]
+    type_ = f"tensor<f32{listed(y)}, {layout(range(rank), (1, 8))}>"
+    text = f"""module "m" {{
+      func @main(%x: tensor<f32{listed(x)}>, %w: tensor<f32{listed(w)}>, %b: tensor<f32[{w[1]}]>)
+          -> ("y": tensor<f32{listed(y)}>) {{
+        %a = tensor.relayout(%x) {{layout = {read}}}
+        %p = tensor.relayout(%w) {{layout = {packed}}}
+        %q = tensor.relayout(%b) {{layout = layout(0, 0:8)}}
+        %0 = nn.conv_transpose(%a, %p, %q) {{strides = {listed(strides)}, pads = {listed(pads)},
+            dilations = {listed(dilations)}, output_padding = {listed(more)}}} : {type_}
+        %1 = math.relu(%0) : {type_}
+        %2 = tensor.relayout(%1) {{layout = {layout(range(rank))}}}
+        core.return(%2)
+      }}
+    }}"""
+    compiled = agrees(text, PORTABLE)
+    assert "blocked_conv_transpose" in str(compiled.artifact.stages["select"])
+
+
 DEPTHWISE = [
     ((1, 16, 7, 7), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1)),
     ((2, 13, 9, 11), (3, 5), (2, 1), (1, 0, 1, 2), (1, 2)),
@@ -279,6 +326,34 @@ def test_reductions(kind: str, shape: Sequence[int]) -> None:
     text = f'tensor.reduce(%a0) {{kind = "{kind}", axes = {listed(axes)}, keep_dims = false}}'
     compiled = agrees(moved(text, shape, shape[:2]), PORTABLE)
     assert "blocked_reduce" in str(compiled.artifact.stages["select"])
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ((2, 13, 5, 6), (2, 13, 10, 9)),
+        ((1, 16, 7, 8), (1, 16, 3, 8)),
+        ((1, 8, 9), (1, 8, 13)),
+        ((1, 8, 3, 4, 5), (1, 8, 5, 4, 3)),
+    ],
+)
+@pytest.mark.parametrize(
+    "mode", ["nearest", "linear", "cubic", "linear, antialias", "linear, align_corners"]
+)
+def test_resize(x: Sequence[int], y: Sequence[int], mode: str) -> None:
+    """Up and down along any spatial axes; filters that are too wide are left to others."""
+    kind, _, more = mode.partition(", ")
+    options = [f'mode = "{kind}"', f"shape = {listed(y)}"]
+    options += [f"scales = [{', '.join(str(b / a) for a, b in zip(x, y))}]"]
+    options += ["antialias = true"] if more == "antialias" else []
+    options += ['coordinates = "align_corners"'] if more == "align_corners" else []
+    text = moved(f"nn.resize(%a0) {{{', '.join(options)}}}", x, y)
+    if kind == "cubic" and len(x) > 4:
+        with pytest.raises(burnish.Error, match="of these axes or taps in a layout"):
+            agrees(text, PORTABLE)
+        return
+    compiled = agrees(text, PORTABLE)
+    assert "blocked_resize" in str(compiled.artifact.stages["select"])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])

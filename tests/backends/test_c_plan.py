@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from burnish.backends.c import compile_module, runner
@@ -26,6 +26,11 @@ LIFETIMES = st.builds(
 )
 
 
+# How long examples take to make is a matter of what else the machine does.
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
+@PATIENT
 @given(st.lists(LIFETIMES, max_size=40))
 def test_no_two_live_buffers_overlap(buffers: list[Lifetime]) -> None:
     offsets = place(buffers)
@@ -38,6 +43,7 @@ def test_no_two_live_buffers_overlap(buffers: list[Lifetime]) -> None:
                 assert apart or not a.size or not b.size
 
 
+@PATIENT
 @given(st.lists(LIFETIMES, max_size=20))
 def test_the_lower_bound_is_one(buffers: list[Lifetime]) -> None:
     height = max((o + b.size for o, b in zip(place(buffers), buffers)), default=0)

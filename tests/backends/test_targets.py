@@ -58,7 +58,7 @@ def test_options_are_declared_with_defaults_that_targets_may_override() -> None:
 
 def test_common_options_are_split_off_and_names_may_have_underscores() -> None:
     common, own = split_options(find_target("onnx"), {"fast_math": True, "external_data": "on"})
-    assert common == {"name": "", "fast-math": True}
+    assert common == {"name": "", "fast-math": True, "tune": ""}
     assert own == {"opset": 0, "external-data": "on"}
 
 

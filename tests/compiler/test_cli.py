@@ -19,7 +19,17 @@ COMMANDS = sorted(group.commands)
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    assert COMMANDS == ["compile", "inspect", "ops", "opt", "passes", "run", "targets", "verify"]
+    assert COMMANDS == [
+        "bench",
+        "compile",
+        "inspect",
+        "ops",
+        "opt",
+        "passes",
+        "run",
+        "targets",
+        "verify",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import sys
@@ -100,25 +99,12 @@ def test_a_batch_of_fixed_seeds(number: int) -> None:
     assert campaign.tally["graphs"] >= 20
 
 
-def _seed_of_sources(root: Path) -> int:
-    """New with every change of the code, and the same whenever the same code is tested again."""
-    digest = hashlib.sha256()
-    for folder in ("ir", "passes", "backends", "compiler", "tests/fuzz"):
-        for file in sorted((root / folder).rglob("*")):
-            if file.suffix in (".py", ".rules"):
-                digest.update(file.read_bytes())
-    return int.from_bytes(digest.digest()[:4], "big") >> 2
-
-
 @pytest.mark.slow
-def test_a_new_seed(request: pytest.FixtureRequest, root: Path, tmp_path: Path) -> None:
+def test_a_new_seed(request: pytest.FixtureRequest, fuzz_seed: int, tmp_path: Path) -> None:
     """Runs ``--fuzz-minutes``; ``--fuzz-seed`` repeats a run, whose seed each failure names."""
     pytest.importorskip("onnxruntime")
-    seed = request.config.getoption("fuzz_seed")
-    seed = _seed_of_sources(root) if seed is None else seed
-    print(f"fuzzing from seed {seed}: repeat with --fuzz-seed {seed}")
-    minutes = request.config.getoption("fuzz_minutes")
-    campaign = Campaign(seed, minutes, tmp_path)
+    print(f"fuzzing from seed {fuzz_seed}: repeat with --fuzz-seed {fuzz_seed}")
+    campaign = Campaign(fuzz_seed, request.config.getoption("fuzz_minutes"), tmp_path)
     campaign.run()
     assert not campaign.failures, "\n\n".join(map(str, campaign.failures))
 

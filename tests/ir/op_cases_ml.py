@@ -42,6 +42,7 @@ SINGLE = {
     "columns": np.array([1], np.int32),
     "weights": np.array([7], np.float32),
 }
+SINGLE_F64 = {"thresholds": np.zeros(0), "weights": np.array([0.1])}
 DOUBLE = {"thresholds": np.array([0.25, -0.5, 0.5]), "weights": np.arange(6.0)}
 
 
@@ -60,5 +61,9 @@ CASES = [
     _case("mixed", MISSING, flags=np.array([1, 2, 3], np.uint8)),
     _case("leaf-only", data((3, 2)), **SINGLE),
     _case("f64", data((9, 2), "f64"), **DOUBLE),
+    _case("f64-of-f32", data((9, 2)), weights=DOUBLE["weights"]),
+    _case("f64-max", data((9, 2), "f64"), **DOUBLE, aggregate="max"),
+    _case("f64-leaf-only", data((3, 2), "f64"), **SINGLE | SINGLE_F64),
+    _case("no-trees", data((3, 2)), **SINGLE | {"roots": np.zeros(0, np.int32)}),
     _case("no-rows", data((0, 2))),
 ]

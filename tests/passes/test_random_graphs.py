@@ -7,7 +7,6 @@ nothing of passes; and ``verify="semantic"`` itself, which makes what fails smal
 
 from __future__ import annotations
 
-import os
 import time
 from random import Random
 
@@ -138,23 +137,17 @@ def test_random_pipelines_keep_the_meaning() -> None:
         check(seed)
 
 
-FUZZ_SECONDS, FUZZ_SEED = "BURNISH_FUZZ_SECONDS", "BURNISH_FUZZ_SEED"
-
-
 @pytest.mark.slow
-def test_random_pipelines_keep_the_meaning_for_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
-    """Other modules in every run; the seed is printed, and ``BURNISH_FUZZ_SEED`` sets it."""
-    first = int(os.environ.get(FUZZ_SEED) or time.time_ns() // 1000 % 10**9)
-    end = time.monotonic() + float(os.environ.get(FUZZ_SECONDS) or 60)
-    seed = first
-    with capsys.disabled():
-        print(f" {FUZZ_SEED}={first} ", end="", flush=True)
-    while time.monotonic() < end:
+def test_random_pipelines_keep_the_meaning_for_long(
+    request: pytest.FixtureRequest, fuzz_seed: int
+) -> None:
+    """A third of ``--fuzz-minutes``, from ``--fuzz-seed``, which a failure names."""
+    end = time.monotonic() + 20 * request.config.getoption("fuzz_minutes")
+    seed = fuzz_seed
+    while seed == fuzz_seed or time.monotonic() < end:
         try:
             check(seed)
         except Exception as error:
-            raise AssertionError(f"{FUZZ_SEED}={seed} {FUZZ_SECONDS}=0.1 repeats this") from error
+            repeat = f"--fuzz-seed {seed} --fuzz-minutes 0 repeats this"
+            raise AssertionError(repeat) from error
         seed += 1
-    with capsys.disabled():
-        print(f"{seed - first} modules ", end="", flush=True)
-    assert seed > first

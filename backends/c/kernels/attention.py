@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from burnish.ir import DType, TensorType
-from burnish.ir.dims import Dim
-from burnish.ir.ops.attention import split_heads
+from burnish.ir import DType
+from burnish.ir.dims import ceildiv
 
 from ..code import Expr, Index, index
+from .attention_heads import Heads
 from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import KernelFamily, register
+from .packed_attention import takes
 from .products import DOTS, Span, choose_tile, dot_products, tile_product, tiles, zeros
+from .unit import Unit
 from .windows import maximum, minimum
 
 _BLOCK = 32
@@ -22,36 +23,6 @@ _BLOCK = 32
 
 _FEW = 8
 """Below as many queries, copying tiles of the keys costs more than it saves."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Heads:
-    """An operand as matrices, one per head: [batch, heads, length, size]."""
-
-    buffer: Buffer
-    shape: tuple[Dim, Dim, Dim, Dim]
-
-    @staticmethod
-    def of(k: KernelBuilder, name: str, heads: int) -> _Heads:
-        buffer = k.operand(name)
-        return _Heads(buffer, split_heads(TensorType(buffer.shape, buffer.dtype), heads, name))
-
-    @property
-    def is_split(self) -> bool:
-        return len(self.buffer.shape) == 4
-
-    def indices(self, n: Index, head: Index, i: Index, c: Index) -> list[Index]:
-        """Where feature ``c`` of position ``i`` stands."""
-        if self.is_split:
-            return [n, head, i, c]
-        return [n, i, index(head) * self.shape[3] + c]
-
-    def matrix(self, k: KernelBuilder, name: str, n: Index, head: Index) -> Buffer:
-        """One head as [length, at least size]; its rows stand apart where heads interleave."""
-        _, _, length, size = self.shape
-        width = size if self.is_split else self.buffer.shape[2]
-        start = self.buffer.offset(self.indices(n, head, 0, 0))
-        return k.view(name, self.buffer, start, (length, width))
 
 
 @register
@@ -66,6 +37,9 @@ class Attention(KernelFamily):
     ops = ("nn.attention",)
     fusable = True
 
+    def refusal(self, unit: Unit) -> str:
+        return "of a size for vectors" if takes(unit) else ""
+
     def emit(self, k: KernelBuilder) -> None:
         _Writer(k).emit()
 
@@ -75,10 +49,10 @@ class _Writer:
 
     def __init__(self, k: KernelBuilder) -> None:
         self.k, self.a = k, k.attributes
-        self.q = _Heads.of(k, "q", self.a.heads)
-        self.keys = _Heads.of(k, "k", self.a.kv_heads)
-        self.values = _Heads.of(k, "v", self.a.kv_heads)
-        self.result = _Heads(k.result, (*self.q.shape[:3], self.values.shape[3]))
+        self.q = Heads.of(k, "q", self.a.heads)
+        self.keys = Heads.of(k, "k", self.a.kv_heads)
+        self.values = Heads.of(k, "v", self.a.kv_heads)
+        self.result = Heads(k.result, (*self.q.shape[:3], self.values.shape[3]))
         self.work = self.q.buffer.dtype.compute
         _, _, self.queries, self.size = self.q.shape
         self.length = self.keys.shape[2]
@@ -89,14 +63,16 @@ class _Writer:
         k = self.k
         batch, heads, _, _ = self.q.shape
         kv_heads = self.keys.shape[1]
-        with k.loops("n h", (batch, heads)) as (n, head):
+        blocks = ceildiv(self.queries, self.block)
+        cut = k.shared_loop(batch, heads, blocks)
+        with k.loops("n h", (batch, heads), parallel=cut < 2) as (n, head):
             shared = head
             if kv_heads != heads:
                 shared = k.let_index("shared", head // (index(heads) // index(kv_heads)))
             q = self.q.matrix(k, "q_head", n, head)
             keys = self.keys.matrix(k, "k_head", n, shared)
             values = self.values.matrix(k, "v_head", n, shared)
-            with k.loop("first", self.queries, step=self.block) as first:
+            with k.loop("first", self.queries, step=self.block, parallel=cut == 2) as first:
                 rows: Index = self.block
                 if self.queries % self.block != 0:
                     rows = k.let_index("rows", minimum(index(self.queries) - first, self.block))
@@ -250,12 +226,12 @@ class RotaryEmbedding(KernelFamily):
     ops = ("nn.rotary_embedding",)
 
     def emit(self, k: KernelBuilder) -> None:
-        x = _Heads.of(k, "x", k.attributes.heads)
-        y = _Heads(k.result, x.shape)
+        x = Heads.of(k, "x", k.attributes.heads)
+        y = Heads(k.result, x.shape)
         batch, heads, length, size = x.shape
         cos, sin, positions = k.operand("cos"), k.operand("sin"), k.optional("positions")
         work, pairs = x.buffer.dtype.compute, cos.shape[-1]
-        with k.loops("n i", (batch, length)) as (n, i):
+        with k.loops("n i", (batch, length), parallel=True) as (n, i):
             at: list[Index] = [n, i]
             if positions is not None:
                 at = [k.load_index(positions, at, cos.shape[0])]

@@ -46,8 +46,8 @@ def layout_refusal(unit: Unit) -> str:
     return ""
 
 
-def conv_form(op: Op, isa: Isa, x: Layout | None, weights: Layout, cycles: float) -> LaidOut:
-    """A convolution of ``x``, its weights packed in that layout, that writes blocks."""
+def conv_form(op: Op, isa: Isa, x: Layout | None, weights: Layout | None, cycles: float) -> LaidOut:
+    """A convolution of ``x``, its weights stored in that layout, that writes blocks."""
     bias = (blocked_vector(isa.lanes),) * (len(op.operands) - 2)
     result = blocked(op.result.type.rank, isa.lanes)
     return LaidOut((x, weights, *bias), (result,), cycles)

@@ -74,7 +74,7 @@ class _Movement(KernelFamily):
         for piece in pieces:
             source = sources[piece.operand]
             assert source is not None
-            with k.loops("i", piece.shape) as at:
+            with k.loops("i", piece.shape, parallel=True) as at:
                 place = [i * step + first for i, step, first in zip(at, piece.steps, piece.first)]
                 value = vectors.load(source.at([*place, 0]))
                 to: list[Index] = [i + start for i, start in zip(at, piece.start)]

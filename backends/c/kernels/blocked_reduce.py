@@ -65,7 +65,9 @@ class BlockedReduce(KernelFamily):
         source, store, lanes = flat(k.operand("x")), VectorStore(k, vectors), k.isa.lanes
         rest = [0] * (k.op.result.type.rank - 2)
         kind = k.attributes.kind
-        with k.loop("n", batch) as n, k.loop("m", blocks, step=step) as m:
+        shared = k.shared_loop(batch, blocks // step)
+        images = k.loop("n", batch, parallel=shared == 0)
+        with images as n, k.loop("m", blocks, step=step, parallel=shared == 1) as m:
             image = k.view("image", source, (n * blocks + m) * (count * lanes), source.shape)
             sums = [
                 [

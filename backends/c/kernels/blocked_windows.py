@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from burnish.ir import Op
+from burnish.ir.dims import ceildiv
 
 from ..code import Expr, index
 from ..isa import Isa
@@ -149,19 +150,24 @@ class WindowWriter:
         self.tile = shape.tile(k.isa, family.held)
         self.factors: list[list[Expr]] = []
         self.store = VectorStore(k, self.vectors)
+        rows = [axis.count for axis in shape.outer]
+        blocks, pixels = ceildiv(shape.blocks, self.tile.blocks), shape.row // self.tile.pixels
+        self.cut = k.shared_loop(shape.batch, blocks, *rows, pixels)
+        """Which loop threads share: over images, blocks, rows, or tiles of a row."""
 
     def vector(self, name: str, value: Expr) -> Expr:
         """A named vector."""
         return self.k.declare(f"const {self.vectors.type}", name, value)
 
     def emit(self) -> None:
-        shape, step = self.shape, self.tile.blocks
+        k, shape, step, cut = self.k, self.shape, self.tile.blocks, self.cut
         whole = shape.blocks - shape.blocks % step
-        with self.k.loop("n", shape.batch) as n:
-            with self.k.loop("m", whole, step=step) as m:
+        with k.loop("n", shape.batch, parallel=cut == 0) as n:
+            with k.loop("m", whole, step=step, parallel=cut == 1) as m:
                 self._rows(n, m, step)
             if shape.blocks > whole:
-                self._rows(n, index(whole), shape.blocks - whole)
+                with k.alone(cut == 1):
+                    self._rows(n, index(whole), shape.blocks - whole)
 
     def _rows(self, n: Expr, block: Expr, blocks: int) -> None:
         k, shape = self.k, self.shape
@@ -170,10 +176,17 @@ class WindowWriter:
         rank = len(shape.outer) + 1
         *names, name = axis_names("o", rank)
         *tap_names, _ = axis_names("k", rank)
-        with k.loops(" ".join(names), [axis.count for axis in shape.outer]) as windows:
+        in_row = self.cut == 2 + len(shape.outer)
+        around = k.loops(
+            " ".join(names), [a.count for a in shape.outer], parallel=self.cut > 1 and not in_row
+        )
+        with around as windows:
             taps = [axis.taps(k, t, o) for axis, t, o in zip(shape.outer, tap_names, windows)]
             for segment in segments(shape.row, self.tile.pixels, *inside(shape.inner)):
-                with k.loop(name, segment.end, start=segment.start, step=segment.pixels) as o:
+                span = k.loop(
+                    name, segment.end, start=segment.start, step=segment.pixels, parallel=in_row
+                )
+                with span as o:
                     sums = [
                         [
                             k.declare(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..code import ADDITIVE, PRIMARY, CodeWriter, Expr, Index, cast, index
 from ..elements import literal, storage_type, value_type
 from ..sizes import PREFIX
 from .buffer import Buffer
+from .sharing import Sharing, best_loop
 from .unit import Unit, making
 
 ERROR_INDEX = "ERROR_INDEX"
@@ -50,10 +51,11 @@ class KernelBuilder:
     """Writes one kernel: structured code in, the text of a C function's body out.
 
     ``op`` is the op to implement (a group's anchor), ``attributes`` its attributes,
-    ``operands`` its operands as buffers (None where absent), ``results`` its results.
+    ``operands`` its operands as buffers (None where absent), ``results`` its results;
+    ``sharing`` says how its loops are shared among threads.
     """
 
-    def __init__(self, unit: Unit, prefix: str) -> None:
+    def __init__(self, unit: Unit, prefix: str, threads: int = 1) -> None:
         self.unit = unit
         self.prefix = prefix
         self.isa = unit.isa
@@ -65,6 +67,7 @@ class KernelBuilder:
         self.can_fail = False
         self.scratch_bytes = 0
         self._writer = CodeWriter()
+        self.sharing = Sharing(self._writer, threads)
         self._tables: dict[str, str] = {}
         self._table_names: dict[tuple[str, str], str] = {}
         self._buffers: dict[Value, Buffer] = {}
@@ -140,14 +143,44 @@ class KernelBuilder:
     # Structure ---------------------------------------------------------------------------
 
     def loop(
-        self, name: str, end: Index, *, start: Index = 0, step: int = 1
+        self, name: str, end: Index, *, start: Index = 0, step: int = 1, parallel: bool = False
     ) -> AbstractContextManager[Expr]:
-        """``for name in start .. end``; see :meth:`.CodeWriter.loop`."""
+        """``for name in start .. end``; see :meth:`.CodeWriter.loop`.
+
+        Iterations of a ``parallel`` loop may run at the same time: they write different results.
+        """
+        if parallel:
+            return self.sharing.loop(name, end, start, step)
         return self._writer.loop(name, end, start=start, step=step)
 
-    def loops(self, names: str, shape: Sequence[Index]) -> AbstractContextManager[tuple[Expr, ...]]:
-        """Nested loops over ``shape``, named ``"n c h w"`` or, by one prefix, ``i0 i1 …``."""
-        return self._writer.loops(names, tuple(shape))
+    @contextmanager
+    def loops(
+        self, names: str, shape: Sequence[Index], *, parallel: bool = False
+    ) -> Iterator[tuple[Expr, ...]]:
+        """Nested loops over ``shape``, named ``"n c h w"`` or, by one prefix, ``i0 i1 …``.
+
+        If they are ``parallel``, one of them is shared among threads.
+        """
+        given = names.split()
+        if len(given) != len(shape):
+            given = [f"{names}{axis}" for axis in range(len(shape))]
+        chosen = self.shared_loop(*shape) if parallel else None
+        with ExitStack() as nest:
+            yield tuple(
+                nest.enter_context(self.loop(name, end, parallel=axis == chosen))
+                for axis, (name, end) in enumerate(zip(given, shape))
+            )
+
+    def shared_loop(self, *counts: Index) -> int:
+        """Which of some nested loops with so many iterations threads should share."""
+        known = [
+            count.value or 1 if isinstance(count, Expr) else self.high(count) for count in counts
+        ]
+        return best_loop(known, self.sharing.threads)
+
+    def alone(self, apart: bool = True) -> AbstractContextManager[None]:
+        """What one thread does, ``apart`` from a loop that is shared beside it."""
+        return self.sharing.alone() if apart else nullcontext()
 
     def when(self, condition: Expr) -> AbstractContextManager[None]:
         """``if (condition)``; decided now when the condition is known."""
@@ -347,9 +380,15 @@ class KernelBuilder:
 
     def write(self, buffer: Buffer, indices: Sequence[Index], value: Expr) -> None:
         """Write a value into a buffer as it is (scratch; results of families not fusable)."""
+        self.note_write(buffer)
         self.statement(
             f"{buffer.at(indices)} = {c_scalar.stored(value, buffer.dtype, self.helper)}"
         )
+
+    def note_write(self, buffer: Buffer) -> None:
+        """Take note that ``buffer`` is written, in a way that the builder does not see."""
+        if any(buffer.pointer == output.pointer for output in self._outputs.values()):
+            self.sharing.results_are_written()
 
     def store(self, indices: Sequence[Index], value: Expr | None = None, result: int = 0) -> None:
         """Write result element(s) at ``indices`` of :attr:`space`.
@@ -465,6 +504,11 @@ class KernelBuilder:
         dtype = DType.I64 if wide else DType.I32
         pointer = self.table(name, dtype, [literal(value, dtype) for value in values])
         return Buffer(pointer, (len(values),), dtype)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several threads may run what was written, each with a part of a loop."""
+        return self.sharing.is_shared and self.sharing.is_safe and not self.can_fail
 
     @property
     def body(self) -> str:

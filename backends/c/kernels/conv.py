@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from burnish.ir.dims import product
+from burnish.ir.dims import ceildiv, product
 
 from ..code import Expr, Index, conditional, index
 from .buffer import Buffer
@@ -81,7 +81,9 @@ class DepthwiseConv(KernelFamily):
         *outer_axes, inner = s.axes
         row = k.scratch("row", work, (inner.count,))
         with ExitStack() as nest:
-            n, m = nest.enter_context(k.loops("n m", (s.batch, s.groups * s.filters)))
+            n, m = nest.enter_context(
+                k.loops("n m", (s.batch, s.groups * s.filters), parallel=True)
+            )
             *outer_names, name = axis_names("o", len(s.axes))
             outer = nest.enter_context(k.loops(" ".join(outer_names), s.counts[:-1]))
             start = k.let("start", work, k.literal(0, work) if b is None else k.load(b, [m]))
@@ -132,15 +134,20 @@ class Conv(KernelFamily):
         columns = None
         if not s.is_plain:
             columns = k.scratch("columns", work, (s.depth, tile.columns))
+        counts = ceildiv(s.windows, tile.columns), ceildiv(s.filters, tile.rows)
+        shared = k.shared_loop(s.batch, s.groups, *counts)
         with ExitStack() as nest:
-            n, g = nest.enter_context(k.loops("n g", (s.batch, s.groups)))
+            n = nest.enter_context(k.loop("n", s.batch, parallel=shared == 0))
+            g = nest.enter_context(k.loop("g", s.groups, parallel=shared == 1))
             start = (n * s.channels + g * s.inputs) * product(s.extents)
             image = k.view("image", x, start, (s.inputs, *s.extents))
-            windows = nest.enter_context(tiles(k, "p", s.windows, tile.columns))
+            windows = nest.enter_context(
+                tiles(k, "p", s.windows, tile.columns, parallel=shared == 2)
+            )
             p = windows.start
             if columns is not None:
                 _unfold(k, s, image, columns, windows)
-            rows = nest.enter_context(tiles(k, "m", s.filters, tile.rows))
+            rows = nest.enter_context(tiles(k, "m", s.filters, tile.rows, parallel=shared == 3))
             m = rows.start
             channel = k.let_index("channel", g * s.filters + m)
             filters = k.view("filters", w, channel * s.depth, (tile.rows, s.depth))

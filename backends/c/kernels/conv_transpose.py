@@ -36,7 +36,7 @@ class ConvTranspose(KernelFamily):
         *outer_names, name = axis_names("o", len(counts))
         row = k.scratch("row", work, (stride, ceildiv(length, stride)))
         with ExitStack() as nest:
-            n, m = nest.enter_context(k.loops("n m", (batch, a.groups * filters)))
+            n, m = nest.enter_context(k.loops("n m", (batch, a.groups * filters), parallel=True))
             outer = nest.enter_context(k.loops(" ".join(outer_names), counts[:-1]))
             start = k.let("start", work, k.literal(0, work) if b is None else k.load(b, [m]))
             with k.loop("i", row.elements) as i:

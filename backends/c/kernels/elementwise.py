@@ -38,7 +38,7 @@ class Elementwise(KernelFamily):
                 return
         elif (stored := as_stored(k)) is not None:
             k.reshape_all(*merge_axes(*stored))
-        with k.loops("i", k.space) as indices:
+        with k.loops("i", k.space, parallel=True) as indices:
             k.store(indices)
 
 
@@ -50,10 +50,12 @@ def _has_functions(op: Op) -> bool:
 def _in_vectors(k: KernelBuilder, store: VectorStore, run: int) -> None:
     """Vector by vector along the last axis, then what is left."""
     whole = run - run % store.lanes
-    with k.loops("i", k.space[:-1]) as outer:
-        with k.loop("j", whole, step=store.lanes) as j:
+    counts = [*k.space[:-1], run // store.lanes]
+    along = k.shared_loop(*counts) == len(counts) - 1
+    with k.loops("i", k.space[:-1], parallel=not along) as outer:
+        with k.loop("j", whole, step=store.lanes, parallel=along) as j:
             store.store([*outer, j])
-        with k.loop("j", run, start=whole) as j:
+        with k.alone(along), k.loop("j", run, start=whole) as j:
             k.store([*outer, j])
 
 

@@ -24,12 +24,12 @@ the group's elementwise ops to the value before writing it.  For that a *fusable
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, TypeVar
 
-from burnish.ir import Layout, Op
+from burnish.ir import Constant, Layout, Op
 
 from ..isa import Isa
 from .builder import KernelBuilder
@@ -57,6 +57,17 @@ class LaidOut:
     operands: tuple[Layout | None, ...]
     results: tuple[Layout | None, ...]
     cycles: float = 0.0
+
+
+class Preparation(ABC):
+    """Another form in which a kernel reads a constant: computed at compile time, stored instead.
+
+    Equal ones make equal constants equal; subclasses are frozen dataclasses.
+    """
+
+    @abstractmethod
+    def __call__(self, constant: Constant) -> Constant:
+        """The constant that is stored."""
 
 
 class Storage(Enum):
@@ -98,6 +109,10 @@ class KernelFamily(ABC):
 
     def parameters(self, unit: Unit) -> dict[str, object]:
         """What was decided for ``unit`` (tile sizes, variants), for the printed selection."""
+        return {}
+
+    def preparations(self, unit: Unit) -> Mapping[int, Preparation]:
+        """Which operands of ``unit.op``, constants all, the kernel reads in another form."""
         return {}
 
     @abstractmethod

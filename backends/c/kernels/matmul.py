@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from burnish.ir import DType
-from burnish.ir.dims import Dim, product
+from burnish.ir.dims import Dim, ceildiv, product
 
 from ..code import Expr, Index, index
 from .buffer import Buffer
@@ -122,13 +122,19 @@ class _Writer:
         self.k, self.s, self.a, self.b, self.c = k, s, a, b, c
         self.dtype = a.dtype
         self.work: DType = a.dtype.compute
+        # Tiles swap the roles of rows and columns where both factors are transposed.
+        outer, inner = (s.columns, s.rows) if s.kind != "swapped" else (s.rows, s.columns)
+        height = 1 if s.kind == "dots" else s.tile.rows
+        counts = ceildiv(outer, s.tile.columns), ceildiv(inner, height)
+        self.shared = k.shared_loop(*s.batch, *counts) - len(s.batch)
+        """Which loop threads share: one of the batch (negative), the outer or the inner one."""
 
     def emit(self) -> None:
         k, s = self.k, self.s
         panel = None
         if s.kind == "packed":
             panel = k.scratch("panel", self.work, (s.depth, s.tile.columns))
-        with k.loops("n", s.batch) as batch:
+        with k.loops("n", s.batch, parallel=self.shared < 0) as batch:
             left = k.view("left", self.a, self.a.offset([*batch, 0, 0]), self.a.shape[-2:])
             right = k.view("right", self.b, self.b.offset([*batch, 0, 0]), self.b.shape[-2:])
             if s.kind == "dots":
@@ -142,14 +148,16 @@ class _Writer:
         k, s, tile = self.k, self.s, self.s.tile
         flip = k.attributes.transpose_a
         with ExitStack() as nest:
-            columns = nest.enter_context(tiles(k, "j", s.columns, tile.columns))
+            columns = nest.enter_context(
+                tiles(k, "j", s.columns, tile.columns, parallel=self.shared == 0)
+            )
             j = columns.start
             if panel is not None:
                 k.comment("Copy a tile of columns, which are stored as rows.")
                 with k.loops("t k", (columns.end, s.depth)) as (t, d):
                     k.write(panel, [d, t], k.load(right, [j + t, d]))
             source, shift = (right, j) if panel is None else (panel, index(0))
-            rows = nest.enter_context(tiles(k, "i", s.rows, tile.rows))
+            rows = nest.enter_context(tiles(k, "i", s.rows, tile.rows, parallel=self.shared == 1))
             i = rows.start
             sums = tile_product(
                 k,
@@ -167,8 +175,12 @@ class _Writer:
     def _swapped(self, batch: list[Expr], left: Buffer, right: Buffer) -> None:
         k, s, tile = self.k, self.s, self.s.tile
         with ExitStack() as nest:
-            columns = nest.enter_context(tiles(k, "i", s.rows, tile.columns))
-            rows = nest.enter_context(tiles(k, "j", s.columns, tile.rows))
+            columns = nest.enter_context(
+                tiles(k, "i", s.rows, tile.columns, parallel=self.shared == 0)
+            )
+            rows = nest.enter_context(
+                tiles(k, "j", s.columns, tile.rows, parallel=self.shared == 1)
+            )
             i, j = columns.start, rows.start
             sums = tile_product(
                 k,
@@ -186,9 +198,9 @@ class _Writer:
     def _dots(self, batch: list[Expr], left: Buffer, right: Buffer) -> None:
         k, s, count = self.k, self.s, self.s.tile.columns
         with ExitStack() as nest:
-            columns = nest.enter_context(tiles(k, "j", s.columns, count))
+            columns = nest.enter_context(tiles(k, "j", s.columns, count, parallel=self.shared == 0))
             j = columns.start
-            i = nest.enter_context(k.loop("i", s.rows))
+            i = nest.enter_context(k.loop("i", s.rows, parallel=self.shared == 1))
             sums = zeros(k, "sum", self.work, count)
             dot_products(
                 k,

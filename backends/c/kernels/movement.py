@@ -21,7 +21,12 @@ class Transpose(KernelFamily):
     ops = ("tensor.transpose",)
 
     def emit(self, k: KernelBuilder) -> None:
-        copy(k, View.of(k.result), View.of(k.operand("x")).transposed(k.attributes.permutation))
+        copy(
+            k,
+            View.of(k.result),
+            View.of(k.operand("x")).transposed(k.attributes.permutation),
+            parallel=True,
+        )
 
 
 @register
@@ -32,7 +37,7 @@ class Broadcast(KernelFamily):
     ops = ("tensor.broadcast",)
 
     def emit(self, k: KernelBuilder) -> None:
-        copy(k, View.of(k.result), View.of(k.operand("x")).broadcast(k.result.shape))
+        copy(k, View.of(k.result), View.of(k.operand("x")).broadcast(k.result.shape), parallel=True)
 
 
 @register
@@ -48,7 +53,7 @@ class Slice(KernelFamily):
         for axis, (start, size, step) in enumerate(zip(a.starts, a.sizes, a.steps)):
             _require_inside(k, k.operand("x").shape[axis], start, size, step)
             taken = taken.sliced(axis, start, size, step)
-        copy(k, View.of(k.result), taken)
+        copy(k, View.of(k.result), taken, parallel=True)
 
 
 def _require_inside(k: KernelBuilder, extent: Dim, start: Dim, size: Dim, step: int) -> None:
@@ -75,7 +80,9 @@ class Concat(KernelFamily):
         for operand in k.operands:
             assert operand is not None
             source = View.of(operand)
-            copy(k, View.of(k.result).sliced(axis, start, source.shape[axis]), source)
+            copy(
+                k, View.of(k.result).sliced(axis, start, source.shape[axis]), source, parallel=True
+            )
             start = start + source.shape[axis]
 
 
@@ -97,7 +104,7 @@ class FusedConcat(KernelFamily):
             assert operand is not None
             source = operand.reshaped(_merged(operand.shape, groups)) if merges else operand
             along = 1 if merges else axis
-            with k.loops("i", source.shape) as indices:
+            with k.loops("i", source.shape, parallel=True) as indices:
                 at = [*indices[:along], indices[along] + start, *indices[along + 1 :]]
                 k.store(at, k.load(source, indices))
             start = start + operand.shape[axis]
@@ -121,7 +128,7 @@ class FusedSlice(KernelFamily):
         a, x = k.attributes, k.operand("x")
         for axis, (start, size, step) in enumerate(zip(a.starts, a.sizes, a.steps)):
             _require_inside(k, x.shape[axis], start, size, step)
-        with k.loops("i", k.space) as indices:
+        with k.loops("i", k.space, parallel=True) as indices:
             source = [i * step + start for i, start, step in zip(indices, a.starts, a.steps)]
             k.store(indices, k.load(x, source))
 
@@ -137,4 +144,4 @@ class Tile(KernelFamily):
         x = k.operand("x")
         single = [size for extent in x.shape for size in (1, extent)]
         repeated = [size for pair in zip(k.attributes.repeats, x.shape) for size in pair]
-        copy(k, View.of(k.result, repeated), View.of(x, single).broadcast(repeated))
+        copy(k, View.of(k.result, repeated), View.of(x, single).broadcast(repeated), parallel=True)

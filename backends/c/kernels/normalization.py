@@ -12,6 +12,8 @@ from .builder import KernelBuilder
 from .family import KernelFamily, register
 from .lanes import accumulate_run, combined_lanes, lanes_for
 from .products import add_product, regroup, tiles, unravel, zeros
+from .unit import Unit
+from .vector_norm import takes
 from .windows import maximum, minimum
 
 _COLUMNS = 64
@@ -41,7 +43,7 @@ class BatchNorm(KernelFamily):
         work = x.dtype.compute
         if regroup(k, [1, 1, len(x.shape) - 2]):
             x = x.reshaped((*x.shape[:2], product(x.shape[2:])))
-        with k.loops("n c", x.shape[:2]) as (n, c):
+        with k.loops("n c", x.shape[:2], parallel=True) as (n, c):
             names = ("scale", "bias", "mean", "variance")
             scale, bias, mean, variance = (k.load(k.operand(name), [c]) for name in names)
             deviation = _deviation(k, work, variance)
@@ -80,7 +82,7 @@ class _Standardize(KernelFamily):
         work = x.dtype.compute
         outer, inner = self.runs(k)
         count = product(inner)
-        with k.loops("i", outer) as at:
+        with k.loops("i", outer, parallel=True) as at:
             runs = x.reshaped((*outer, count))
             run = k.view("run", x, runs.offset([*at, 0]), (count,))
             mean = None
@@ -118,6 +120,9 @@ class LayerNorm(_Standardize):
 
     name = "layer_norm"
     ops = ("nn.layer_norm",)
+
+    def refusal(self, unit: Unit) -> str:
+        return "of a size for vectors" if takes(unit) else ""
 
     def runs(self, k: KernelBuilder) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
         shape = k.op.inputs[0].type.shape
@@ -182,7 +187,7 @@ class LocalResponseNorm(KernelFamily):
         positions = product(spatial)
         planes = x.reshaped((batch, channels, positions))
         width = max(1, min(k.high(positions), _COLUMNS))
-        with k.loops("n c", (batch, channels)) as (n, c):
+        with k.loops("n c", (batch, channels), parallel=True) as (n, c):
             k.comment("Channels first to last, last excluded, are neighbours of channel c.")
             first = k.let_index("first", maximum(0, c - (a.size - 1) // 2))
             last = k.let_index("last", minimum(channels, c + (a.size - (a.size - 1) // 2)))

@@ -50,11 +50,17 @@ def matmul_shape(op: Op) -> tuple[int, int, int] | None:
     return math.prod(outer), static(a.type.shape)[-1], columns
 
 
-def product_shape(rows: int, depth: int, columns: int, lanes: int) -> ProductShape:
-    """A product as a convolution by 1 of a row of ``rows`` positions with ``depth`` channels."""
-    steps = ChannelSteps(1, depth, depth, 0, 1, rows * depth, (depth,))
+def product_shape(
+    rows: int, depth: int, columns: int, lanes: int, step: int | None = None
+) -> ProductShape:
+    """A product as a convolution by 1 of a row of ``rows`` positions with ``depth`` channels.
+
+    ``step`` is from one row to the next, where they do not lie side by side.
+    """
+    step = depth if step is None else step
+    steps = ChannelSteps(1, depth, depth, 0, 1, rows * step, (step,))
     row = WindowAxis(rows, rows, 1, 1, 1, 0, 0)
-    return ProductShape(1, 1, steps, 1, -(-columns // lanes), (row,), (depth,), ())
+    return ProductShape(1, 1, steps, 1, -(-columns // lanes), (row,), (step,), ())
 
 
 @register

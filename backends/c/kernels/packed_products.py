@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from ..code import Expr, binary, index
+from burnish.ir.dims import ceildiv
+
+from ..code import Expr, Index, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import ChannelSteps, flat, inside
@@ -31,6 +33,19 @@ Sums = Sequence[Sequence[Expr]]
 """The sums of a tile: for each pixel one vector per block."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTaps:
+    """Where the taps of windows lie among the ``count`` that weights have along an axis."""
+
+    count: int
+    first: int = 0
+    step: int = 1
+
+    def place(self, tap: Index) -> Expr:
+        """Where tap number ``tap`` of a window lies."""
+        return index(tap) * self.step + self.first
+
+
 @dataclass(frozen=True)
 class ProductShape:
     """Sizes of sums of products over windows, for blocks of channels.
@@ -43,6 +58,7 @@ class ProductShape:
         axes: the spatial axes that matter, at least one.
         steps: from one position of the input to the next, along each of them.
         kept: where they stand among all spatial axes; empty for a row of all positions.
+        stored: where the taps of windows lie, along each axis; empty where weights have them all.
     """
 
     batch: int
@@ -53,6 +69,12 @@ class ProductShape:
     axes: tuple[WindowAxis, ...]
     steps: tuple[int, ...]
     kept: tuple[int, ...]
+    stored: tuple[StoredTaps, ...] = ()
+
+    @property
+    def taps(self) -> tuple[StoredTaps, ...]:
+        """Where the taps of windows lie among those of the weights, along each axis."""
+        return self.stored or tuple(map(StoredTaps, self.kernel))
 
     @property
     def is_pointwise(self) -> bool:
@@ -137,22 +159,27 @@ class ProductWriter:
         self.tile = shape.tile(k.isa)
         self.tap = shape.inputs.lanes * self.lanes
         """Weights of one tap."""
-        self.plane = math.prod(shape.kernel) * self.tap
+        self.plane = math.prod(taps.count for taps in shape.taps) * self.tap
         self.filter = shape.planes * self.plane
         """Weights of a plane of the input, and of a block of channels."""
+        rows = static([axis.count for axis in shape.axes[:-1]])
+        blocks, pixels = ceildiv(shape.blocks, self.tile.blocks), shape.row // self.tile.pixels
+        self.cut = k.shared_loop(shape.batch, shape.groups, blocks, *rows, pixels)
+        """Which loop threads share: over images, groups, blocks, rows, or tiles of a row."""
 
     def emit(self) -> None:
-        k, shape = self.k, self.shape
+        k, shape, cut = self.k, self.shape, self.cut
         alone = (shape.blocks - 1) % self.tile.blocks + 1 if self.ragged else 0
         whole = shape.blocks - (alone or shape.blocks % self.tile.blocks)
-        with k.loops("n g", (shape.batch, shape.groups)) as (n, g):
+        with k.loops("n g", (shape.batch, shape.groups), parallel=cut < 2) as (n, g):
             start = n * shape.inputs.image + g * shape.planes * shape.inputs.plane
             pixels = k.view("image", self.x, start, self.x.shape)
             first = g * shape.blocks
-            with k.loop("m", whole, step=self.tile.blocks) as m:
+            with k.loop("m", whole, step=self.tile.blocks, parallel=cut == 2) as m:
                 self._rows(n, first + m, pixels, self.tile.blocks)
             if rest := shape.blocks - whole:
-                self._rows(n, first + whole, pixels, rest)
+                with k.alone(cut == 2):
+                    self._rows(n, first + whole, pixels, rest)
 
     def _rows(self, n: Expr, block: Expr, pixels: Buffer, blocks: int) -> None:
         """All results of some blocks of channels of an image."""
@@ -162,11 +189,18 @@ class ProductWriter:
         *outer, inner = shape.axes
         *names, name = axis_names("o", len(shape.axes))
         *tap_names, _ = axis_names("k", len(shape.axes))
-        with k.loops(" ".join(names), [axis.count for axis in outer]) as windows:
+        in_row = self.cut == 3 + len(outer)
+        around = k.loops(
+            " ".join(names), [axis.count for axis in outer], parallel=self.cut > 2 and not in_row
+        )
+        with around as windows:
             taps = [axis.taps(k, t, o) for axis, t, o in zip(outer, tap_names, windows)]
             row = _Row(n, block, tuple(windows), tuple(taps), pixels, filters)
             for segment in segments(shape.row, self.tile.pixels, *inside(inner)):
-                with k.loop(name, segment.end, start=segment.start, step=segment.pixels) as o:
+                span = k.loop(
+                    name, segment.end, start=segment.start, step=segment.pixels, parallel=in_row
+                )
+                with span as o:
                     self._tile(row, segment, o, blocks)
 
     def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:
@@ -223,13 +257,13 @@ class ProductWriter:
                 at = nest.enter_context(k.loop(name, high, start=low))
                 element = axis.element(row.windows[number], at)
                 offset = offset + element * shape.steps[number]
-                tap = tap * shape.kernel[number] + at
+                tap = tap * shape.taps[number].count + shape.taps[number].place(at)
             step = shape.steps[-1]
             known = 0 if segment.count > 1 else inner.element(o, 0).value
             if known is None or segment.count > 1:
                 offset, known = offset + inner.element(o, 0) * step, 0
             seen = k.view("seen", row.pixels, offset, row.pixels.shape)
-            weights = c * self.plane + tap * (shape.kernel[-1] * self.tap)
+            weights = c * self.plane + tap * (shape.taps[-1].count * self.tap)
             packed = k.view("packed", row.filters, weights, row.filters.shape)
             taps = self._met(segment, known, len(sums[0]))
             whole = lanes - lanes % len(sums)
@@ -266,7 +300,8 @@ class ProductWriter:
         for t, met in enumerate(taps):
             if met:
                 places = {p: lane * shape.inputs.lane + r * step for p, r in met.items()}
-                self._products(seen, places, packed, lane * self.lanes + t * self.tap, sums)
+                weight = lane * self.lanes + shape.taps[-1].place(t) * self.tap
+                self._products(seen, places, packed, weight, sums)
 
     def _products(
         self,

@@ -56,7 +56,7 @@ class _Pool(KernelFamily):
         *tap_names, last_tap = axis_names("k", len(axes))
         row = k.scratch("row", work, (inner.count,))
         with ExitStack() as nest:
-            n, c = nest.enter_context(k.loops("n c", (batch, channels)))
+            n, c = nest.enter_context(k.loops("n c", (batch, channels), parallel=True))
             outer = nest.enter_context(k.loops(" ".join(outer_names), counts[:-1]))
             with k.loop(name, inner.count) as o:
                 k.write(row, [o], k.literal(self.start(work), work))
@@ -191,7 +191,10 @@ class ArgMaxPool(KernelFamily):
         axes = window_axes(k.attributes, extents, k.attributes.kernel, counts)
         better = "x > best or (is_nan(x) and not is_nan(best))" if work.is_float else "x > best"
         windows = " ".join(axis_names("o", len(axes)))
-        with k.loops("n c", (batch, channels)) as (n, c), k.loops(windows, counts) as outer:
+        with (
+            k.loops("n c", (batch, channels), parallel=True) as (n, c),
+            k.loops(windows, counts) as outer,
+        ):
             best = k.variable("best", work, 0)
             place = k.index_variable("place", -1)
             with ExitStack() as taps:

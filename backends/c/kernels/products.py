@@ -69,8 +69,10 @@ class Span:
 
 
 @contextmanager
-def tiles(k: KernelBuilder, name: str, extent: Index, size: int) -> Iterator[Span]:
-    """Cover ``0 .. extent`` by tiles of ``size``.
+def tiles(
+    k: KernelBuilder, name: str, extent: Index, size: int, *, parallel: bool = False
+) -> Iterator[Span]:
+    """Cover ``0 .. extent`` by tiles of ``size``, perhaps ``parallel`` ones.
 
     When ``size`` does not divide ``extent`` the last tile overlaps the one before: all tiles
     have constant bounds, and its first elements, computed twice, are skipped when storing.
@@ -81,16 +83,16 @@ def tiles(k: KernelBuilder, name: str, extent: Index, size: int) -> Iterator[Spa
     if isinstance(extent, Expr) and extent.value is not None:
         extent = extent.value
     if not isinstance(extent, Expr) and extent % size == 0:
-        with k.loop(name, extent, step=size) as start:
+        with k.loop(name, extent, step=size, parallel=parallel) as start:
             yield Span(start, size, none, index(size), whole)
         return
     if isinstance(extent, Expr) or k.low(extent) < size:
-        with k.loop(name, extent, step=size) as start:
+        with k.loop(name, extent, step=size, parallel=parallel) as start:
             rest = k.let_index(f"{name}_rest", index(extent) - start)
             end = k.let_index(f"{name}_count", conditional(rest < size, rest, index(size)))
             yield Span(start, size, none, end, end.equals(size))
         return
-    with k.loop(f"{name}_next", extent, step=size) as following:
+    with k.loop(f"{name}_next", extent, step=size, parallel=parallel) as following:
         last = index(extent - size)
         k.comment("The last tile overlaps the one before; what both hold is stored once.")
         start = k.let_index(name, conditional(following < last, following, last))

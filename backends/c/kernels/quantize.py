@@ -68,22 +68,26 @@ class Grid:
         """The loops; the caller writes their body."""
         k, (before, extent, after) = self._k, self.shape
         letter = "c" if self._group == 1 else "g"
-        with k.loop("i", before) as i, k.loop(letter, self._groups) as group:
+        shared = k.shared_loop(before, self._groups, self._group, after)
+        outer = k.loop("i", before, parallel=shared == 0)
+        with outer as i, k.loop(letter, self._groups, parallel=shared == 1) as group:
             start = group * self._group
             end = start + self._group
             if self._is_cut:
                 end = k.let_index("end", conditional(end < extent, end, index(extent)))
+            inside = k.loop("n", end, start=start, parallel=shared == 2)
+            beyond = k.loop("j", after, parallel=shared == 3)
             if self._q.block:
-                with k.loop("n", end, start=start) as n, k.loop("j", after) as j:
+                with inside as n, beyond as j:
                     parameters = self._parameters((i * self._groups + group) * after + j)
                     yield Place((i, n, j), *parameters)
                 return
             parameters = self._parameters(group)
             if self._group == 1:
-                with k.loop("j", after) as j:
+                with beyond as j:
                     yield Place((i, group, j), *parameters)
                 return
-            with k.loop("n", end, start=start) as n, k.loop("j", after) as j:
+            with inside as n, beyond as j:
                 yield Place((i, n, j), *parameters)
 
     def _parameters(self, number: Expr) -> tuple[Expr, Expr]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from burnish.ir import scalar
 from burnish.ir.ops.recurrent import gate_activations
@@ -14,6 +14,7 @@ from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import KernelFamily, register
 from .products import DOTS, Span, best_step, dot_products, tiles
+from .recurrent_cells import Cell, CellMath, GRUCell, LSTMCell, PlainCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +57,33 @@ class _Recurrent(KernelFamily):
     time, and then updates the state element by element.
     """
 
-    gates: int
-    functions: int
-    """Activations per direction."""
-    states = 1
-    spares = 0
+    cell: ClassVar[Cell]
+    spares: ClassVar[int] = 0
     """Further vectors [H] a step needs."""
 
-    @abstractmethod
     def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
         """Update the states by one time step with the input ``x`` [I]."""
+        _multiply(k, d.gates, 0, range(self.cell.gates * d.hidden), *d.factors(x, d.states[0]))
+        self.update(k, d)
+
+    def update(self, k: KernelBuilder, d: _Direction) -> None:
+        """Update the states from the gates."""
+        with k.loop("i", d.hidden) as i:
+            self.cell.update(_ElementMath(k, d, i))
 
     def emit(self, k: KernelBuilder) -> None:
         a, work = k.attributes, k.operand("x").dtype.compute
         expressions = gate_activations(a)
         size: int = a.hidden_size
-        states = [k.scratch(name, work, (size,)) for name in ("h", "cell")[: self.states]]
-        gates = k.scratch("gates", work, (self.gates * size,))
+        states = [k.scratch(name, work, (size,)) for name in ("h", "cell")[: self.cell.states]]
+        gates = k.scratch("gates", work, (self.cell.gates * size,))
         spare = k.scratch("spare", work, (self.spares * size,)) if self.spares else None
         count = k.operand("w").shape[0]
-        alike = expressions[: self.functions] == expressions[self.functions :]
-        with k.loop("d", count if alike else 1) as d:
-            self._direction(k, d, expressions[: self.functions], states, gates, spare)
-        if count == 2 and not alike:
-            self._direction(k, index(1), expressions[self.functions :], states, gates, spare)
+        first, second = expressions[: self.cell.functions], expressions[self.cell.functions :]
+        with k.loop("d", count if first == second else 1) as d:
+            self._direction(k, d, first, states, gates, spare)
+        if count == 2 and first != second:
+            self._direction(k, index(1), second, states, gates, spare)
 
     def _direction(
         self,
@@ -91,7 +95,7 @@ class _Recurrent(KernelFamily):
         spare: Buffer | None,
     ) -> None:
         x, w, r, b = k.operand("x"), k.operand("w"), k.operand("r"), k.optional("b")
-        rows, size = self.gates * k.attributes.hidden_size, k.attributes.hidden_size
+        rows, size = self.cell.gates * k.attributes.hidden_size, k.attributes.hidden_size
         time, batch, inputs = x.shape
         bias = (
             [None, None]
@@ -101,7 +105,7 @@ class _Recurrent(KernelFamily):
                 for name, start in (("input_bias", 0), ("state_bias", rows))
             ]
         )
-        p = k.optional("p") if self.states == 2 else None
+        p = k.optional("p") if self.cell.states == 2 else None
         direction = _Direction(
             size,
             activations,
@@ -151,23 +155,37 @@ class _Recurrent(KernelFamily):
         k.fail_when((length < 0) | (index(time) < length))
         return length
 
-    def activate(self, k: KernelBuilder, d: _Direction, number: int, value: Expr) -> Expr:
-        """Activation ``number`` of the direction, of ``value`` limited by the clip."""
-        work, limit = d.gates.dtype, k.attributes.clip
-        if limit > 0:
-            value = k.value(
-                "min(max(x, low), high)",
-                work,
-                x=value,
-                low=k.literal(-limit, work),
-                high=k.literal(limit, work),
-            )
-        value = k.let("a", work, value)
-        return k.value(d.activations[number], work, x=value)
 
-    def gate(self, k: KernelBuilder, d: _Direction, number: int, i: Expr) -> Expr:
-        """What is accumulated for element ``i`` of a gate."""
-        return k.load(d.gates, [number * d.hidden + i])
+class _ElementMath(CellMath):
+    """Arithmetic for element ``i`` of the state."""
+
+    def __init__(self, k: KernelBuilder, d: _Direction, i: Expr) -> None:
+        super().__init__(k, d.gates.dtype, d.activations)
+        self.d, self.i = d, i
+
+    def evaluate(self, expression: str | scalar.Expr, **values: Expr) -> Expr:
+        return self.k.value(expression, self.dtype, **values)
+
+    def let(self, name: str, value: Expr) -> Expr:
+        return self.k.let(name, self.dtype, value)
+
+    def gate(self, number: int) -> Expr:
+        return self.k.load(self.d.gates, [number * self.d.hidden + self.i])
+
+    def state(self, number: int) -> Expr:
+        return self.k.load(self.d.states[number], [self.i])
+
+    def set_state(self, number: int, value: Expr) -> None:
+        self.k.write(self.d.states[number], [self.i], value)
+
+    def recalled(self) -> Expr:
+        assert self.d.spare is not None
+        return self.k.load(self.d.spare, [self.i])
+
+    def peephole(self, number: int) -> Expr | None:
+        if self.d.p is None:
+            return None
+        return self.k.load(self.d.p, [number * self.d.hidden + self.i])
 
 
 def _multiply(k: KernelBuilder, into: Buffer, shift: int, rows: range, *factors: _Factor) -> None:
@@ -201,33 +219,33 @@ def _add_dots(k: KernelBuilder, sums: Buffer, span: Span, factor: _Factor, row: 
 
 @register
 class RNN(_Recurrent):
-    """h' = f(W·x + Wb + R·h + Rb)."""
+    """The plain recurrent cell."""
 
     name = "rnn"
     ops = ("nn.rnn",)
-    gates = 1
-    functions = 1
+    cell = PlainCell()
 
-    def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
-        (h,) = d.states
-        _multiply(k, d.gates, 0, range(d.hidden), *d.factors(x, h))
-        with k.loop("i", d.hidden) as i:
-            k.write(h, [i], self.activate(k, d, 0, self.gate(k, d, 0, i)))
+
+@register
+class LSTM(_Recurrent):
+    """One product for all gates."""
+
+    name = "lstm"
+    ops = ("nn.lstm",)
+    cell = LSTMCell()
 
 
 @register
 class GRU(_Recurrent):
-    """Gates in the order update, reset, hidden."""
+    """The hidden gate's product with the state is a separate one."""
 
     name = "gru"
     ops = ("nn.gru",)
-    gates = 3
-    functions = 2
+    cell = GRUCell()
     spares = 1
 
     def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
-        (h,), size, work = d.states, d.hidden, d.gates.dtype
-        recalled = d.spare
+        (h,), size, recalled = d.states, d.hidden, d.spare
         assert recalled is not None
         _multiply(k, d.gates, 0, range(2 * size), *d.factors(x, h))
         hidden = range(2 * size, 3 * size)
@@ -239,56 +257,6 @@ class GRU(_Recurrent):
         else:
             k.comment("The hidden gate sees the state scaled by the reset gate.")
             with k.loop("i", size) as i:
-                reset = self.activate(k, d, 0, self.gate(k, d, 1, i))
-                k.write(recalled, [i], k.value("r * h", work, r=reset, h=k.load(h, [i])))
+                k.write(recalled, [i], GRUCell().scaled(_ElementMath(k, d, i)))
             _multiply(k, d.gates, 0, hidden, *d.factors(x, recalled))
-        with k.loop("i", size) as i:
-            total = self.gate(k, d, 2, i)
-            if k.attributes.linear_before_reset:
-                reset = self.activate(k, d, 0, self.gate(k, d, 1, i))
-                total = k.value("x + r * s", work, x=total, r=reset, s=k.load(recalled, [i]))
-            candidate = k.let("candidate", work, self.activate(k, d, 1, total))
-            update = k.let("update", work, self.activate(k, d, 0, self.gate(k, d, 0, i)))
-            k.write(
-                h,
-                [i],
-                k.value("(1 - z) * c + z * h", work, z=update, c=candidate, h=k.load(h, [i])),
-            )
-
-
-@register
-class LSTM(_Recurrent):
-    """Gates in the order input, output, forget, cell."""
-
-    name = "lstm"
-    ops = ("nn.lstm",)
-    gates = 4
-    functions = 3
-    states = 2
-
-    def step(self, k: KernelBuilder, d: _Direction, x: Buffer) -> None:
-        (h, cell), work = d.states, d.gates.dtype
-        _multiply(k, d.gates, 0, range(4 * d.hidden), *d.factors(x, h))
-        with k.loop("i", d.hidden) as i:
-            old = k.let("old", work, k.load(cell, [i]))
-            into = k.let("into", work, self._gate(k, d, 0, i, old))
-            if k.attributes.input_forget:
-                kept = k.value("1 - i", work, i=into)
-            else:
-                kept = k.let("kept", work, self._gate(k, d, 2, i, old))
-            candidate = self.activate(k, d, 1, self.gate(k, d, 3, i))
-            new = k.let(
-                "new", work, k.value("f * old + i * c", work, f=kept, old=old, i=into, c=candidate)
-            )
-            k.write(cell, [i], new)
-            out = k.let("out", work, self._gate(k, d, 1, i, new))
-            result = self.activate(k, d, 2, new)
-            k.write(h, [i], k.value("o * c", work, o=out, c=result))
-
-    def _gate(self, k: KernelBuilder, d: _Direction, number: int, i: Expr, cell: Expr) -> Expr:
-        """A gate's value; through its peephole it sees the cell state."""
-        total = self.gate(k, d, number, i)
-        if d.p is not None:
-            weight = k.load(d.p, [number * d.hidden + i])
-            total = k.value("x + p * c", d.gates.dtype, x=total, p=weight, c=cell)
-        return self.activate(k, d, 0, total)
+        self.update(k, d)

@@ -74,7 +74,7 @@ def _along_memory(k: KernelBuilder, shape: Sequence[Dim], axes: Sequence[int]) -
         first = max(axis for axis, size in enumerate(shape) if size != 1)
     run = product(shape[first:])
     outer = [axis for axis in axes if axis < first]
-    with k.loops("i", [shape[axis] for axis in kept_axes]) as kept:
+    with k.loops("i", [shape[axis] for axis in kept_axes], parallel=True) as kept:
         lanes = lanes_for(k, "lane", kind, work, run)
         with k.loops("j", [shape[axis] for axis in outer]) as reduced:
             at: list[Index] = [index(0)] * first

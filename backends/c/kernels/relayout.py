@@ -29,12 +29,12 @@ class Relayout(KernelFamily):
         x, y = k.operand("x"), k.result
         parts = _parts(x, y)
         if parts is not None:
-            copy(k, _view(y, parts), _view(x, parts))
+            copy(k, _view(y, parts), _view(x, parts), parallel=True)
             return
         layout = y.layout
         axes = tuple(enumerate(y.shape)) if layout is None else layout.storage_axes(y.shape)
         stored = Buffer(y.pointer, tuple(extent for _, extent in axes), y.dtype)
-        with k.loops("i", stored.shape) as positions:
+        with k.loops("i", stored.shape, parallel=True) as positions:
             at = [index(0)] * len(y.shape)
             for (axis, extent), position in zip(axes, positions):
                 at[axis] = at[axis] * extent + position

@@ -40,14 +40,14 @@ class Resize(KernelFamily):
         shape = k.op.results[0].type.shape
         x = k.operand("x")
         work = x.dtype.compute if x.dtype.is_float else DType.F32
-        axes = [_tables(k, axis, work) for axis in range(len(shape))]
+        axes = [axis_tables(k, axis, work) for axis in range(len(shape))]
         if not shape:
             k.store([], k.load(x, []))
             return
         is_nearest = k.attributes.mode == "nearest"
         mixes = not is_nearest and any(axis is not None for axis in axes[:-1])
         line = k.scratch("line", work, (x.shape[-1],)) if mixes else None
-        with k.loops("o", shape[:-1]) as outer:
+        with k.loops("o", shape[:-1], parallel=True) as outer:
             if line is not None:
                 _mix_rows(k, x, line, axes[:-1], outer)
             at = _nearest(k, axes, outer) if is_nearest else list(outer)
@@ -65,7 +65,7 @@ class Resize(KernelFamily):
                 k.store([*outer, o], _extrapolated(k, axes, [*outer, o], value, x.dtype))
 
 
-def _tables(k: KernelBuilder, axis: int, work: DType) -> AxisTaps | None:
+def axis_tables(k: KernelBuilder, axis: int, work: DType) -> AxisTaps | None:
     """The tables of an axis; None when it stays as it is."""
     a, old = k.attributes, k.op.inputs[0].type.shape[axis]
     if not (isinstance(old, int) and isinstance(a.shape[axis], int)):

@@ -31,7 +31,7 @@ class Softmax(KernelFamily):
         length = x.shape[axis]
         is_log = k.op.name == "nn.log_softmax"
         line = k.scratch("line", work, (length,))
-        with k.loops("i", (*x.shape[:axis], *x.shape[axis + 1 :])) as around:
+        with k.loops("i", (*x.shape[:axis], *x.shape[axis + 1 :]), parallel=True) as around:
             outer, inner = around[:axis], around[axis:]
             element = _line(k, x, outer, inner)
             k.comment("The largest element makes all powers at most 1.")

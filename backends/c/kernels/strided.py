@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from burnish.ir.dims import Dim, product
+from burnish.ir.dims import Dim, ceildiv, product
 from burnish.ir.errors import InternalError, TypeInferenceError
 
 from ..code import ADDITIVE, Expr, Index, conditional, index
@@ -151,8 +151,11 @@ def merge_strides(
     return tuple(merged), tuple(tuple(column[i] for column in columns) for i in range(len(strides)))
 
 
-def copy(k: KernelBuilder, target: View, source: View) -> None:
-    """Write ``source`` onto ``target``; shapes must be equal, the places must not overlap."""
+def copy(k: KernelBuilder, target: View, source: View, *, parallel: bool = False) -> None:
+    """Write ``source`` onto ``target``; shapes must be equal, the places must not overlap.
+
+    It may be ``parallel`` where nothing that the kernel does before or after touches these places.
+    """
     if target.shape != source.shape:
         raise InternalError(f"a view {source.shape} is copied onto one of {target.shape}")
     if 0 in target.shape:
@@ -163,18 +166,19 @@ def copy(k: KernelBuilder, target: View, source: View) -> None:
     if not shape:
         k.statement(f"{target.element(())} = {source.element(())}")
         return
+    k.note_write(target.buffer)
     size = target.buffer.dtype.bytes
     if to[-1] == origin[-1] == 1 and k.high(shape[-1]) * size >= MINIMUM_RUN_BYTES:
-        with k.loops("i", shape[:-1]) as outer:
+        with k.loops("i", shape[:-1], parallel=parallel) as outer:
             _copy_run(k, target.at(*outer), source.at(*outer))
     elif to[-1] == 1 and origin[-1] == 0:
-        with k.loops("i", shape[:-1]) as outer:
+        with k.loops("i", shape[:-1], parallel=parallel) as outer:
             value = k.let_stored("v", source.buffer.dtype, source.at(*outer).element((0,)))
             fill(k, target.at(*outer), value)
     elif (across := _unit_axis(k, shape, origin)) is not None and to[-1] == 1:
-        _copy_blocks(k, target, source, across)
+        _copy_blocks(k, target, source, across, parallel)
     else:
-        with k.loops("i", shape) as at:
+        with k.loops("i", shape, parallel=parallel) as at:
             k.statement(f"{target.element(at)} = {source.element(at)}")
 
 
@@ -211,18 +215,25 @@ def _copy_run(k: KernelBuilder, target: View, source: View) -> None:
     k.statement(f"memcpy({_pointer(target)}, {_pointer(source)}, {count})")
 
 
-def _copy_blocks(k: KernelBuilder, target: View, source: View, across: int) -> None:
+def _copy_blocks(k: KernelBuilder, target: View, source: View, across: int, parallel: bool) -> None:
     """A transpose in blocks, so that each cache line read is used whole before it is evicted."""
     shape = target.shape
     last = len(shape) - 1
     k.comment(f"Transposes blocks of {BLOCK} x {BLOCK} elements, which stay in the cache.")
     with ExitStack() as stack:
-        at: dict[int, Expr] = {}
-        for axis in range(last):
-            if axis != across:
-                at[axis] = stack.enter_context(k.loop(f"i{axis}", shape[axis]))
+        around = [axis for axis in range(last) if axis != across]
+        order = [*around, across, last]
+        counts = [shape[axis] for axis in around]
+        counts += [ceildiv(shape[axis], BLOCK) for axis in (across, last)]
+        shared = order[k.shared_loop(*counts)] if parallel else None
+        at = {
+            axis: stack.enter_context(k.loop(f"i{axis}", shape[axis], parallel=axis == shared))
+            for axis in around
+        }
         starts = {
-            axis: stack.enter_context(k.loop(f"block{axis}", shape[axis], step=BLOCK))
+            axis: stack.enter_context(
+                k.loop(f"block{axis}", shape[axis], step=BLOCK, parallel=axis == shared)
+            )
             for axis in (across, last)
         }
         ends = {axis: _block_end(k, axis, start, shape[axis]) for axis, start in starts.items()}

@@ -61,6 +61,13 @@ class Unit:
         """The iteration space of the epilogue: the type of what is stored."""
         return self.results[0].type
 
+    def constant(self, value: Value) -> Constant | None:
+        """The constant that is read as ``value``, if that is known."""
+        if value in self.literals:
+            return self.literals[value]
+        outside = self.op.operands[self.operands[value]] if value in self.operands else None
+        return None if outside is None else outside.constant
+
     @staticmethod
     def of(op: Op, ranges: Mapping[str, Interval] | None = None, isa: Isa = SCALAR) -> Unit:
         """The unit that ``op`` is."""

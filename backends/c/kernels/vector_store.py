@@ -70,6 +70,7 @@ class VectorStore:
         for op in k.unit.epilogue:
             known[op.result] = self._let(self._apply(op, at, known))
         for value, buffer in k.outputs.items():
+            k.note_write(buffer)
             k.statement(self.vectors.store(buffer.at(at), known[value]))
 
     def _let(self, value: Expr) -> Expr:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.ir import DType
+from burnish.ir import DType, scalar
 
 from ..context import Context, Refusal
 from ..elementwise import from_expression, modulo, shift
@@ -42,7 +42,6 @@ NAMES = {
     "math.greater": "Greater",
     "math.greater_equal": "GreaterOrEqual",
     "math.hard_sigmoid": "HardSigmoid",
-    "math.hard_swish": "HardSwish",
     "math.is_nan": "IsNaN",
     "math.leaky_relu": "LeakyRelu",
     "math.less": "Less",
@@ -85,17 +84,10 @@ def _named(c: Context) -> Edge:
     attributes: dict[str, Any] = {
         name: value for name, value in c.a.items() if isinstance(value, (int, float))
     }
-    if c.type().dtype is DType.F64 and any(map(_is_rounded, attributes.values())):
-        return composed(c)
     try:
         return c.node(NAMES[c.op.name], *c.inputs(), **attributes)
     except Refusal:
         return composed(c)
-
-
-def _is_rounded(value: float) -> bool:
-    """Whether a number is another one as an attribute, which is of single precision."""
-    return float(np.float32(value)) != value
 
 
 def composed(c: Context) -> Edge:
@@ -142,6 +134,18 @@ def _is_inf(c: Context) -> Edge:
     )
 
 
+@exporter("math.hard_swish")
+def _hard_swish(c: Context) -> Edge:
+    """A sixth of single precision is part of HardSwish, and of HardSigmoid."""
+    dtype = c.type().dtype
+    if dtype is DType.F64:
+        return from_expression(c)
+    if c.has("HardSwish"):
+        return c.node("HardSwish", c.input(0))
+    x = c.cast(c.input(0), dtype.compute)
+    return c.cast(c.node("Mul", x, c.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)), dtype)
+
+
 @exporter("math.prelu")
 def _prelu(c: Context) -> Edge:
     """The slope of PRelu broadcasts onto x, not the other way."""
@@ -157,8 +161,10 @@ def _clamp(c: Context) -> Edge:
         return c.node("Relu", x)
     if (low, high) == (-math.inf, math.inf):
         return x
-    # An absent bound would be the largest finite number, not infinity.
-    return c.node("Clip", x, c.scalar(low, x.dtype), c.scalar(high, x.dtype))
+    # An absent bound would be the largest finite number, not infinity, which narrow floats lack.
+    work = x.dtype if c.allows("Clip", x.dtype) else x.dtype.compute
+    bounds = (c.constant(scalar.convert(np.array(bound), work)) for bound in (low, high))
+    return c.cast(c.node("Clip", c.cast(x, work), *bounds), x.dtype)
 
 
 @exporter("math.floor_mod", "math.truncated_mod")
@@ -184,14 +190,5 @@ def _silu(c: Context) -> Edge:
     return c.cast(c.node("Mul", x, c.node("Sigmoid", steep)), c.input(0).dtype)
 
 
-def _hard_swish(c: Context) -> Edge:
-    x = c.cast(c.input(0), c.input(0).dtype.compute)
-    gate = c.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)
-    return c.cast(c.node("Mul", x, gate), c.input(0).dtype)
-
-
-_COMPOSED: dict[str, Callable[[Context], Edge]] = {
-    "math.silu": _silu,
-    "math.hard_swish": _hard_swish,
-}
-"""Shorter than the expressions would be."""
+_COMPOSED: dict[str, Callable[[Context], Edge]] = {"math.silu": _silu}
+"""Shorter than the expression would be."""

@@ -42,7 +42,7 @@ def _resize(c: Context) -> Edge:
     scales = sizes = None
     if roi is None and _follow_scales(c):
         scales = c.constant(np.array(c.a.scales, np.float32))
-    elif roi is not None or _give_scales(c):
+    elif (roi is not None and not c.a.antialias) or _give_scales(c):
         sizes = shape(c, c.a.shape)
     else:
         raise Refusal("Resize takes scales or sizes, which here do not follow from one another")

@@ -22,10 +22,14 @@ def _sample(c: Context) -> Edge:
     type_, places = c.type(0), c.type(1)
     if c.opset < 20 and type_.rank != 4:
         raise Refusal("GridSample reads images only", 20)
-    if 1 in type_.shape[2:] and c.a.align_corners:
-        raise Refusal("GridSample has one position along an axis of one element")
-    grid = _grid(c, np.array(type_.static_shape[2:], np.float64))
+    sizes = np.array(type_.static_shape[2:], np.int64)
     x = c.input(0)
+    if c.a.align_corners and c.a.padding == "zeros" and 1 in sizes:
+        # From -1 to 1 there is no way along one element: a zero behind it changes nothing.
+        added = (sizes == 1).astype(np.int64)
+        x = c.node("Pad", x, c.ints([0] * (4 + len(sizes)) + added.tolist()))
+        sizes += added
+    grid = _grid(c, sizes.astype(np.float64))
     if places.rank != type_.rank:  # it takes as many axes of places as x has
         batch, *out, spatial = places.static_shape
         grid = c.reshape(grid, (batch, math.prod(out), *[1] * (spatial - 1), spatial))
@@ -41,10 +45,13 @@ def _sample(c: Context) -> Edge:
 
 
 def _grid(c: Context, sizes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Edge:
-    """Positions p as 2·p/(size - 1) - 1 with aligned corners, else as (2·p + 1)/size - 1."""
+    """Positions p as 2·p/(size - 1) - 1 with aligned corners, else as (2·p + 1)/size - 1.
+
+    With aligned corners every position along one element is that element.
+    """
     dtype = DType.F64 if c.type().dtype is DType.F64 else c.type(1).dtype.compute
     positions = c.cast(c.input(1), dtype)
-    span = sizes - 1 if c.a.align_corners else sizes
+    span = np.maximum(sizes - 1, 1) if c.a.align_corners else sizes
     factor = c.constant((2 / span).astype(dtype.numpy))
     offset = c.constant(((0 if c.a.align_corners else 1) / span - 1).astype(dtype.numpy))
     scaled = c.node("Add", c.node("Mul", positions, factor), offset)
