@@ -62,6 +62,18 @@ def test_every_op_has_a_lowering_or_a_reason() -> None:
     assert named - structure == set(lowered_ops()) | set(UNSUPPORTED)
 
 
+RELAY_DIFFERS = {
+    *("math.relu-f32-special", "math.clamp-f32-special", "quant.quantize-nan"),
+    *("tensor.reduce-min-weird", "tensor.reduce-max-weird"),
+    *("tensor.top_k-largest-weird", "tensor.top_k-smallest-weird"),
+    *("tensor.arg_reduce-min-0-weird", "tensor.arg_reduce-min-1-weird"),
+    *("tensor.arg_reduce-max-0-weird", "tensor.arg_reduce-max-1-weird"),
+    *("tensor.arg_reduce-min-0-last-weird", "tensor.arg_reduce-max-0-last-weird"),
+    *("math.erf-f64-special", "math.erf-f64-outer", "math.gelu-f64-outer"),
+}
+"""NaN that is not kept, and erf of f64, which TVM computes as that of f32; see docs/tvm.md."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, len(EXPRESSIBLE), EVERY))
 def test_relay_computes_the_same(start: int) -> None:
@@ -69,7 +81,3 @@ def test_relay_computes_the_same(start: int) -> None:
         pytest.skip(f"{RELAY_PYTHON} names no interpreter that has Relay")
     batch = [case for case in EXPRESSIBLE[start : start + EVERY] if case.id not in RELAY_DIFFERS]
     assert dict(differences([trial(case) for case in batch])) == {}
-
-
-RELAY_DIFFERS: dict[str, str] = {}
-"""Cases that Relay computes otherwise, with the reason."""

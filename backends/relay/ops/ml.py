@@ -13,6 +13,7 @@ from ..builder import Refusal, Term
 from ..context import Context
 from ..elementwise import Values, expression
 from ..registry import lowering
+from .reduce import reduced
 
 _LARGEST = 1 << 24
 """Elements of the largest table of leaves."""
@@ -32,7 +33,7 @@ def _tree_ensemble(c: Context) -> Term:
         at = _descended(c, x, at)
     leaf = expression(c, "-1 - at", {"at": at}, DType.I64)
     parts = c.call("take", c.array(_leaf_table(a)), leaf, axis=0)
-    y = c.call(a.aggregate, parts, axis=(1,), keepdims=False)
+    y = reduced(c, a.aggregate, parts, (1,), keep=False)
     start = {"sum": 0.0, "min": math.inf, "max": -math.inf}[a.aggregate]
     values: Values = {"y": y, "start": start}
     return expression(c, "0 if y == start else y", values, y.dtype)

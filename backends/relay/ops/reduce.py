@@ -26,18 +26,21 @@ def _reduce(c: Context) -> Term:
         widest = DType.I64 if x.dtype.is_signed else DType.U64
         total = c.cast(reduced(c, "sum", x, axes, keep=c.a.keep_dims), widest)
         return c.cast(c.call("divide", total, c.scalar(count, widest)), x.dtype)
-    y = reduced(c, kind, x, axes, keep=c.a.keep_dims)
-    if kind in ("min", "max") and x.dtype.is_float:
-        # Relay starts from the last finite number: nothing but infinities would give that.
-        limit = c.scalar(_neutral(kind, x.dtype), x.dtype)
-        none = reduced(c, "all", c.call("equal", x, limit), axes, keep=c.a.keep_dims)
-        y = c.where(none, limit, y)
-    return c.cast(y, c.type().dtype)
+    return c.cast(reduced(c, kind, x, axes, keep=c.a.keep_dims), c.type().dtype)
 
 
 def reduced(c: Context, kind: str, x: Term, axes: Sequence[int], *, keep: bool) -> Term:
-    """A reduction."""
-    return c.call(kind, x, axis=tuple(axes), keepdims=keep)
+    """A reduction.
+
+    Relay's extremes of floats start from the last finite number: where there is nothing but
+    infinities they would be that.
+    """
+    y = c.call(kind, x, axis=tuple(axes), keepdims=keep)
+    if kind not in ("min", "max") or not x.dtype.is_float:
+        return y
+    limit = c.scalar(_neutral(kind, x.dtype), x.dtype)
+    nothing = c.call("all", c.call("equal", x, limit), axis=tuple(axes), keepdims=keep)
+    return c.where(nothing, limit, y)
 
 
 def _neutral(kind: str, dtype: DType) -> float | int | bool:
