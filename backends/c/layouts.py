@@ -65,8 +65,13 @@ class CLayouts(LayoutModel):
         cycles = machine.computing(op)
         if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
             cycles = _number(op.result.type.elements) * machine.element_cycles
-        moving = machine.moving(_moved(op, operands, results))
-        return machine.call_cycles + max(cycles, moving)
+        moved = _moved(op, operands, results)
+        if (
+            op.name == "tensor.transpose"
+            and op.attributes.permutation[-1] + 1 != op.result.type.rank
+        ):
+            return machine.call_cycles + machine.converting(moved)
+        return machine.call_cycles + max(cycles, machine.moving(moved))
 
     def conversion(self, type_: TensorType, source: Layout | None, target: Layout | None) -> float:
         old, new = type_.with_layout(source), type_.with_layout(target)

@@ -31,6 +31,7 @@ typedef int32_t @_i32x{lanes} __attribute__((vector_size({bytes})));
 typedef uint32_t @_u32x{lanes} __attribute__((vector_size({bytes})));
 #define @_splat_{v}(s) ((@_{v}){{{splat}}})
 #define @_fence_{v}() __asm__ volatile("" ::: "memory")
+#define @_fetch_{v}(p, bytes) __builtin_prefetch((const void *)((uintptr_t)(p) + (bytes)), 0, 2)
 #define @_choose_{v}(c, x, y) \\
     ((@_{v})(((@_i32x{lanes})(x) & (c)) | ((@_i32x{lanes})(y) & ~(c))))
 """
@@ -222,6 +223,11 @@ class VectorRenderer:
         """A vector of equal elements."""
         return self._macro("splat", value)
 
+    def numbers(self) -> Expr:
+        """The vector 0, 1, 2 …"""
+        values = ", ".join(f"{lane}.0f" for lane in range(self.lanes))
+        return Expr(f"(({self.type}){{{values}}})")
+
     def load(self, place: Expr) -> Expr:
         """The vector that begins with the float at an lvalue."""
         return Expr(f"*(const {self.type}_at *)&{place}", UNARY)
@@ -249,6 +255,10 @@ class VectorRenderer:
         tap reads as well, and has no registers left for the sums.
         """
         return self._macro("fence").text
+
+    def fetch(self, pointer: str, bytes_: Expr) -> str:
+        """A statement that has memory behind ``pointer`` brought near, whether it exists or not."""
+        return self._macro("fetch", Expr(pointer), bytes_).text
 
     def choose(self, condition: Expr, yes: Expr, no: Expr) -> Expr:
         """Elements of ``yes`` where a comparison of vectors holds, else of ``no``."""

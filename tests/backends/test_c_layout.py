@@ -113,3 +113,23 @@ def test_inputs_and_outputs_are_row_major() -> None:
     }} }}"""
     with pytest.raises(UnsupportedError, match=r"the output in layout.*the input in layout"):
         burnish.compile(parse(text), target="c", passes="")
+
+
+def test_convolutions_take_tensors_with_channels_last_as_they_are() -> None:
+    """Blocks are made of them in one step: a transpose that moves elements costs as much."""
+    module = parse("""module "m" {
+      func @main(%x: tensor<f32[1, 24, 24, 24]>) -> ("y": tensor<f32[1, 24, 24, 24]>) {
+        %w = core.constant() {value = splat<f32[24, 1, 7, 7], 0.25>}
+        %s = core.constant() {value = splat<f32[24], 0.5>}
+        %0 = nn.layer_norm(%x, %s, %s) {axis = 3, epsilon = 1e-05}
+        %1 = tensor.transpose(%0) {permutation = [0, 3, 1, 2]}
+        %2 = nn.conv(%1, %w) {strides = [1, 1], dilations = [1, 1], pads = [3, 3, 3, 3],
+            groups = 24}
+        %3 = tensor.transpose(%2) {permutation = [0, 2, 3, 1]}
+        %4 = nn.layer_norm(%3, %s, %s) {axis = 3, epsilon = 1e-05}
+        core.return(%4)
+      }
+    }""")
+    steps = str(burnish.compile(module, target="c:x86-64-v3").artifact.stages["select"])
+    assert steps.count("tensor.relayout") == 2
+    assert "tensor.transpose" not in steps

@@ -25,7 +25,7 @@ X86 = "c:x86-64-v3"
 def outputs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Tiles of that size only, in chunks of a few."""
     monkeypatch.setattr(winograd_shape, "OUTPUTS", (request.param,))
-    monkeypatch.setattr(winograd_shape, "SCRATCH", 1 << 15)
+    monkeypatch.setattr(winograd_shape, "MAX_CHUNK", 7)
     winograd_shape._cheapest.cache_clear()
     yield request.param
     winograd_shape._cheapest.cache_clear()

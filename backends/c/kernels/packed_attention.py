@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from burnish.ir import DType, Layout
 
-from ..code import Expr, Index, binary, index
+from ..code import Expr, binary, cast, index
 from ..vectors import VectorRenderer
 from .attention_heads import Heads
 from .blocked import flat, is_static_float
@@ -27,8 +27,8 @@ from .unit import Unit
 from .vector_store import VectorStore
 from .windows import maximum, minimum
 
-FEW = 8
-"""Below as many queries, packing the keys costs more than it saves."""
+FEW = 2
+"""For a single query, packing the keys costs more than it saves."""
 
 QUERIES = range(32, 15, -1)
 """Queries in a block, better ones first."""
@@ -263,15 +263,22 @@ class _Writer:
         padded, low = self._padded(count), k.literal(float("-inf"), DType.F32)
         line = k.view("line", self.scores, self.scores.offset([row, 0]), (padded,), mutable=True)
         self._add_mask(at, line, start, count)
-        end: Index = count
+        best = k.declare(v.type, "best", v.splat(low))
+        end: Expr | None = None
         if self.a.causal:
             seen = k.let_index("seen", maximum(at[2] - start + (self.a.offset + 1), 0))
             end = k.let_index("end", minimum(seen, count))
-        with k.loop("j", padded, start=end) as j:
-            k.write(line, [j], low)
-        best = k.declare(v.type, "best", v.splat(low))
-        with k.loop("j", padded, step=lanes) as j:
+        whole = count - count % lanes if end is None else 0
+        with k.loop("j", whole, step=lanes) as j:
             k.assign(best, v.at_least(v.load(line.at([j])), best))
+        with k.loop("j", padded, start=whole, step=lanes) as j:
+            k.comment("Keys that are not seen, and what pads the last vector.")
+            left = cast("float", index(count) - j if end is None else end - j)
+            is_seen = binary("<", v.numbers(), v.splat(left))
+            score = v.choose(is_seen, v.load(line.at([j])), v.splat(low))
+            score = k.declare(f"const {v.type}", "score", score)
+            k.statement(v.store(line.at([j]), score))
+            k.assign(best, v.at_least(score, best))
         top = k.let("top", DType.F32, v.across("max", best))
         if self.is_online:
             before = k.let("before", DType.F32, k.load(self.tops, [row]))
@@ -293,10 +300,17 @@ class _Writer:
         return v.across("sum", sums)
 
     def _add_mask(self, at: Sequence[Expr], line: Buffer, start: Expr, count: int) -> None:
-        k, mask = self.k, self.mask
+        k, v, mask = self.k, self.v, self.mask
         if mask is None:
             return
-        with k.loop("j", count) as j:
+        whole = 0
+        if mask.dtype is DType.F32 and mask.shape and mask.shape[-1] != 1:
+            whole = count - count % self.lanes
+        with k.loop("j", whole, step=self.lanes) as j:
+            score = v.load(line.at([j]))
+            score = binary("+", score, v.load(mask.at([*at, start + j])))
+            k.statement(v.store(line.at([j]), score))
+        with k.loop("j", count, start=whole) as j:
             score, added = k.load(line, [j]), k.load(mask, [*at, start + j])
             if mask.dtype is DType.BOOL:
                 low = k.literal(float("-inf"), DType.F32)

@@ -26,6 +26,15 @@ from .windows import WindowAxis, axis_names
 MOST_PARTS = 8
 """Sums that are in progress at a time, at least, where the depth allows it."""
 
+LINE = 64
+"""Bytes of a cache line."""
+
+NEAR = 256 << 10
+"""Bytes of weights that stay in the second cache beside everything else."""
+
+MOST_FETCHES = 4
+"""How many times as many lines may be fetched ahead as there are, to keep that regular."""
+
 Finish = Callable[[Expr, Expr, Sequence[Expr], Expr], None]
 """What becomes of a vector of sums."""
 
@@ -132,6 +141,7 @@ class _Row:
     taps: tuple[tuple[Expr, Expr], ...]
     pixels: Buffer
     filters: Buffer
+    ahead: Expr | None
 
 
 class ProductWriter:
@@ -186,6 +196,9 @@ class ProductWriter:
         k, shape = self.k, self.shape
         block = k.let_index("block", block)
         filters = k.view("filters", self.w, block * self.filter, self.w.shape)
+        ahead = (
+            k.index_variable("ahead", blocks * self.filter * 4) if self._fetched(blocks) else None
+        )
         *outer, inner = shape.axes
         *names, name = axis_names("o", len(shape.axes))
         *tap_names, _ = axis_names("k", len(shape.axes))
@@ -195,13 +208,28 @@ class ProductWriter:
         )
         with around as windows:
             taps = [axis.taps(k, t, o) for axis, t, o in zip(outer, tap_names, windows)]
-            row = _Row(n, block, tuple(windows), tuple(taps), pixels, filters)
+            row = _Row(n, block, tuple(windows), tuple(taps), pixels, filters, ahead)
             for segment in segments(shape.row, self.tile.pixels, *inside(inner)):
                 span = k.loop(
                     name, segment.end, start=segment.start, step=segment.pixels, parallel=in_row
                 )
                 with span as o:
                     self._tile(row, segment, o, blocks)
+
+    def _fetched(self, blocks: int) -> int:
+        """How many lines of the weights of the next blocks to fetch with every plane of every tile.
+
+        So that they arrive while those of these blocks are used.  0 where all weights stay in
+        the second cache, or each is used very often.
+        """
+        shape = self.shape
+        lines = blocks * self.filter * 4 / LINE
+        rows = math.prod(static([axis.count for axis in shape.axes[:-1]]))
+        visits = rows * -(-shape.row // self.tile.pixels) * shape.planes
+        visits *= math.prod(shape.kernel[:-1])
+        if self.filter * shape.blocks * 4 <= NEAR or visits > MOST_FETCHES * lines:
+            return 0
+        return math.ceil(lines / visits)
 
     def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:
         k, shape = self.k, self.shape
@@ -266,6 +294,11 @@ class ProductWriter:
             weights = c * self.plane + tap * (shape.taps[-1].count * self.tap)
             packed = k.view("packed", row.filters, weights, row.filters.shape)
             taps = self._met(segment, known, len(sums[0]))
+            if row.ahead is not None:
+                lines = self._fetched(len(sums[0][0]))
+                for line in range(lines):
+                    k.statement(self.vectors.fetch(row.filters.pointer, row.ahead + line * LINE))
+                k.assign(row.ahead, row.ahead + lines * LINE)
             whole = lanes - lanes % len(sums)
             with k.loop("l", whole, step=len(sums)) as lane:
                 for part, totals in enumerate(sums):

@@ -19,23 +19,23 @@ from .winograd import TAPS, Filtering
 OUTPUTS = (2, 4)
 """Results along each axis of a tile that there are transforms for."""
 
-MAX_CHUNK = 64
-"""Tiles that are transformed, multiplied and transformed back at a time, at most."""
+MIN_CHUNK, MAX_CHUNK = 6, 64
+"""Tiles that are transformed, multiplied and transformed back at a time, if there are as many."""
 
-SCRATCH = 512 << 10
-"""Bytes of transformed tiles that stay in the second cache; of more only a few are taken."""
+SCRATCH = 768 << 10
+"""Bytes of transformed tiles that the second cache holds beside weights."""
 
-FEW = 4
-"""Tiles that are taken at a time, however much memory they need."""
+SPILLED = 20.0
+"""Cycles for each of their vectors where it does not."""
 
 ENOUGH = 1.03
 """How much more time a chunk may take that needs less memory."""
 
-_CACHES = (512 << 10, 4 << 20)
-_FIRST = (0.5, 3.0, 6.0)
-_AGAIN = (0.0, 1.0, 1.0)
-"""Cycles that products wait for a vector of weights, by where all of them fit: the first chunk, and
-the others."""
+_CACHES = (512 << 10, 3 << 20, 8 << 20)
+_FIRST = (0.5, 2.0, 3.0, 4.0)
+_AGAIN = (0.0, 0.3, 1.0, 2.5)
+"""Cycles that products wait for a vector of weights, by the bytes of all weights: for the first
+chunk, and for each of the others."""
 
 _INPUT: Mapping[int, float] = {2: 45.0, 4: 110.0}
 _OUTPUT: Mapping[int, float] = {2: 40.0, 4: 100.0}
@@ -117,17 +117,19 @@ class WinogradShape:
         fetched = weights * (_FIRST[level] + (chunks - 1) * _AGAIN[level])
         moved = self.inputs.planes * _INPUT[self.filtering.outputs]
         moved += self.blocks * _OUTPUT[self.filtering.outputs]
+        if self.scratch > SCRATCH:
+            moved += SPILLED * self.products * (self.inputs.planes + self.blocks)
         stores = self.chunk * self.blocks
         return chunks * self.products * (tile + stores) + fetched + self.tiles * moved
 
     def chunked(self, isa: Isa) -> WinogradShape:
         """The same with the smallest chunk that takes hardly more time than the best."""
-        counts = range(-(-self.tiles // MAX_CHUNK), self.tiles + 1)
+        fewest = -(-self.tiles // MAX_CHUNK)
+        counts = range(fewest, max(fewest, self.tiles // MIN_CHUNK) + 1)
         sizes = sorted({-(-self.tiles // count) for count in counts})
         shapes = [replace(self, chunk=size) for size in sizes]
-        fitting = [s for s in shapes if s.scratch <= SCRATCH or s.chunk <= FEW] or shapes[:1]
-        least = min(shape.cycles(isa) for shape in fitting)
-        return next(shape for shape in fitting if shape.cycles(isa) <= ENOUGH * least)
+        least = min(shape.cycles(isa) for shape in shapes)
+        return next(shape for shape in shapes if shape.cycles(isa) <= ENOUGH * least)
 
 
 def winograd_shape(op: Op, isa: Isa) -> WinogradShape | None:
