@@ -15,7 +15,7 @@ from .target import (
 )
 
 # Importing a backend registers its targets.
-from . import c, onnx  # isort: skip
+from . import c, onnx, relay  # isort: skip
 
 __all__ = [
     "COMMON_OPTIONS",
@@ -32,6 +32,7 @@ __all__ = [
     "options_of",
     "register_backend",
     "register_target",
+    "relay",
     "split_options",
     "targets",
 ]

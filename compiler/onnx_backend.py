@@ -11,6 +11,7 @@ The module can be handed to ``onnx.backend.test.BackendTest`` as it is.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import count, takewhile
 from typing import Any, Protocol, TypeAlias
@@ -21,6 +22,7 @@ import onnx.defs
 import onnx.helper
 from onnx.backend.base import Backend, BackendRep, Device, DeviceType
 
+from burnish.backends.relay import RELAY_PYTHON
 from burnish.ir import Array, Module, interpret
 from burnish.ir.errors import DimensionError, InputError, UsageError
 
@@ -43,6 +45,12 @@ ENGINES = ("c", "interpreter")
 
 ONNX = "onnx"
 """The engine that hands the model, optimized, to another runtime."""
+
+RELAY = "relay"
+"""The engine that hands the model to a TVM that has Relay, where one is named."""
+
+DEVICES = {"RELAY": RELAY}
+"""Devices besides the processors that ONNX knows, and the engine of each."""
 
 Inputs: TypeAlias = Sequence[object] | Mapping[str, object]
 Output: TypeAlias = Array | list[Array] | None
@@ -173,8 +181,9 @@ def _output(name: str, kind: str, results: Mapping[str, Array]) -> Output:
 class BurnishBackend(Backend):
     """burnish behind ONNX's standard interface.
 
-    The device is ``"CPU"``; ``engine`` chooses between ``"c"`` (the default), ``"interpreter"``
-    and ``"onnx"``; ``dims`` binds dynamic dimensions as :func:`burnish.compile` does.
+    The device is ``"CPU"``; ``engine`` chooses between ``"c"`` (the default), ``"interpreter"``,
+    ``"onnx"`` and ``"relay"``, which the device ``"RELAY"`` stands for, too; ``dims`` binds
+    dynamic dimensions as :func:`burnish.compile` does.
     """
 
     @classmethod
@@ -185,10 +194,13 @@ class BurnishBackend(Backend):
             Error: it is broken or cannot be compiled.
             UsageError: the device or the engine is none there is.
         """
-        engine = kwargs.get("engine", "c")
+        engine = kwargs.get("engine", DEVICES.get(device, "c"))
         if not cls.supports_device(device):
-            raise UsageError(f"there is no device {device}", help='the only one is "CPU"')
-        engines = (*ENGINES, ONNX)
+            raise UsageError(
+                f"there is no device {device}",
+                help=f'there is "CPU", and "RELAY" where {RELAY_PYTHON} names its interpreter',
+            )
+        engines = (*ENGINES, ONNX, RELAY)
         if engine not in engines:
             raise UsageError(f"there is no engine {engine}", help=f"choose of {', '.join(engines)}")
         return PreparedModel(model, engine, kwargs.get("dims"))
@@ -208,7 +220,9 @@ class BurnishBackend(Backend):
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Whether ``device`` is ``"CPU"``, perhaps with a number."""
+        """Whether ``device`` is ``"CPU"``, perhaps with a number, or ``"RELAY"`` if known."""
+        if device in DEVICES:
+            return bool(os.environ.get(RELAY_PYTHON))
         try:
             return bool(Device(device).type == DeviceType.CPU)
         except (AttributeError, ValueError):

@@ -49,8 +49,12 @@ class _Scores:
     ops: list[Op] = field(default_factory=list)
 
     @property
+    def masks(self) -> list[Value]:
+        return [*self.added, *(condition for condition, _, _ in self.chosen)]
+
+    @property
     def is_masked(self) -> bool:
-        return bool(self.added or self.chosen)
+        return bool(self.masks)
 
 
 @RECOVERY.pattern("attention", "nn.matmul", promise=ROUNDING, depth=8)
@@ -71,7 +75,7 @@ def _attention(m: Match, *, selects: bool) -> Outcome:
         weights = m.needed(m.producer(weights, "math.cast", one_use=True).operands[0])
     softmax = m.producer(weights, "nn.softmax", one_use=True)
     rank = m.op.result.type.rank
-    m.require(rank in (3, 4) and softmax.attributes.axis == rank - 1, "not along the keys")
+    m.require(rank in (3, 4, 5) and softmax.attributes.axis == rank - 1, "not along the keys")
     m.require(not (m.op.attributes.transpose_a or m.op.attributes.transpose_b), "transposed")
     m.require(m.op.operand_types[2:] in ([], [None]), "a bias is added")
     scores = _scores(softmax.operands[0])
@@ -89,6 +93,7 @@ def _attention(m: Match, *, selects: bool) -> Outcome:
     m.require(fits, "heads of keys and values are others than those of queries")
     fits = all(mask.type.dtype is q.type.dtype for mask in scores.added)
     m.require(fits, "a mask is wider than the queries")
+    m.require(rank < 5 or all(map(_is_alike, scores.masks)), "heads have masks of their own")
     for condition, _, other in scores.chosen:
         alone = len(scores.chosen) + len(scores.added) == 1
         m.require(_may_mask(condition, other, alone), "keys that are excluded count", condition)
@@ -97,8 +102,9 @@ def _attention(m: Match, *, selects: bool) -> Outcome:
         k = m.build("tensor.transpose", k, permutation=(*range(rank - 2), rank - 1, rank - 2))
     heads = {"heads": 1, "kv_heads": 1} if rank == 3 else {}
     mask = _mask(m, scores, q.type.dtype)
-    operands = [q, k, v] if mask is None else [q, k, v, _of_rank_four(m, mask)]
-    return m.build(
+    operands = [_heads_joined(m, value) for value in (q, k, v)]
+    operands += [] if mask is None else [_of_rank_four(m, mask)]
+    attended = m.build(
         "nn.attention",
         *operands,
         scale=scores.scale,
@@ -106,6 +112,8 @@ def _attention(m: Match, *, selects: bool) -> Outcome:
         masked_rows="nan",
         **heads,
     )
+    shape = m.op.result.type.shape
+    return attended if rank < 5 else m.build("tensor.reshape", attended, shape=shape)
 
 
 # From the softmax inwards ------------------------------------------------------------------
@@ -236,9 +244,25 @@ def _mask(m: Match, scores: _Scores, dtype: DType) -> Value | None:
     return total
 
 
+def _is_alike(mask: Value) -> bool:
+    """Whether a mask of scores of rank 5 is the same for all heads."""
+    return mask.type.rank <= 2 or mask.type.shape[-4:-2] == (1, 1)
+
+
 def _of_rank_four(m: Match, mask: Value) -> Value:
-    """A mask [batch, queries, keys] gets the axis of heads that scores of rank 3 lack."""
-    if mask.type.rank != 3 or m.op.result.type.rank != 3:
+    """A mask of scores of rank 3, which lack the axis of heads, or 5, which have two of them."""
+    rank, shape = m.op.result.type.rank, mask.type.shape
+    if rank == 4 or len(shape) != rank:
         return mask
-    batch, queries, keys = mask.type.shape
-    return m.build("tensor.reshape", mask, shape=(batch, 1, queries, keys))
+    return m.build("tensor.reshape", mask, shape=(shape[0], 1, *shape[-2:]))
+
+
+# Heads ---------------------------------------------------------------------------------------
+
+
+def _heads_joined(m: Match, value: Value) -> Value:
+    """Queries, keys or values [batch, groups, heads, positions, size] with one axis of heads."""
+    if value.type.rank < 5:
+        return value
+    batch, groups, heads, *rest = value.type.shape
+    return m.build("tensor.reshape", value, shape=(batch, groups * heads, *rest))

@@ -78,15 +78,24 @@ def results(number: int, count: int, *, sanitize: str | bool = False) -> dict[st
     return build(artifact.files, artifact.manifest, STRICT, sanitize=sanitize).run(inputs)
 
 
+def bits(value: Any) -> tuple[bytes, bytes]:
+    """Every bit of an array, but those of NaN, which compilers make differ from build to build."""
+    is_nan = np.not_equal(value, value)
+    numbers = value.copy()
+    numbers[is_nan] = 0
+    return is_nan.tobytes(), numbers.tobytes()
+
+
 def assert_same(actual: dict[str, Any], expected: dict[str, Any]) -> None:
     assert actual.keys() == expected.keys()
-    different = [n for n, value in expected.items() if actual[n].tobytes() != value.tobytes()]
-    assert not different
+    assert not [name for name, value in expected.items() if bits(actual[name]) != bits(value)]
 
 
-@pytest.mark.parametrize("number", BATCHES[::6])
-def test_results_do_not_depend_on_the_number_of_threads(number: int, share_all: None) -> None:
-    assert_same(results(number, 3), results(number, 1))
+@pytest.mark.parametrize(("number", "count"), [(n, 2 + n // 6 % 2) for n in BATCHES[::6]])
+def test_results_do_not_depend_on_the_number_of_threads(
+    number: int, count: int, share_all: None
+) -> None:
+    assert_same(results(number, count), results(number, 1))
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,13 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     """The first sample of each array."""
     with np.load(path) as arrays:
         return {name.replace("__slash__", "/"): arrays[name][0] for name in arrays.files}
+
+
+def test_groups_of_heads_with_masks_of_their_own_stay_apart() -> None:
+    """The op has one axis of heads; a mask that differs along one of two is not one of its."""
+    (form,) = (form for form in FORMS if form.name == "attention-grouped-of-rank-five")
+    module = module_of(
+        replace(form, inputs=form.inputs.replace("[1, 1, 1, 3, 3]", "[1, 2, 1, 3, 3]"))
+    )
+    run_pipeline(module, PIPELINE)
+    assert "nn.softmax" in {op.name for op in module.main.walk()}

@@ -5,7 +5,8 @@ parameter ``thread`` which part is its own.  A family declares which loops are *
 iterations write different elements of the results, and read nothing that another one writes.  Such
 a loop is cut into as many runs of iterations as there are threads; what stands outside is done by
 every thread, in scratch memory of its own.  As each element is computed by one thread, in the same
-way as without threads, results do not depend on their number.
+way as without threads, results do not depend on their number (but for the bits of NaN, which
+compilers choose).
 """
 
 from __future__ import annotations

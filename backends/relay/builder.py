@@ -1,0 +1,323 @@
+"""Writes bindings one after another, and knows the type of each at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from burnish.ir import Array, Constant, DType, InternalError
+
+from .checker import KEY, call_type, field_type
+from .names import RelayNames
+from .operators import find_operator
+from .printer import float_text
+from .storage import CARRIERS, carrier, stored
+from .syntax import (
+    AttributeValue,
+    Binding,
+    Body,
+    Call,
+    Expr,
+    If,
+    Literal,
+    Parameter,
+    Projection,
+    Ref,
+    Tensor,
+    Tuple,
+    TupleExpr,
+    Type,
+    Var,
+    parts,
+)
+from .type_rules import RelayTypeError
+
+
+class Refusal(Exception):
+    """An op cannot be written as Relay; the message says why."""
+
+
+DTYPE_NAMES: Mapping[DType, str] = {
+    DType.F64: "float64",
+    DType.F32: "float32",
+    DType.F16: "float16",
+    DType.I64: "int64",
+    DType.I32: "int32",
+    DType.I16: "int16",
+    DType.I8: "int8",
+    DType.U64: "uint64",
+    DType.U32: "uint32",
+    DType.U16: "uint16",
+    DType.U8: "uint8",
+    DType.BOOL: "bool",
+}
+"""Element types that Relay computes with on every CPU."""
+
+DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
+
+
+def relay_dtype(dtype: DType) -> str:
+    """Relay's name of an element type, or of the integers that it is kept in.
+
+    Raises:
+        Refusal: it has none.
+    """
+    if carrier(dtype) not in DTYPE_NAMES:
+        raise Refusal(f"Relay has no {dtype}")
+    return DTYPE_NAMES[carrier(dtype)]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Term:
+    """A value that is written already: an atom, its type, and its data when it is constant.
+
+    ``dtype`` is the IR's element type; the type has that of the carrier.
+    """
+
+    expr: Expr
+    type: Type
+    constant: Constant | None = None
+    dtype: DType = DType.BOOL
+    """Of a tensor; tuples have none."""
+
+    @property
+    def tensor(self) -> Tensor:
+        assert isinstance(self.type, Tensor)
+        return self.type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.tensor.shape
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+@dataclass
+class _Scope:
+    """A body that is being written; equal calls in it, or around it, are one binding."""
+
+    bindings: list[Binding] = field(default_factory=list)
+    made: dict[Expr, Term] = field(default_factory=dict)
+
+
+class Builder:
+    """A function on its way: parameters, and the bodies that are open."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.names = RelayNames()
+        self.inputs: list[Parameter] = []
+        self._constants: dict[Constant, tuple[str, Term]] = {}
+        self._scopes = [_Scope()]
+        self._count = 0
+
+    # Values ------------------------------------------------------------------------------
+
+    def input(self, wanted: str, type_: Tensor, dtype: DType) -> Term:
+        """A parameter that is given at every run."""
+        name = self.names.take(wanted)
+        self.inputs.append(Parameter(name, type_))
+        return Term(Var(name), type_, None, dtype)
+
+    def constant(self, data: Constant, hint: str = "") -> Term:
+        """The parameter with that data, or a literal; equal data is one parameter."""
+        dtype = relay_dtype(data.dtype)
+        literal = _literal(data)
+        if literal is not None:
+            return Term(literal, Tensor((), dtype), data, data.dtype)
+        if data not in self._constants:
+            name = self.names.take(hint or "constant")
+            type_ = Tensor(data.shape, dtype)
+            self._constants[data] = name, Term(Var(name), type_, data, data.dtype)
+        return self._constants[data][1]
+
+    def array(self, array: Array, hint: str = "") -> Term:
+        """A constant."""
+        return self.constant(Constant(np.ascontiguousarray(array).reshape(array.shape)), hint)
+
+    # Expressions -------------------------------------------------------------------------
+
+    def call(self, op: str, *args: Term, **attributes: AttributeValue) -> Term:
+        """A call of an operator, bound to a number.
+
+        Raises:
+            InternalError: it does not type-check, which is a mistake of the lowering.
+        """
+        operator = find_operator(op, self.version)
+        given = tuple(attributes.items())
+        if operator is not None and operator.key:
+            given += ((KEY, f"relay.attrs.{operator.key}"),)
+        call = Call(op, tuple(arg.expr for arg in args), given)
+        try:
+            type_ = call_type(call, [arg.type for arg in args], self.version)
+        except RelayTypeError as error:
+            raise InternalError(f"Relay: {error}") from None
+        return self._bind(call, type_)
+
+    def pack(self, *fields: Term) -> Term:
+        """A tuple; it is written where it is used."""
+        return Term(TupleExpr(tuple(f.expr for f in fields)), Tuple(tuple(f.type for f in fields)))
+
+    def project(self, term: Term, index: int) -> Term:
+        """A field of a tuple that is bound."""
+        return _term(Projection(term.expr, index), field_type(term.type, index))
+
+    def branch(
+        self, condition: Term, then: tuple[Body, Type], otherwise: tuple[Body, Type]
+    ) -> Term:
+        """``if``, bound to a number; both bodies are of one type."""
+        if then[1] != otherwise[1]:
+            raise InternalError(f"Relay: branches of types {then[1]} and {otherwise[1]}")
+        return self._bind(If(condition.expr, then[0], otherwise[0]), then[1])
+
+    def _bind(self, expr: Expr, type_: Type) -> Term:
+        for scope in reversed(self._scopes):
+            if expr in scope.made:
+                return scope.made[expr]
+        term, scope = _term(Ref(self._count), type_), self._scopes[-1]
+        scope.bindings.append(Binding(self._count, expr))
+        self._count += 1
+        scope.made[expr] = term
+        return term
+
+    # Bodies ------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """How many bodies are open."""
+        return len(self._scopes)
+
+    def open(self) -> None:
+        """Begin a nested body."""
+        self._scopes.append(_Scope())
+
+    def close(self, results: Sequence[Term]) -> tuple[Body, Type]:
+        """End the innermost body; several results are a tuple."""
+        result = results[0] if len(results) == 1 else self.pack(*results)
+        scope = self._scopes.pop()
+        return Body(tuple(scope.bindings), result.expr), result.type
+
+    def constants(self, used: set[str]) -> dict[str, Constant]:
+        """The constants among the parameters of these names, in order of first use."""
+        named = {name: data for data, (name, _) in self._constants.items()}
+        return {name: _kept(data) for name, data in named.items() if name in used}
+
+    def parameter_types(self) -> dict[str, Tensor]:
+        """Types of the constants, by name."""
+        return {name: term.tensor for name, term in self._constants.values()}
+
+
+def _term(expr: Expr, type_: Type) -> Term:
+    """A result, whose element type is Relay's."""
+    return Term(expr, type_, None, DTYPES[type_.dtype] if isinstance(type_, Tensor) else DType.BOOL)
+
+
+def _kept(data: Constant) -> Constant:
+    """A constant as Relay takes it."""
+    return Constant(stored(data.array)) if data.dtype in CARRIERS else data
+
+
+def _literal(data: Constant) -> Literal | None:
+    """A scalar as it is written in the text; None where it cannot be."""
+    if data.shape:
+        return None
+    value = data.array.item()
+    if data.dtype is DType.BOOL:
+        return Literal(str(value), "bool")
+    if data.dtype is DType.I32:
+        return Literal(str(value), "int32")
+    if data.dtype is DType.I64 and value != -(1 << 63):
+        return Literal(f"{value}i64", "int64")
+    if data.dtype is DType.F32 and _is_normal(value, np.float32):
+        return Literal(float_text(value, 9), "float32")
+    if data.dtype is DType.F64 and _is_normal(value, np.float64) and np.isfinite(value):
+        return Literal(f"{float_text(value, 17)}64", "float64")
+    return None
+
+
+def _is_normal(value: float, kind: type[np.floating[Any]]) -> bool:
+    """Whether Relay's tokenizer reads the value: NaN and denormal numbers it does not."""
+    return value == 0 or abs(value) >= np.finfo(kind).tiny
+
+
+def tidy(body: Body) -> Body:
+    """``body`` without bindings that nothing reads, the others numbered in order."""
+    kept = _needed(body, set())
+    numbers: dict[int, int] = {}
+    return _renumbered(kept, numbers)
+
+
+def _needed(body: Body, outer: set[int]) -> Body:
+    """The body with the bindings that its result needs; what it needs is added to ``outer``."""
+    needed = outer
+    _note(body.result, needed)
+    kept: list[Binding] = []
+    for binding in reversed(body.bindings):
+        if binding.number not in needed:
+            continue
+        value = binding.value
+        if isinstance(value, If):
+            then, otherwise = (_needed(part, needed) for part in (value.then, value.otherwise))
+            value = If(value.condition, then, otherwise)
+        _note(value, needed)
+        kept.append(Binding(binding.number, value))
+    return Body(tuple(reversed(kept)), body.result)
+
+
+def _note(expr: Expr, needed: set[int]) -> None:
+    if isinstance(expr, Ref):
+        needed.add(expr.number)
+    for part in parts(expr):
+        _note(part, needed)
+
+
+def _renumbered(body: Body, numbers: dict[int, int]) -> Body:
+    bindings = []
+    for binding in body.bindings:
+        value = _with_numbers(binding.value, numbers)
+        numbers[binding.number] = len(numbers)
+        bindings.append(Binding(numbers[binding.number], value))
+    result = _with_numbers(body.result, numbers)
+    if bindings and result == Ref(bindings[-1].number):
+        return Body(tuple(bindings[:-1]), bindings[-1].value)
+    return Body(tuple(bindings), result)
+
+
+def _with_numbers(expr: Expr, numbers: dict[int, int]) -> Expr:
+    if isinstance(expr, Ref):
+        return Ref(numbers[expr.number])
+    if isinstance(expr, TupleExpr):
+        return TupleExpr(tuple(_with_numbers(entry, numbers) for entry in expr.fields))
+    if isinstance(expr, Projection):
+        return Projection(_with_numbers(expr.tuple, numbers), expr.index)
+    if isinstance(expr, Call):
+        args = tuple(_with_numbers(arg, numbers) for arg in expr.args)
+        return Call(expr.op, args, expr.attributes)
+    if isinstance(expr, If):
+        condition = _with_numbers(expr.condition, numbers)
+        then, otherwise = (_renumbered(part, numbers) for part in (expr.then, expr.otherwise))
+        return If(condition, then, otherwise)
+    return expr
+
+
+def variables(body: Body) -> set[str]:
+    """Names of the parameters that a body reads."""
+    found: set[str] = set()
+
+    def visit(expr: Expr) -> None:
+        if isinstance(expr, Var):
+            found.add(expr.name)
+        for part in parts(expr):
+            visit(part)
+        if isinstance(expr, If):
+            found.update(variables(expr.then), variables(expr.otherwise))
+
+    for binding in body.bindings:
+        visit(binding.value)
+    visit(body.result)
+    return found

@@ -1,0 +1,194 @@
+"""Checks Relay functions without TVM: names, operators, attributes, types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from burnish.ir.errors import TypeInferenceError
+
+from .operators import VERSIONS, Attribute, Operator, find_operator
+from .syntax import (
+    AttributeValue,
+    Body,
+    Call,
+    Expr,
+    Function,
+    If,
+    Literal,
+    Projection,
+    Ref,
+    Tensor,
+    Tuple,
+    TupleExpr,
+    Type,
+    Var,
+)
+from .type_rules import DTYPES, RelayTypeError, Signature, require
+
+KEY = "attrs_type_key"
+
+
+def check_functions(functions: Sequence[Function], version: str = VERSIONS[0]) -> None:
+    """Check the functions of a module as release ``version`` would.
+
+    Raises:
+        TypeInferenceError: one does not type-check; the error says in which line.
+    """
+    names = [function.name for function in functions]
+    if "main" not in names:
+        raise TypeInferenceError("the Relay module has no @main")
+    for function in functions:
+        _check_function(function, version)
+
+
+def _check_function(function: Function, version: str) -> None:
+    scope = _Scope(version)
+    place = f"@{function.name}"
+    for parameter in function.parameters:
+        if parameter.name in scope.variables:
+            raise TypeInferenceError(f"Relay text: two parameters are called %{parameter.name}")
+        scope.located(place, partial(check_type, parameter.type))
+        scope.variables[parameter.name] = parameter.type
+    result = scope.body(function.body)
+    if result != function.result:
+        raise TypeInferenceError(
+            f"Relay text: the result of @{function.name} is {result}, not {function.result}"
+        )
+
+
+def check_type(type_: Type) -> Type:
+    """The type, if Relay has it."""
+    if isinstance(type_, Tuple):
+        return Tuple(tuple(map(check_type, type_.fields)))
+    require(type_.dtype in DTYPES, f"there is no type {type_.dtype}")
+    return type_
+
+
+@dataclass
+class _Scope:
+    """What is bound where a body is checked."""
+
+    version: str
+    variables: dict[str, Type] = field(default_factory=dict)
+    numbered: dict[int, Type] = field(default_factory=dict)
+
+    def located(self, place: str, check: Callable[[], Type]) -> Type:
+        """What ``check`` gives; its failure with the place."""
+        try:
+            return check()
+        except RelayTypeError as error:
+            raise TypeInferenceError(f"Relay text: {error}", at=place) from None
+
+    def body(self, body: Body) -> Type:
+        """The type of a body's result."""
+        for binding in body.bindings:
+            place = f"line {binding.line}"
+            self.numbered[binding.number] = self.located(
+                place, partial(self.type_of, binding.value)
+            )
+        return self.located(f"line {body.line}", partial(self.type_of, body.result))
+
+    def type_of(self, expr: Expr) -> Type:
+        """The type of an expression."""
+        if isinstance(expr, Var):
+            require(expr.name in self.variables, f"%{expr.name} is not bound")
+            return self.variables[expr.name]
+        if isinstance(expr, Ref):
+            require(expr.number in self.numbered, f"%{expr.number} is not bound")
+            return self.numbered[expr.number]
+        if isinstance(expr, Literal):
+            return Tensor((), expr.dtype)
+        if isinstance(expr, TupleExpr):
+            return Tuple(tuple(map(self.type_of, expr.fields)))
+        if isinstance(expr, Projection):
+            return field_type(self.type_of(expr.tuple), expr.index)
+        if isinstance(expr, If):
+            return self.branches(expr)
+        return call_type(expr, [self.type_of(arg) for arg in expr.args], self.version)
+
+    def branches(self, expr: If) -> Type:
+        """The common type of both branches."""
+        condition = self.type_of(expr.condition)
+        require(condition == Tensor((), "bool"), f"the condition is {condition}")
+        then, otherwise = (
+            _Scope(self.version, dict(self.variables), dict(self.numbered)).body(body)
+            for body in (expr.then, expr.otherwise)
+        )
+        require(then == otherwise, f"branches of types {then} and {otherwise}")
+        return then
+
+
+def field_type(type_: Type, index: int) -> Type:
+    """The type of one field of a tuple."""
+    if not isinstance(type_, Tuple):
+        raise RelayTypeError(f"field {index} of {type_}")
+    require(index < len(type_.fields), f"field {index} of {type_}")
+    return type_.fields[index]
+
+
+def call_type(call: Call, types: Sequence[Type], version: str) -> Type:
+    """The type of a call, from those of its operands.
+
+    Raises:
+        RelayTypeError: the release has no such operator, or attributes or operands do not fit.
+    """
+    operator = find_operator(call.op, version)
+    if operator is None:
+        raise RelayTypeError(f"release {version} has no operator {call.op}")
+    try:
+        require(len(types) == operator.operands, f"takes {operator.operands} operands")
+        return operator.rule(Signature(types, complete_attributes(operator, call.attributes)))
+    except RelayTypeError as error:
+        raise RelayTypeError(f"{call.op}: {error}") from None
+
+
+def complete_attributes(
+    operator: Operator, given: Sequence[tuple[str, AttributeValue]]
+) -> Mapping[str, object]:
+    """All attributes, those that are not given by their defaults."""
+    values = dict(given)
+    require(len(values) == len(given), "an attribute is given twice")
+    key = values.pop(KEY, "")
+    wanted = f"relay.attrs.{operator.key}" if operator.key else ""
+    require(key == wanted, f"{KEY} is {key!r}, not {wanted!r}")
+    for name in values:
+        require(name in operator.attributes, f"there is no attribute {name}")
+    return {name: _checked(attribute, values) for name, attribute in operator.attributes.items()}
+
+
+def _checked(attribute: Attribute, values: Mapping[str, AttributeValue]) -> object:
+    if attribute.name not in values:
+        require(not attribute.required, f"attribute {attribute.name} is missing")
+        return attribute.default
+    value = values[attribute.name]
+    fits = attribute.nullable if value is None else _KINDS[attribute.kind](value)
+    require(fits, f"attribute {attribute.name} is {value!r}, not of kind {attribute.kind}")
+    return value
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_float(value: object) -> bool:
+    return _is_int(value) or (isinstance(value, float) and not math.isnan(value))
+
+
+def _each(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(check, value))
+
+
+_KINDS: Mapping[str, Callable[[object], bool]] = {
+    "bool": lambda value: value in (0, 1),
+    "int": _is_int,
+    "float": _is_float,
+    "str": lambda value: isinstance(value, str) and '"' not in value,
+    "ints": _each(_is_int),
+    "floats": _each(_is_float),
+    "pairs": _each(
+        lambda pair: isinstance(pair, tuple) and len(pair) == 2 and _each(_is_int)(pair)
+    ),
+}

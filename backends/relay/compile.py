@@ -1,0 +1,101 @@
+"""The Relay backend's door: a module in, Relay text and parameters out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from burnish.ir import Module
+from burnish.ir.errors import ModelError
+
+from ..base import Artifact, signature
+from ..target import Target, complete_options, find_target
+from .checker import check_functions
+from .loader import LOADER, LOADER_FILE, NPZ_FILE, PARAMETERS_FILE, TEXT_FILE, VM_LOADER
+from .lower import lower_module
+from .parameters import npz_bytes, parameter_bytes
+from .parser import parse_relay
+from .printer import module_text
+from .runner import RelayRunner
+from .syntax import Body, If
+
+MANIFEST_VERSION = 1
+
+
+def compile_module(
+    module: Module,
+    target: str | Target = "relay",
+    options: Mapping[str, object] | None = None,
+    name: str | None = None,
+) -> Artifact:
+    """Write the entry function of ``module`` as Relay text, its constants beside it.
+
+    The text is parsed again and type-checked before it is handed out.
+
+    Raises:
+        UnsupportedError: ops that Relay cannot express, all named.
+        TargetError: unknown option or release.
+    """
+    chosen = find_target(target)
+    settings = complete_options(chosen, options)
+    version = str(settings["relay-version"])
+    lowered = lower_module(module, version, exact=settings["quantize"] == "exact")
+    text = module_text(lowered.main)
+    check_functions(parse_relay(text), version)
+    branches = _has_branches(lowered.main.body)
+    files: dict[str, str | bytes] = {
+        TEXT_FILE: text,
+        NPZ_FILE: npz_bytes(lowered.constants),
+        PARAMETERS_FILE: parameter_bytes(lowered.constants),
+        LOADER_FILE: VM_LOADER if branches else LOADER,
+    }
+    manifest: dict[str, Any] = {
+        "version": MANIFEST_VERSION,
+        "name": module.name if name is None else name,
+        "target": chosen.name,
+        "options": dict(settings),
+        **signature(module.main),
+        "parameters": dict(lowered.inputs),
+        "checked": lowered.checked,
+        "executor": "vm" if branches else "graph",
+        "calls": len(lowered.main.body.bindings),
+        "weights_bytes": sum(data.nbytes for data in lowered.constants.values()),
+        "files": sorted(files),
+    }
+    return Artifact(files, manifest)
+
+
+def _has_branches(body: Body) -> bool:
+    """Whether there is an ``if``, which only the virtual machine runs."""
+    return any(isinstance(value, If) for value in (*(b.value for b in body.bindings), body.result))
+
+
+def runner(artifact: Artifact) -> RelayRunner:
+    """A way to call the model here, by a TVM that has Relay.
+
+    Raises:
+        ToolchainError: there is none.
+        ModelError: it does not take the model.
+    """
+    return RelayRunner(artifact.files, artifact.manifest)
+
+
+def code_size(artifact: Artifact, target: Target) -> None:
+    """TVM makes the machine code; burnish does not know of how much."""
+    return
+
+
+def runner_from_files(folder: str | Path, manifest: Mapping[str, Any]) -> RelayRunner:
+    """The same for files that were saved.
+
+    Raises:
+        ModelError: a file of the manifest is missing.
+    """
+    files: dict[str, str | bytes] = {}
+    for name in manifest["files"]:
+        path = Path(folder) / Path(name).name
+        if not path.is_file():
+            raise ModelError(f"the saved model lacks {name}", at=str(folder))
+        files[name] = path.read_bytes()
+    return RelayRunner(files, manifest)

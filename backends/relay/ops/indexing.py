@@ -1,0 +1,134 @@
+"""Gathering and scattering."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from burnish.ir import DType
+
+from ..builder import Refusal, Term
+from ..context import Context
+from ..registry import lowering
+
+_MOST_STEPS = 256
+"""How many updates are written one after another, where Relay cannot combine them."""
+
+
+def positive(c: Context, indices: Term, size: int) -> Term:
+    """Indices below ``size``, of which negative ones count from the end, all counted from 0."""
+    if indices.constant is not None:
+        array = indices.constant.array
+        return c.ints(np.where(array < 0, array + size, array))
+    indices = c.cast(indices, DType.I64)
+    shifted = c.call("add", indices, c.scalar(size, indices.dtype))
+    negative = c.call("less", indices, c.scalar(0, indices.dtype))
+    return c.where(negative, shifted, indices)
+
+
+@lowering("tensor.gather")
+def _gather(c: Context) -> Term:
+    x = c.input(0)
+    return c.call("take", x, positive(c, c.input(1), x.shape[c.a.axis]), axis=c.a.axis)
+
+
+@lowering("tensor.gather_elements")
+def _gather_elements(c: Context) -> Term:
+    """Along other axes, x is cut to the size of the indices, as Relay wants it."""
+    x, axis = c.input(0), c.a.axis
+    indices = positive(c, c.input(1), x.shape[axis])
+    return c.call("gather", _cut(c, x, indices.shape, axis), indices, axis=axis)
+
+
+def _cut(c: Context, x: Term, shape: tuple[int, ...], kept: int) -> Term:
+    for axis, size in enumerate(shape):
+        if axis != kept:
+            x = c.slice(x, axis, 0, size)
+    return x
+
+
+def _tuples(c: Context, indices: Term, sizes: tuple[int, ...]) -> Term:
+    """Index tuples, all counted from 0, along the first axis, where Relay has them."""
+    last = indices.rank - 1
+    if indices.constant is not None:
+        array = indices.constant.array
+        return c.moved(c.ints(np.where(array < 0, array + np.array(sizes), array)), last, 0)
+    indices = c.cast(indices, DType.I64)
+    extents = c.ints(sizes)
+    negative = c.call("less", indices, c.scalar(0, DType.I64))
+    return c.moved(c.where(negative, c.call("add", indices, extents), indices), last, 0)
+
+
+@lowering("tensor.gather_nd")
+def _gather_nd(c: Context) -> Term:
+    x, batch = c.input(0), c.a.batch_dims
+    depth = c.type(1).static_shape[-1]
+    indices = _tuples(c, c.input(1), x.shape[batch : batch + depth])
+    return c.call("gather_nd", x, indices, batch_dims=batch, index_rank=depth)
+
+
+_REDUCTIONS = {"none": "update", "add": "add", "mul": "mul", "min": "min", "max": "max"}
+_COMBINE = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
+
+
+@lowering("tensor.scatter_elements")
+def _scatter_elements(c: Context) -> Term:
+    (x, updates), axis = _operands(c), c.a.axis
+    indices = positive(c, c.input(1), x.shape[axis])
+    return c.cast(_scattered(c, x, indices, updates), c.type().dtype)
+
+
+def _operands(c: Context) -> tuple[Term, Term]:
+    """The data and the updates, in a type that TVM scatters: narrow integers are widened."""
+    x, updates = c.wide(0), c.wide(2)
+    if x.dtype.is_float or x.dtype.bits >= 32:
+        return x, updates
+    return c.cast(x, DType.I32), c.cast(updates, DType.I32)
+
+
+def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
+    axis, kind = c.a.axis, c.a.reduction
+    if 0 in indices.shape:
+        return x
+    if c.builder.version != "0.10":
+        return c.call(
+            "scatter_elements", x, indices, updates, axis=axis, reduction=_REDUCTIONS[kind]
+        )
+    if kind in ("none", "add"):
+        c.require(x.rank <= 4, "scatter of more than 4 axes")
+        operator = "scatter" if kind == "none" else "scatter_add"
+        return c.call(operator, x, indices, updates, axis=axis)
+    # Of one slice along the axis no two updates meet.
+    steps = indices.shape[axis]
+    c.require(steps <= _MOST_STEPS, f"{steps} updates combined by {kind}")
+    for step in range(steps):
+        place, update = (c.slice(term, axis, step, step + 1) for term in (indices, updates))
+        old = c.call("gather", _cut(c, x, place.shape, axis), place, axis=axis)
+        update = c.call(_COMBINE[kind], old, update)
+        x = c.call("scatter", x, place, update, axis=axis)
+    return x
+
+
+@lowering("tensor.scatter_nd")
+def _scatter_nd(c: Context) -> Term:
+    (x, updates), kind = _operands(c), c.a.reduction
+    depth = c.type(1).static_shape[-1]
+    if 0 in c.type(1).shape[:-1]:
+        return c.input(0)
+    c.require(depth > 0, "scattering whole tensors")
+    indices = _tuples(c, c.input(1), x.shape[:depth])
+    if kind in ("none", "add") or c.builder.version != "0.10":
+        y = c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])
+        return c.cast(y, c.type().dtype)
+    count = math.prod(indices.shape[1:])
+    if count > _MOST_STEPS:
+        raise Refusal(f"{count} updates combined by {kind}")
+    indices = c.reshape(indices, (depth, count))
+    updates = c.reshape(updates, (count, *x.shape[depth:]))
+    for step in range(count):
+        place, update = c.slice(indices, 1, step, step + 1), c.slice(updates, 0, step, step + 1)
+        old = c.call("gather_nd", x, place, index_rank=depth)
+        update = c.call(_COMBINE[kind], old, update)
+        x = c.call("scatter_nd", x, place, update, mode="update")
+    return c.cast(x, c.type().dtype)

@@ -1,0 +1,93 @@
+"""Reductions along axes, cumulative sums, and selection of the largest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from burnish.ir import DType
+
+from ..builder import Term
+from ..context import Context
+from ..registry import lowering
+
+
+@lowering("tensor.reduce")
+def _reduce(c: Context) -> Term:
+    x, kind, axes = c.wide(0), c.a.kind, c.a.axes
+    if not axes:
+        return c.input(0)
+    count = math.prod(x.shape[axis] for axis in axes)
+    if count == 0:
+        return c.array(np.full(c.shape(), _neutral(kind, x.dtype), x.dtype.numpy))
+    if kind == "mean" and x.dtype.is_integer:
+        widest = DType.I64 if x.dtype.is_signed else DType.U64
+        total = c.cast(reduced(c, "sum", x, axes, keep=c.a.keep_dims), widest)
+        return c.cast(c.call("divide", total, c.scalar(count, widest)), x.dtype)
+    return c.cast(reduced(c, kind, x, axes, keep=c.a.keep_dims), c.type().dtype)
+
+
+def reduced(c: Context, kind: str, x: Term, axes: Sequence[int], *, keep: bool) -> Term:
+    """A reduction.
+
+    Relay's extremes of floats start from the last finite number: where there is nothing but
+    infinities they would be that.
+    """
+    y = c.call(kind, x, axis=tuple(axes), keepdims=keep)
+    if kind not in ("min", "max") or not x.dtype.is_float:
+        return y
+    limit = c.scalar(_neutral(kind, x.dtype), x.dtype)
+    nothing = c.call("all", c.call("equal", x, limit), axis=tuple(axes), keepdims=keep)
+    return c.where(nothing, limit, y)
+
+
+def _neutral(kind: str, dtype: DType) -> float | int | bool:
+    """What the reduction of nothing gives."""
+    if kind in ("any", "all", "sum", "prod"):
+        return {"any": False, "all": True, "sum": 0, "prod": 1}[kind]
+    if kind == "mean":
+        return math.nan if dtype.is_float else 0
+    if dtype.is_float:
+        return math.inf if kind == "min" else -math.inf
+    low, high = dtype.integer_range
+    return high if kind == "min" else low
+
+
+@lowering("tensor.arg_reduce")
+def _arg_reduce(c: Context) -> Term:
+    place = c.call(
+        f"arg{c.a.kind}",
+        c.wide(0),
+        axis=(c.a.axis,),
+        keepdims=c.a.keep_dims,
+        select_last_index=c.a.last,
+    )
+    return c.cast(place, DType.I64)
+
+
+_CUMULATIVE = {"tensor.cumulative_sum": "cumsum", "tensor.cumulative_product": "cumprod"}
+
+
+@lowering(*_CUMULATIVE)
+def _cumulative(c: Context) -> Term:
+    x = c.wide(0)
+    x = c.call("reverse", x, axis=c.a.axis) if c.a.reverse else x
+    y = c.call(
+        _CUMULATIVE[c.op.name], x, axis=c.a.axis, dtype=x.tensor.dtype, exclusive=c.a.exclusive
+    )
+    y = c.call("reverse", y, axis=c.a.axis) if c.a.reverse else y
+    return c.cast(y, c.type().dtype)
+
+
+@lowering("tensor.top_k")
+def _top_k(c: Context) -> Sequence[Term]:
+    """Relay's sort is stable, so that of equal elements those at lower positions come first."""
+    x, axis = c.input(0), c.a.axis
+    wide = c.wide(0)
+    result = c.call(
+        "topk", wide, k=c.a.k, axis=axis, ret_type="both", is_ascend=not c.a.largest, dtype="int64"
+    )
+    values, places = c.project(result, 0), c.project(result, 1)
+    return [c.cast(values, x.dtype), places]

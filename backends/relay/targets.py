@@ -1,0 +1,28 @@
+"""The target ``relay``, and its options."""
+
+from __future__ import annotations
+
+from ..target import Option, Target, register_backend, register_target
+from .operators import VERSIONS
+
+OPTIONS = (
+    Option(
+        "relay-version",
+        "release of TVM whose forms of operators are written; the few that differ are listed in "
+        "docs/tvm.md",
+        VERSIONS[0],
+        VERSIONS,
+    ),
+    Option(
+        "quantize",
+        "how tensors are quantized: exact (ties to even, as ONNX has it, by arithmetic) or qnn "
+        "(qnn.quantize, which takes ties away from zero, and which Relay's passes know)",
+        "exact",
+        ("exact", "qnn"),
+    ),
+)
+register_backend("relay", OPTIONS)
+
+register_target(
+    Target("relay", "relay", "TVM Relay: text and parameters, for TVM up to 0.19", host=True)
+)

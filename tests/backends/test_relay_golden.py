@@ -1,0 +1,77 @@
+"""The text of a few modules as Relay, in the forms of both releases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from burnish import compile as compile_model
+from burnish import parse
+from burnish.backends.relay import compile_module
+from burnish.testing import Golden
+
+MODULES = {
+    "quantized": """
+module "quantized" {
+  func @main(%x: tensor<f32[1, 8]>) -> ("y": tensor<f32[1, 4]>) {
+    %w = core.constant() {value = splat<i8[8, 4], 3>, encoding = quant(0.5, 0)}
+    %q = quant.quantize(%x) {encoding = quant(0.25, -3), dtype = i8}
+    %r = quant.dequantize(%q)
+    %f = quant.dequantize(%w)
+    %y = nn.matmul(%r, %f) loc("dense": "MatMul")
+    core.return(%y)
+  }
+}
+""",
+    "choice": """
+module "choice" {
+  func @main(%x: tensor<f32[2]>, %go: tensor<bool[]>) -> ("y": tensor<f32[2]>) {
+    %y = control.if(%go, %x) region(%t: tensor<f32[2]>) {
+      %r = math.silu(%t)
+      core.yield(%r)
+    } region(%e: tensor<f32[2]>) {
+      core.yield(%e)
+    }
+    core.return(%y)
+  }
+}
+""",
+    "changed": """
+module "changed" {
+  func @main(%x: tensor<f32[1, 3]>, %i: tensor<i64[2, 3]>, %q: tensor<i8[3], quant(0.5, 0)>)
+      -> ("y": tensor<f32[2, 3]>, "z": tensor<f32[2, 3]>, "r": tensor<f32[3]>) {
+    %b = tensor.broadcast(%x) {shape = [2, 3]}
+    %y = tensor.scatter_elements(%b, %i, %b) {reduction = "add", axis = 1}
+    %z = tensor.scatter_elements(%b, %i, %b) {reduction = "max", axis = 1}
+    %r = quant.dequantize(%q)
+    core.return(%y, %z, %r)
+  }
+}
+""",
+    "checked": """
+module "checked" {
+  func @main(%x: tensor<f32[2]>, %n: tensor<i64[1]>) -> ("y": tensor<f32[2]>) {
+    %y = control.require(%x, %n) {expected = [2], what = "shape"}
+    core.return(%y)
+  }
+}
+""",
+}
+
+
+@pytest.mark.parametrize("version", ["0.10", "0.19"])
+@pytest.mark.parametrize("name", MODULES)
+def test_text(name: str, version: str, golden: Golden) -> None:
+    artifact = compile_module(parse(MODULES[name]), options={"relay_version": version})
+    golden(artifact.files["model.relay"], ".relay")
+
+
+def test_quantized_by_operators(golden: Golden) -> None:
+    artifact = compile_module(parse(MODULES["quantized"]), options={"quantize": "qnn"})
+    golden(artifact.files["model.relay"], ".relay")
+
+
+def test_example(root: Path, golden: Golden) -> None:
+    compiled = compile_model(root / "examples" / "digits" / "digits.onnx", "relay")
+    golden(compiled.source["model.relay"], ".relay")
