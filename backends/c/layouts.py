@@ -75,10 +75,8 @@ class CLayouts(LayoutModel):
         if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
             cycles = _number(op.result.type.elements) * machine.element_cycles
         moved = _moved(op, operands, results)
-        if (
-            op.name == "tensor.transpose"
-            and op.attributes.permutation[-1] + 1 != op.result.type.rank
-        ):
+        last = (op.result.type.rank - 1,)
+        if op.name == "tensor.transpose" and op.attributes.permutation[-1:] not in ((), last):
             return machine.call_cycles + machine.converting(moved)
         return machine.call_cycles + max(cycles, machine.moving(moved))
 
