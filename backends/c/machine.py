@@ -85,10 +85,15 @@ class Machine:
         Sizes that are not known, of which no choice depends, count as nothing.
         """
         rate = self.rates.get(kind_of(op))
-        return work_of(op) / rate if rate else 0.0
+        if not rate:
+            return 0.0
+        return work_of(op) / (rate * _filled(op))
 
 
 DEFAULT = Machine()
+
+FULL = 16
+"""Positions with which convolutions in row-major order reach their rate."""
 
 
 _KINDS = {
@@ -110,6 +115,14 @@ def kind_of(op: Op) -> str:
         rows = x.shape[-1 if op.attributes.transpose_a else -2]
         return "matrix-vector" if rows == 1 else "matmul"
     return _KINDS.get(op.name, "")
+
+
+def _filled(op: Op) -> float:
+    """The share of vectors that are at work: those of convolutions hold neighbouring positions."""
+    if kind_of(op) != "conv":
+        return 1.0
+    positions = math.prod(size for size in op.result.type.shape[2:] if isinstance(size, int))
+    return min(1.0, positions / FULL) if positions else 1.0
 
 
 def work_of(op: Op) -> float:

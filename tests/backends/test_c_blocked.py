@@ -134,6 +134,30 @@ def test_dense_convolution(sizes: tuple[Sequence[int], ...], source: str) -> Non
     assert "blocked_" in str(compiled.artifact.stages["select"])
 
 
+LONG = [
+    # input, weights, strides, pads, dilations, source
+    ((1, 1, 640), (258, 1, 256), (128,), (0, 0), (1,), "row-major"),
+    ((3, 2, 500), (13, 2, 200), (50,), (0, 0), (2,), "row-major"),
+    ((2, 1, 4, 330), (16, 1, 3, 300), (1, 10), (1, 0, 1, 0), (1, 1), "row-major"),
+    ((2, 3, 330), (16, 3, 300), (10,), (0, 0), (1,), "channels last"),
+    ((1, 2, 3, 330), (8, 2, 2, 300), (1, 10), (0, 0, 0, 0), (1, 1), "channels last"),
+]
+
+
+@pytest.mark.parametrize("sizes", LONG, ids=str)
+def test_kernels_too_long_to_be_written_out(sizes: tuple[Sequence[int], ...]) -> None:
+    """Fourier transforms of frames, for one: taps that follow one another are looped over."""
+    *conv, source = sizes
+    compiled = agrees(convolution(*conv, source=source), PORTABLE)
+    assert "blocked_conv" in str(compiled.artifact.stages["select"])
+
+
+def test_long_kernels_that_are_padded_are_refused() -> None:
+    text = convolution((1, 1, 640), (16, 1, 256), (16,), (128, 128), (1,), source="row-major")
+    with pytest.raises(burnish.Error, match=r"cannot compile nn\.conv"):
+        agrees(text, PORTABLE)
+
+
 @pytest.mark.parametrize("source", ["row-major", "blocked"])
 def test_grouped_convolution(source: str) -> None:
     sizes = ((2, 16, 12, 12), (32, 8, 3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 2)

@@ -43,6 +43,16 @@ def test_arithmetic_by_kind() -> None:
     assert DEFAULT.computing(matmul(4)) == 800 / DEFAULT.rates["matmul"]
 
 
+def test_convolutions_of_few_positions_fill_no_vectors() -> None:
+    def conv(size: int) -> float:
+        types = {"x": tensor("f32", 1, 8, size), "w": tensor("f32", 8, 8, 1)}
+        function, b = build_function(Module("m"), "main", types, ["y"])
+        windows = {"strides": (1,), "pads": (0, 0), "dilations": (1,), "groups": 1}
+        return DEFAULT.computing(b.create("nn.conv", function.args, windows))
+
+    assert conv(32) == 2 * conv(16) == 2 * conv(4)
+
+
 def test_text_round_trip() -> None:
     text = machines.text_of(OTHER)
     assert machine_of(text) == OTHER

@@ -150,4 +150,6 @@ def conv_shape(op: Op, x: TensorType, isa: Isa) -> ProductShape | None:
     shape = _conv_shape(op, x, isa.lanes)
     if shape is not None and shape.is_pointwise:
         shape = shape.flattened()
+    if shape is not None and shape.body(isa) > MAX_BODY:
+        shape = shape.with_taps_as_channels()
     return shape if shape is not None and shape.body(isa) <= MAX_BODY else None

@@ -96,6 +96,24 @@ class ProductShape:
         row = WindowAxis(count, count, 1, 1, 1, 0, 0)
         return replace(self, axes=(row,), steps=self.inputs.spatial[-1:], kept=())
 
+    def with_taps_as_channels(self) -> ProductShape | None:
+        """The same with the taps of a row as channels: they are looped over, not written out.
+
+        None where channels and taps do not follow one another at one step, or windows are padded.
+        """
+        *outer, inner = self.axes
+        inputs, (taps,) = self.inputs, static([inner.kernel])
+        if not inner.is_inside or self.stored or inputs.planes > 1 < inputs.lanes:
+            return None
+        step = self.steps[-1] * inner.dilation
+        if inputs.lanes > 1 and step != inputs.lanes * inputs.lane:
+            return None
+        lanes = inputs.lanes * taps
+        lane = step if inputs.lanes == 1 else inputs.lane
+        merged = replace(inputs, lanes=lanes, rest=lanes, lane=lane)
+        row = WindowAxis(inner.size, inner.count, 1, inner.stride, 1, 0, 0)
+        return replace(self, inputs=merged, axes=(*outer, row))
+
     @property
     def row(self) -> int:
         """Results in a row."""

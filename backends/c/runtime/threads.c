@@ -19,7 +19,7 @@ typedef void net_thread_part(const void *arguments, ptrdiff_t thread);
 
 struct net_worker {
     size_t claimed; /* the last round of which somebody took this worker's part */
-    size_t done; /* the last round of which this worker finished its part */
+    size_t done; /* the last round of which this worker's part is finished */
     pthread_t thread;
     unsigned char apart[128]; /* what others write to is in other cache lines */
 };
@@ -83,7 +83,7 @@ static void *net_work(void *argument)
 {
     struct net_worker *const self = argument;
     const ptrdiff_t thread = self - net_pool.workers + 1;
-    size_t round = self->done;
+    size_t round = __atomic_load_n(&self->done, __ATOMIC_ACQUIRE);
     for (;;) {
         round = net_round_after(round);
         if (__atomic_load_n(&net_pool.stopping, __ATOMIC_ACQUIRE)) {
@@ -149,7 +149,6 @@ static void net_share(int has_workers, net_thread_part *part, const void *argume
 {
     ptrdiff_t thread;
     size_t round;
-    int mine[NET_THREADS - 1];
     if (!has_workers) {
         for (thread = 0; thread < NET_THREADS; thread++) {
             part(arguments, thread);
@@ -162,9 +161,10 @@ static void net_share(int has_workers, net_thread_part *part, const void *argume
     round = net_pool.round;
     part(arguments, 0);
     for (thread = 1; thread <= net_pool.running; thread++) {
-        mine[thread - 1] = net_claim(&net_pool.workers[thread - 1], round);
-        if (mine[thread - 1]) {
+        struct net_worker *const worker = &net_pool.workers[thread - 1];
+        if (net_claim(worker, round)) {
             part(arguments, thread);
+            __atomic_store_n(&worker->done, round, __ATOMIC_RELEASE);
         }
     }
     for (; thread < NET_THREADS; thread++) {
@@ -173,8 +173,7 @@ static void net_share(int has_workers, net_thread_part *part, const void *argume
     for (thread = 1; thread <= net_pool.running; thread++) {
         struct net_worker *const worker = &net_pool.workers[thread - 1];
         int spins = 0;
-        while (!mine[thread - 1]
-               && __atomic_load_n(&worker->done, __ATOMIC_ACQUIRE) != round) {
+        while (__atomic_load_n(&worker->done, __ATOMIC_ACQUIRE) != round) {
             if (spins < NET_SPINS) {
                 spins++;
                 NET_PAUSE();
