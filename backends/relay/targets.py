@@ -16,8 +16,8 @@ OPTIONS = (
     Option(
         "quantize",
         "how tensors are quantized: exact (ties to even, as ONNX has it, by arithmetic) or qnn "
-        "(qnn.quantize, which takes ties away from zero, and clip, which does not keep NaN: Relay's "
-        "passes know them)",
+        "(qnn.quantize, which takes ties away from zero, and clip, which does not keep NaN: both "
+        "known to Relay's passes)",
         "exact",
         ("exact", "qnn"),
     ),
