@@ -152,29 +152,66 @@ class Quantized:
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """A checkable promise about zeros, for constants.
+    """A promise about zeros that can be checked on the data, for constants.
 
-    ``format`` is ``"unstructured"``, ``"block"`` (zeros come in aligned blocks of shape
-    ``block`` over the last axes) or ``"channel"`` (whole slices along axis ``block[0]``).
+    The tensor is cut into parts: single elements (``"unstructured"``), aligned blocks of shape
+    ``block`` over the last axes (``"block"``, those at the end of an axis may be cut off), or whole
+    slices along axis ``block[0]`` (``"channel"``).  At most ``kept`` parts hold anything but zeros.
     """
 
     format: str
     block: tuple[int, ...] = ()
+    kept: int = 0
 
     def __str__(self) -> str:
-        return f"sparse({', '.join([self.format, *map(str, self.block)])})"
+        return f"sparse({', '.join([self.format, *map(str, self.block)])}, kept = {self.kept})"
 
     def problem(self, shape: tuple[Dim, ...], dtype: DType) -> str:
         """Why this encoding does not fit a tensor type; empty when it does."""
         if self.format not in ("unstructured", "block", "channel"):
             return f"unknown sparsity format {self.format}"
+        if self.format == "unstructured" and self.block:
+            return "unstructured sparsity has no blocks"
         if self.format == "block" and not 0 < len(self.block) <= len(shape):
             return f"blocks of rank {len(self.block)} in a tensor of rank {len(shape)}"
+        if self.format == "block" and min(self.block) < 1:
+            return f"blocks of shape {list(self.block)}"
         if self.format == "channel" and not (
             len(self.block) == 1 and 0 <= self.block[0] < len(shape)
         ):
             return "channel sparsity names one axis of the tensor"
         return ""
+
+    def holds_numbers(self, array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which parts of ``array`` hold anything but zeros, in an array of all parts."""
+        filled = np.asarray(array != 0)
+        if self.format == "unstructured":
+            return filled
+        if self.format == "channel":
+            others = tuple(axis for axis in range(filled.ndim) if axis != self.block[0])
+            return np.asarray(filled.any(axis=others))
+        for axis, size in zip(range(filled.ndim - len(self.block), filled.ndim), self.block):
+            starts = np.arange(0, filled.shape[axis], size)
+            if size > 1 and filled.size:
+                filled = np.logical_or.reduceat(filled, starts, axis=axis)
+        return filled
+
+    def parts(self, shape: Sequence[int]) -> int:
+        """How many parts a tensor of ``shape`` has."""
+        if self.format == "unstructured":
+            return math.prod(shape)
+        if self.format == "channel":
+            return shape[self.block[0]]
+        outer = len(shape) - len(self.block)
+        blocks = (-(-size // block) for size, block in zip(shape[outer:], self.block))
+        return math.prod(shape[:outer]) * math.prod(blocks)
+
+    def broken(self, array: npt.NDArray[Any]) -> str:
+        """How ``array`` breaks the promise; empty when it keeps it."""
+        found = int(np.count_nonzero(self.holds_numbers(array)))
+        if found <= self.kept:
+            return ""
+        return f"the data breaks the promise {self}: {found} parts hold other numbers than zero"
 
 
 Encoding = Quantized | Sparse

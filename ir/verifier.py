@@ -22,7 +22,7 @@ from .errors import Error, VerifyError, clip
 from .opdef import Trait
 from .sizes import defined_symbol, symbols_used
 from .text.printer import op_text
-from .types import TensorType
+from .types import Sparse, TensorType
 
 MAX_FINDINGS = 20
 
@@ -113,7 +113,9 @@ def _op_findings(op: Op, defined: set[Value], where: str) -> Iterator[str]:
         yield f"{where}: {problem}\n      {_show(op)}"
     if not problems:
         for value in op.results:
-            yield from _value_findings(value, f"{where}: {op.name} at {op.location}")
+            place = f"{where}: {op.name} at {op.location}"
+            yield from _value_findings(value, place)
+            yield from _promise_findings(value, place)
     for name, region in zip(op.opdef.regions or [""] * len(op.regions), op.regions):
         if region.parent_op is not op:
             yield f"{where}: region {name} of {op.name} belongs to another op"
@@ -166,6 +168,17 @@ def _value_findings(value: Value, where: str) -> Iterator[str]:
     for dim in value.type.shape:
         if not isinstance(dim, int) and not symbols_of(dim):
             yield f"{where}: dimension {dim} has no symbol but is not an integer"
+
+
+def _promise_findings(value: Value, where: str) -> Iterator[str]:
+    """Promises about zeros are for constants, and their data keeps them."""
+    encoding, constant = value.type.encoding, value.constant
+    if not isinstance(encoding, Sparse) or value.type.problem():
+        return
+    if constant is None:
+        yield f"{where}: {encoding} is a promise that only constants can make"
+    elif constant.is_resolved and (broken := encoding.broken(constant.array)):
+        yield f"{where}: {broken}"
 
 
 def _show(op: Op) -> str:

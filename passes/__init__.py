@@ -19,6 +19,7 @@ from . import (
     loops,
     recover,
     shape_cleanup,
+    sparsity,
     user_rules,
 )
 from .base import (
@@ -80,6 +81,7 @@ __all__ = [
     "rule_function",
     "run_pipeline",
     "shape_cleanup",
+    "sparsity",
     "standard_pipeline",
     "standard_stages",
     "user_rules",

@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, get_type_hints, overload
 
-from burnish.ir import Function, Listener, Module, Op, Rewriter
+from burnish.ir import Function, Listener, Location, Module, Op, Rewriter
 from burnish.ir.errors import PassError
 
 from .journal import Journal
@@ -38,6 +38,24 @@ from .promises import EXACT
 OptionValue = bool | int | float | str
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a pass chose for an op, and between what.
+
+    Attributes:
+        location, op: nodes of the model that the op stands for, and its name.
+        subject: the type on which the choice depended.
+        chosen: the name of what was chosen.
+        costs: estimates by name, of each choice alone.
+    """
+
+    location: Location
+    op: str
+    subject: str
+    chosen: str
+    costs: Mapping[str, float]
 
 
 @dataclass
@@ -50,6 +68,7 @@ class PassContext:
         attempts: how often a pattern was tried.
         promises: what the rewrites that were applied promise.
         journal: of the whole run; it may end the rewrites.
+        decisions: choices that reports show.
     """
 
     rewrites: Counter[str] = field(default_factory=Counter)
@@ -57,6 +76,7 @@ class PassContext:
     attempts: int = 0
     promises: set[str] = field(default_factory=set)
     journal: Journal = field(default_factory=Journal)
+    decisions: list[Decision] = field(default_factory=list)
 
     @property
     def may_rewrite(self) -> bool:

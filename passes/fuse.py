@@ -23,6 +23,7 @@ from .regions import blocks_inside_out
 
 ANCHORS = frozenset(
     {"nn.conv", "nn.conv_transpose", "nn.matmul", "nn.max_pool", "nn.average_pool"}
+    | {"nn.sparse_product"}
     | {"nn.layer_norm", "nn.rms_norm", "nn.group_norm", "nn.lrn", "nn.softmax", "nn.log_softmax"}
     | {"nn.attention", "nn.batch_norm", "nn.resize"}
     | {"tensor.reduce", "tensor.concat", "tensor.slice"}

@@ -16,7 +16,7 @@ import numpy as np
 from burnish.ir import Block, Module, Trait
 from burnish.ir.errors import Error, UsageError
 
-from .base import Pass, PassContext
+from .base import Decision, Pass, PassContext
 from .instruments import Instrument, VerifyEach
 from .journal import Journal
 from .pipeline import parse_pipeline, pipeline_text
@@ -35,6 +35,7 @@ class PassRecord:
         ops_before, ops_after: see :func:`count_ops`.
         rewrites: applications per pattern.
         refusals: how often a pattern gave up, per ``(pattern, reason)``.
+        decisions: what it chose between alternatives.
     """
 
     pass_: str
@@ -44,6 +45,7 @@ class PassRecord:
     ops_after: int
     rewrites: dict[str, int]
     refusals: dict[tuple[str, str], int]
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass
@@ -216,6 +218,7 @@ class PassManager:
             count_ops(module) if changed else ops,
             dict(context.rewrites),
             dict(context.refusals),
+            tuple(context.decisions),
         )
 
 

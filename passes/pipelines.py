@@ -15,6 +15,7 @@ STAGES: Mapping[str, str] = {
     "shapes": f"shape-cleanup,fold,{CLEANUP}",
     "affine": f"fold-batch-norm,fold-pad,trim-kernels,{CLEANUP}",
     "windows": f"conv-to-matmul,fold,{CLEANUP}",
+    "sparsity": "recognize-sparsity",
     "horizontal": "fuse-horizontal,dce",
     "rows": "gather-rows,dce",
     "fuse": "fuse,dce",
@@ -22,7 +23,10 @@ STAGES: Mapping[str, str] = {
 """The stages of the full pipeline, in order; golden tests look at the IR after each."""
 
 BACKENDS: Mapping[str, tuple[str, ...]] = {
-    "c": ("channels", "simplify", "recover", "dequantize", "shapes", "affine", "windows", "fuse"),
+    "c": (
+        *("channels", "simplify", "recover", "dequantize", "shapes", "affine", "windows"),
+        *("sparsity", "fuse"),
+    ),
     "tvm": ("channels", "simplify", "recover", "shapes", "affine"),
     "relay": ("channels", "simplify", "recover", "shapes", "affine"),
     "onnx": ("channels", "simplify", "recover", "shapes", "affine", "horizontal", "rows"),

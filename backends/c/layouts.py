@@ -8,6 +8,7 @@ channels estimate their own cycles; the other rates are those of the :class:`~.m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
 from burnish.ir import Layout, Op, TensorType, Trait, Value
@@ -20,6 +21,7 @@ from .isa import ISAS, NATIVE, Isa, isa_of
 from .kernels.blocked import blocked, is_static_float
 from .kernels.family import families_of
 from .machine import DEFAULT, Machine, native_machine
+from .sparsity import sparse_offers
 
 
 class CLayouts(LayoutModel):
@@ -46,7 +48,14 @@ class CLayouts(LayoutModel):
     def offers(self, op: Op) -> list[Offer]:
         found, machine = super().offers(op), self.machine
         static = all(value.type.is_static for value in (*op.inputs, *op.results))
-        if self.isa.has_vectors and op.inputs and static:
+        if not op.inputs or not static:
+            return found
+        for offer, stored in sparse_offers(op, self.isa):
+            moved = _moved(op, offer.operands, offer.results)
+            moved += stored - _bytes(op.inputs[1].type, None)
+            cycles = machine.call_cycles + max(offer.cost, machine.moving(moved))
+            found.append(replace(offer, cost=cycles))
+        if self.isa.has_vectors:
             for family in families_of(op.name):
                 for form in family.offers(op, self.isa):
                     moving = machine.moving(_moved(op, form.operands, form.results))
@@ -112,8 +121,7 @@ def _number(size: Dim) -> float:
 def _register_models() -> None:
     """Offer the layouts of each instruction set under its name."""
     for isa in ISAS.values():
-        if isa.has_vectors:
-            register_layouts(isa.name, CLayouts(isa))
+        register_layouts(isa.name, CLayouts(isa))
     register_layouts(NATIVE, CLayouts(None))
 
 

@@ -213,9 +213,9 @@ class _Selector:
     def choose(self, op: Op) -> Choice | None:
         if op.name in CONTROL_FLOW:
             return Choice(op, None, regions=tuple(map(self.block, op.regions)))
-        key = signature(op)
+        unit = Unit.of(op, self.sizes.ranges, self.isa)
+        key = signature(op), tuple(family.facts(unit) for family in families_for(unit))
         if key not in self.known:
-            unit = Unit.of(op, self.sizes.ranges, self.isa)
             try:
                 family = self.family_for(unit)
                 if family is None:

@@ -73,7 +73,7 @@ def _host(name: str, doc: str, *flags: str, isa: str = "") -> None:
 
 def _bare(
     name: str, doc: str, compilers: tuple[str, ...], *flags: str, word: int = 32,
-    alignment: int = 8, isa: str = "", threads: bool = False,
+    alignment: int = 8, isa: str = "scalar", threads: bool = False,
 ) -> None:  # fmt: skip
     all_flags = (*COMMON_FLAGS, "-O2", *flags)
     register_target(
@@ -93,7 +93,7 @@ _bare(
     isa="neon",
     threads=True,
 )
-_host("c:generic", "any C99 compiler")
+_host("c:generic", "any C99 compiler", isa="scalar")
 _bare(
     "c:cortex-m4",
     "ARM Cortex-M4 with single-precision FPU",

@@ -15,6 +15,7 @@ from .inspect import inspect_command
 from .listing import ops_command, targets_command
 from .opt import opt_command
 from .passes import passes_command
+from .prune import prune_command
 from .run import run_command
 from .verify import verify_command
 
@@ -55,6 +56,7 @@ for _command in (
     bench_command,
     inspect_command,
     opt_command,
+    prune_command,
     targets_command,
     passes_command,
     ops_command,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import bindings, dims_options, is_ir, note
+from .common import dims_options, note
+from .files import is_onnx, read_module, write_onnx, write_text
 
 if TYPE_CHECKING:
     from burnish.ir import Module
@@ -144,7 +145,7 @@ def opt_command(
         context.exit(_replay(model))
     if reduce and out is None:
         raise click.UsageError("--reduce needs -o, the file for the small reproducer")
-    to_onnx = out is not None and out.endswith(".onnx") and not reduce
+    to_onnx = out is not None and is_onnx(out) and not reduce
     if opset is not None and not to_onnx:
         raise click.UsageError("--opset is for ONNX results: give --out FILE.onnx")
     backend = "onnx" if to_onnx else "c"
@@ -155,7 +156,7 @@ def opt_command(
     if reduce and out is not None:
         _reduce(_failing(model, pipeline, target, seed, load, (dims, shapes, dims_from)), out)
         return
-    module = _read(model, dims, shapes, dims_from)
+    module = read_module(model, dims, shapes, dims_from)
     watch = _printing(print_after, print_changes, print_dir)
     report = run_pipeline(
         module,
@@ -172,45 +173,9 @@ def opt_command(
     if stats:
         click.echo(report.statistics(), err=True)
     if out is not None and to_onnx:
-        _write_onnx(module, out, opset)
+        write_onnx(module, out, opset)
     else:
-        _write(module, out, out is not None if embed is None else embed)
-
-
-def _read(
-    model: str, dims: tuple[str, ...], shapes: tuple[str, ...], dims_from: str | None
-) -> Module:
-    from ..driver import read_model
-    from ..frontend.onnx.importer import import_onnx
-
-    if is_ir(model):
-        if dims or shapes or dims_from:
-            raise click.UsageError("dimensions are bound when an ONNX model is imported")
-        return read_model(model)
-    return import_onnx(model, bindings(model, dims, shapes, dims_from), allow_unbound=True)
-
-
-def _write(module: Module, out: str | None, embed: bool) -> None:
-    from burnish.ir import to_text
-
-    text = to_text(module, embed=embed)
-    if out is None:
-        click.echo(text)
-    else:
-        from ..outputs import write_file
-
-        write_file(out, (text if text.endswith("\n") else f"{text}\n").encode())
-
-
-def _write_onnx(module: Module, out: str, opset: int | None) -> None:
-    """The model as ``out``; weights beyond what one file holds lie beside it."""
-    from burnish.backends.onnx import export_onnx, model_files
-
-    from ..outputs import write_file
-
-    files = model_files(export_onnx(module, opset=opset), name=Path(out).name)
-    for name in sorted(files, reverse=True):  # the model itself last
-        write_file(Path(out).with_name(name), files[name])
+        write_text(module, out, embed=out is not None if embed is None else embed)
 
 
 def _printing(names: str | None, changes: bool, folder: str | None) -> list[Instrument]:
@@ -270,7 +235,7 @@ def _failing(
 
     if holds_reproducer(model):
         return read_reproducer(model)
-    found = find(_read(model, *dims), pipeline, target=target, seed=seed, load=load)
+    found = find(read_module(model, *dims), pipeline, target=target, seed=seed, load=load)
     if found is None:
         raise click.UsageError("there is nothing to reduce: every pass does well")
     return found

@@ -12,7 +12,7 @@ from burnish.ir.cost import op_cost
 from burnish.ir.errors import clip
 from burnish.passes.manager import PassReport
 
-from .data import Count, Layer, PassRun, Port, Report, Sizes
+from .data import Count, KernelChoice, Layer, PassRun, Port, Report, Sizes
 from .memory import memory_of
 
 GROUP = "core.group"
@@ -79,6 +79,21 @@ def pass_runs(report: PassReport) -> tuple[PassRun, ...]:
     )
 
 
+def kernel_choices(report: PassReport) -> tuple[KernelChoice, ...]:
+    """What passes chose between alternatives."""
+    return tuple(
+        KernelChoice(
+            decision.op,
+            tuple(clip(source.name) for source in decision.location.sources),
+            type_text(decision.subject),
+            decision.chosen,
+            {name: round(cost) for name, cost in decision.costs.items()},
+        )
+        for record in report.records
+        for decision in record.decisions
+    )
+
+
 def build_report(
     module: Module, target: Target, artifact: Artifact, passes: PassReport, pipeline: str
 ) -> Report:
@@ -105,6 +120,7 @@ def build_report(
         passes=pass_runs(passes),
         memory=memory_of(plan, module) if isinstance(plan, Plan) else None,
         sizes=Sizes(_weight_bytes(module, artifact), None, _file_sizes(artifact)),
+        choices=kernel_choices(passes),
     )
 
 

@@ -103,6 +103,24 @@ class PassRun:
 
 
 @dataclass(frozen=True)
+class KernelChoice:
+    """How an op with sparse weights is computed, and why.
+
+    Attributes:
+        op, nodes: the op, and the nodes of the ONNX model it stands for.
+        weights: the type of its weights, which tells the pattern of their zeros.
+        chosen: what was chosen: ``dense``, or how zeros are left out.
+        cycles: estimates by name, of each kernel alone; conversions of layouts count beside them.
+    """
+
+    op: str
+    nodes: tuple[str, ...]
+    weights: str
+    chosen: str
+    cycles: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Sizes:
     """Bytes of what was emitted.
 
@@ -136,6 +154,7 @@ class Report:
     passes: tuple[PassRun, ...] = ()
     memory: Memory | None = None
     sizes: Sizes = field(default_factory=lambda: Sizes(0, None, {}))
+    choices: tuple[KernelChoice, ...] = ()
 
     @property
     def macs(self) -> Count:

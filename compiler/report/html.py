@@ -12,7 +12,7 @@ from burnish.ir.errors import clip
 
 from ..requests import show_count, show_size
 from .data import Buffer, Memory, Report
-from .text import count_text, flash_text, ram_text
+from .text import CHOICE_COLUMNS, choice_rows, count_text, flash_text, ram_text
 
 MAX_DRAWN = 2000
 """The plan's picture shows the largest buffers only beyond this many."""
@@ -49,6 +49,9 @@ def page(report: Report) -> str:
         "<h2>Layers</h2>",
         _layers(report),
     ]
+    if report.choices:
+        rows = [[escape(cell) for cell in row] for row in choice_rows(report)]
+        parts += ["<h2>Sparse weights</h2>", _table(CHOICE_COLUMNS, rows)]
     if report.memory is not None:
         parts += ["<h2>Memory</h2>", _memory(report.memory)]
     if report.passes:

@@ -32,6 +32,8 @@ def tables(report: Report, *, layers: bool = True) -> Iterator[RenderableType]:
     yield _summary(report)
     if layers:
         yield _layers(report)
+    if report.choices:
+        yield _choices(report)
     if report.memory is not None:
         yield _memory(report)
     if report.passes:
@@ -99,6 +101,27 @@ def _layers(report: Report) -> Table:
         )
     if len(report.layers) > MAX_ROWS:
         table.caption = f"{len(report.layers) - MAX_ROWS} more in report.html and report.json"
+    return table
+
+
+CHOICE_COLUMNS = ("node", "weights", "computed", "estimated cycles")
+
+
+def choice_rows(report: Report) -> Iterator[tuple[str, str, str, str]]:
+    """Per op with sparse weights: what was chosen, and the estimate of each kernel."""
+    for choice in report.choices:
+        cycles = sorted(choice.cycles.items(), key=lambda item: item[1])
+        estimates = ", ".join(f"{name} {show_count(round(count))}" for name, count in cycles)
+        nodes = shorten(", ".join(choice.nodes), 32)
+        yield nodes or choice.op, choice.weights, choice.chosen, estimates
+
+
+def _choices(report: Report) -> Table:
+    table = Table(title="Sparse weights", title_justify="left")
+    for name in CHOICE_COLUMNS:
+        table.add_column(name, overflow="fold")
+    for row in choice_rows(report):
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -25,6 +25,7 @@ from . import (
     sample,
     signal,
     softmax,
+    sparse,
     tensor,
 )
 
@@ -53,5 +54,6 @@ __all__ = [
     "sample",
     "signal",
     "softmax",
+    "sparse",
     "tensor",
 ]

@@ -403,7 +403,8 @@ def _layout(tree: Node) -> Layout:
 
 def _encoding(tree: Node) -> Encoding:
     if tree.data == "sparse":
-        return Sparse(_tokens(tree, "NAME")[0], tuple(map(int, _tokens(tree, "INT"))))
+        *block, kept = map(int, _tokens(tree, "INT"))
+        return Sparse(_tokens(tree, "NAME")[0], tuple(block), kept)
     scales = tuple(float(t) for t in _tokens(_trees(tree, "scales")[0]))
     points = tuple(_signed(t) for t in _trees(_trees(tree, "points")[0]))
     if len(points) == 1:

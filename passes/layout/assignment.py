@@ -9,7 +9,7 @@ layout is converted once.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,11 +17,15 @@ import numpy as np
 
 from burnish.ir import Block, Layout, Op, Value
 
+from ..base import Decision
 from .minimize import Assignment, Factor, minimize
 from .offers import LayoutModel, Offer
 
 MAX_LAYOUTS = 4
 """Layouts considered per value; a set of them is one of 2^4 - 1."""
+
+UNNAMED = "dense"
+"""What decisions call the ways that have no name."""
 
 StoredIn = tuple[Layout | None, ...]
 
@@ -34,12 +38,14 @@ class Chosen:
         offers: the chosen offer of each op.
         cost, row_major: time of the block as chosen, and with everything in row-major order.
         bound: no choice takes less time.
+        decisions: what was decided between ways that have names.
     """
 
     offers: dict[Op, Offer]
     cost: float
     bound: float
     row_major: float
+    decisions: tuple[Decision, ...] = ()
 
 
 def choose_layouts(block: Block, model: LayoutModel, without: Collection[str] = ()) -> Chosen:
@@ -141,4 +147,19 @@ class _Problem:
     def _chosen(self, found: Assignment) -> Chosen:
         offers = {op: self.offers[op][found.values[v]] for op, v in self.choices.items()}
         row_major = sum(options[0].cost for options in self.offers.values())
-        return Chosen(offers, found.cost, found.bound, row_major)
+        decisions = tuple(
+            _decision(op, offers[op], options)
+            for op, options in self.offers.items()
+            if any(option.name for option in options)
+        )
+        return Chosen(offers, found.cost, found.bound, row_major, decisions)
+
+
+def _decision(op: Op, chosen: Offer, options: Sequence[Offer]) -> Decision:
+    """The least cost under each name."""
+    costs: dict[str, float] = {}
+    for option in options:
+        name = option.name or UNNAMED
+        costs[name] = min(option.cost, costs.get(name, option.cost))
+    weights = next((v.type for v in op.inputs if v.type.encoding is not None), op.result.type)
+    return Decision(op.location, op.name, str(weights), chosen.name or UNNAMED, costs)

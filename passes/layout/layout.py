@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from burnish.ir import Module
 
 from ..base import Pass, PassContext, register_pass
+from ..promises import EXACT, FAST_MATH
 from ..regions import blocks_inside_out
 from .assignment import choose_layouts
 from .materialize import lay_out
@@ -18,7 +19,8 @@ from .offers import LayoutModel, layout_model
 class LayoutPass(Pass):
     """Choose how every tensor is stored, so that ops and conversions together take least time.
 
-    Arguments and results of functions and regions stay row-major.
+    Arguments and results of functions and regions stay row-major.  A way to compute an op may be
+    another op, such as a product with weights that leaves zeros out.
 
     Options:
         target: whose offers to choose from.
@@ -42,9 +44,13 @@ class LayoutPass(Pass):
                 if not context.may_rewrite:
                     break
                 chosen = choose_layouts(block, model, self.without.split("+"))
+                context.decisions += chosen.decisions
                 offers = chosen.offers.values()
-                if any(any((*offer.operands, *offer.results)) for offer in offers):
+                layouts = (any((*offer.operands, *offer.results)) for offer in offers)
+                if any(layouts) or any(offer.replacement for offer in offers):
                     before = rewriter.changes
                     lay_out(block, chosen.offers, rewriter)
-                    context.count("lay-out", int(rewriter.changes > before))
+                    # An op that leaves zeros out does not turn infinities into NaN.
+                    promise = FAST_MATH if any(offer.replacement for offer in offers) else EXACT
+                    context.count("lay-out", int(rewriter.changes > before), promise=promise)
         return rewriter.changes > 0

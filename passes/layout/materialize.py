@@ -10,7 +10,7 @@ from .offers import Offer
 
 
 def lay_out(block: Block, offers: Mapping[Op, Offer], rewriter: Rewriter) -> None:
-    """Give each op's results the layouts of its offer.
+    """Give each op's results the layouts of its offer, or make the op that the offer has for it.
 
     Types are fixed when a value is made, so an op whose results change is made anew; the old ones
     go once nothing uses them.  A conversion stands right before its first use.
@@ -31,6 +31,12 @@ def lay_out(block: Block, offers: Mapping[Op, Offer], rewriter: Rewriter) -> Non
             None if value is None else value_in(value, layout, op)
             for value, layout in zip(op.operands, wanted)
         ]
+        if offer is not None and offer.replacement is not None:
+            new = offer.replacement(rewriter.before(op), operands)
+            for old, result in zip(op.results, new.results):
+                stored[old] = {result.type.layout: result}
+            replaced.append(op)
+            continue
         if offer is None or not any(offer.results):
             if all(a is b or (a and b and a.type == b.type) for a, b in zip(operands, op.operands)):
                 for index, operand in enumerate(operands):

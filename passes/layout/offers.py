@@ -8,14 +8,21 @@ per op so that the whole is cheapest.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Layout, Op, TensorType, Trait
+from burnish.ir import Builder, Layout, Op, TensorType, Trait, Value
 from burnish.ir.errors import PassError
 
 Layouts = tuple[Layout | None, ...]
 """One per value; None: row-major."""
+
+
+Replacement = Callable[[Builder, Sequence[Value | None]], Op]
+"""Makes another op of the operands, which are stored as its offer says.
+
+The op has the results of the one that it stands for.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,16 @@ class Offer:
         results: how it writes each result.
         cost: its time, in the unit of the model.
         kernels: who computes it, by a name of the target; "" where there is but one way.
+        replacement: makes another op that does the same, if it is one.
+        name: what reports call such a way.
     """
 
     operands: Layouts
     results: Layouts
     cost: float
     kernels: str = ""
+    replacement: Replacement | None = None
+    name: str = ""
 
 
 class LayoutModel(ABC):

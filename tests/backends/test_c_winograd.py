@@ -167,13 +167,14 @@ def network(channels: int, extent: int) -> Module:
     }}""")
 
 
-def selected(module: Module, **options: object) -> str:
-    compiled = burnish.compile(module, target=X86, options=options)
+def selected(module: Module, target: str = X86, **options: object) -> str:
+    compiled = burnish.compile(module, target=target, options=options)
     return str(compiled.artifact.stages["select"])
 
 
 def test_it_is_chosen_where_it_takes_less_time() -> None:
-    assert "winograd=4x4" in selected(network(64, 28))
+    for target in (X86, "c:aarch64"):
+        assert "winograd=4x4" in selected(network(64, 28), target)
     for channels, extent in ((4, 64), (64, 1)):
         assert "winograd" not in selected(network(channels, extent))
 
@@ -216,3 +217,9 @@ def test_threads_share_the_chunks(outputs: int) -> None:
         assert ("threads=3" in line) == (threads == 3)
         results.append(runner(compiled.artifact).run(inputs_of(module))["y"])
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize(("channels", "is_ahead"), [(32, False), (256, True)])
+def test_weights_that_do_not_stay_near_are_fetched_ahead(channels: int, is_ahead: bool) -> None:
+    compiled = burnish.compile(network(channels, 14), target=X86)
+    assert ("m_fetch_f32x8(filters, ahead);" in compiled.source["m.c"]) == is_ahead

@@ -22,6 +22,7 @@ REFUSED = {
     "nn.arg_max_pool-u64": "MaxPool takes no u64",
     "nn.conv-i32": "ONNX convolves floats only",
     "ml.tree_ensemble-f64-max": "a leaf of TreeEnsemble has a column",
+    **{case.id: "not constants" for case in CASES if case.op == "nn.sparse_product"},
 }
 """What ONNX has no operators for."""
 

@@ -24,6 +24,7 @@ UNSUPPORTED = {
     "nn.non_max_suppression": "sizes that only the data tells",
     "nn.region_align": "boxes whose sizes only the data tells",
     "nn.region_max_pool": "boxes whose sizes only the data tells",
+    "nn.sparse_product": "made by the layouts of C targets only",
     "tensor.non_zero": "sizes that only the data tells",
     "tensor.unique": "sizes that only the data tells",
 }

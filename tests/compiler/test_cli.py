@@ -26,6 +26,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "ops",
         "opt",
         "passes",
+        "prune",
         "run",
         "targets",
         "verify",

@@ -182,7 +182,6 @@ def test_a_cluster_builds() -> None:
         ("c", {"tune": "0s"}, UsageError, "which is no time"),
         ("c", {"tune": 60}, TargetError, "option tune is 60, but must be text"),
         ("c:cortex-m4", {"tune": "1s"}, TargetError, "cannot be tuned.*does not run on this"),
-        ("c:generic", {"tune": "1s"}, TargetError, "nothing to tune for target c:generic"),
         ("onnx", {"tune": "1s"}, TargetError, "cannot be tuned|nothing to tune"),
     ],
 )

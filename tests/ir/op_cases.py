@@ -146,6 +146,7 @@ def cases() -> list[OpCase]:
     import op_cases_ml
     import op_cases_nn
     import op_cases_signal
+    import op_cases_sparse
     import op_cases_tensor
     import op_cases_vision
 
@@ -157,6 +158,7 @@ def cases() -> list[OpCase]:
         op_cases_nn,
         op_cases_ml,
         op_cases_signal,
+        op_cases_sparse,
         op_cases_vision,
     )
     table = [case for module in tables for case in module.CASES]

@@ -102,7 +102,7 @@ def test_types_with_every_facet_round_trip():
         ir.tensor("i4", 2, 4).with_encoding(
             ir.Quantized((1.0, 2.0, 3.0, 4.0), (0,) * 4, 1, 2, ir.DType.F16)
         ),
-        ir.tensor("f32", 8, 8).with_encoding(ir.Sparse("block", (1, 4))),
+        ir.tensor("f32", 8, 8).with_encoding(ir.Sparse("block", (1, 4), 12)),
         ir.tensor("f32", ir.symbol("N") * 2 + 3, ir.symbol("N") // 2),
     ]
     module = ir.Module("m")

@@ -38,6 +38,9 @@ def test_types_compare_by_value():
         (ir.Quantized((1.0,), (0,), 0, block=2), "1 scales for 2 blocks of the shape [4]"),
         (ir.Sparse("blocky"), "unknown sparsity"),
         (ir.Sparse("channel", (9,)), "one axis"),
+        (ir.Sparse("block", (1, 4)), "blocks of rank 2"),
+        (ir.Sparse("block", (0,)), r"blocks of shape [0]"),
+        (ir.Sparse("unstructured", (2,)), "has no blocks"),
     ],
 )
 def test_ill_fitting_encodings_are_named(encoding, message):

@@ -100,3 +100,31 @@ def test_constants_shared_between_copies():
     copy = module.copy()
     assert copy == module
     assert copy.constants()[0] is module.constants()[0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kept"),
+    [
+        ("sparse(unstructured, kept = {})", 3),
+        ("sparse(block, 1, 2, kept = {})", 2),
+        ("sparse(block, 2, kept = {})", 2),
+        ("sparse(block, 4, 3, kept = {})", 1),
+        ("sparse(channel, 0, kept = {})", 2),
+        ("sparse(channel, 1, kept = {})", 2),
+    ],
+)
+def test_promises_about_zeros_are_checked_on_the_data(encoding, kept):
+    text = """module "m" {{
+      func @main() -> ("y": tensor<f32[3, 3], {0}>) {{
+        %w = core.constant() {{
+          value = dense<f32[3, 3], [1.0, -0.0, 0.0, 0.0, 0.0, 0.0, 2.0, nan, 0.0]>,
+          encoding = [{0}]
+        }}
+        core.return(%w)
+      }}
+    }}"""
+    promised = ir.parse(text.format(encoding.format(kept)))
+    ir.verify(promised)
+    assert str(ir.parse(str(promised))) == str(promised)
+    broken = findings(ir.parse(text.format(encoding.format(kept - 1))))
+    assert f"{kept} parts hold other numbers than zero" in broken

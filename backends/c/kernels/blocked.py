@@ -35,7 +35,7 @@ def blocked_vector(lanes: int) -> Layout:
 def is_static_float(*types: TensorType) -> bool:
     """Whether tensors are of f32, of known sizes, and not empty."""
     return all(
-        t.dtype is DType.F32 and t.is_static and t.encoding is None and 0 not in t.shape
+        t.dtype is DType.F32 and t.is_static and t.quantized is None and 0 not in t.shape
         for t in types
     )
 

@@ -24,7 +24,7 @@ the group's elementwise ops to the value before writing it.  For that a *fusable
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, TypeVar
@@ -99,6 +99,13 @@ class KernelFamily(ABC):
     def refusal(self, unit: Unit) -> str:
         """Why this family cannot compute ``unit``; empty when it can."""
         return ""
+
+    def facts(self, unit: Unit) -> Hashable:
+        """What kernels depend on beside types, such as what is known of constants.
+
+        Ops share a kernel only if their facts are equal.
+        """
+        return None
 
     def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
         """In which layouts, other than row-major, this family can compute an op that stands alone.

@@ -167,6 +167,7 @@ class ProductWriter:
 
     ``finish`` gets the image, the block of channels, the indices along the axes of the shape, and
     the vector of sums.  With ``ragged``, the last block is a constant when it is called for it.
+    ``weights`` is how many bytes of them the kernel goes through, if not only those of the shape.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class ProductWriter:
         finish: Finish,
         *,
         ragged: bool = False,
+        weights: int = 0,
     ) -> None:
         self.k, self.shape, self.finish, self.ragged = k, shape, finish, ragged
         self.vectors = VectorRenderer(k.isa.lanes, k.helper)
@@ -190,6 +192,7 @@ class ProductWriter:
         self.plane = math.prod(taps.count for taps in shape.taps) * self.tap
         self.filter = shape.planes * self.plane
         """Weights of a plane of the input, and of a block of channels."""
+        self.weights = weights or 4 * shape.groups * shape.blocks * self.filter
         rows = static([axis.count for axis in shape.axes[:-1]])
         blocks, pixels = ceildiv(shape.blocks, self.tile.blocks), shape.row // self.tile.pixels
         self.cut = k.shared_loop(shape.batch, shape.groups, blocks, *rows, pixels)
@@ -245,7 +248,7 @@ class ProductWriter:
         rows = math.prod(static([axis.count for axis in shape.axes[:-1]]))
         visits = rows * -(-shape.row // self.tile.pixels) * shape.planes
         visits *= math.prod(shape.kernel[:-1])
-        if self.filter * shape.blocks * 4 <= NEAR or visits > MOST_FETCHES * lines:
+        if self.weights <= NEAR or visits > MOST_FETCHES * lines:
             return 0
         return math.ceil(lines / visits)
 

@@ -117,7 +117,7 @@ def tile_product(
             with k.loop("t", width) as t:
                 add_product(k, sums, (r, t), factor, right(d, t))
 
-    _whole_or_part(
+    whole_or_part(
         k,
         rows.is_whole & columns.is_whole,
         lambda: add(rows.size, columns.size),
@@ -126,7 +126,7 @@ def tile_product(
     return sums
 
 
-def _whole_or_part(
+def whole_or_part(
     k: KernelBuilder, is_whole: Expr, whole: Callable[[], None], part: Callable[[], None]
 ) -> None:
     """The code for whole tiles has constant bounds, so that sums stay in registers."""
@@ -156,7 +156,7 @@ def dot_products(
             with k.loop("r", count) as r:
                 add_product(k, sums, (r,), factor, other(r, d))
 
-    _whole_or_part(k, rows.is_whole, lambda: add(rows.size), lambda: add(rows.end))
+    whole_or_part(k, rows.is_whole, lambda: add(rows.size), lambda: add(rows.end))
 
 
 def zeros(k: KernelBuilder, name: str, dtype: DType, count: Dim) -> Buffer:

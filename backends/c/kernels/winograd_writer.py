@@ -143,7 +143,8 @@ class WinogradWriter:
                 place = self._at(self.products, block, p, windows[0])
                 k.statement(self.vectors.store(place, total))
 
-            ProductWriter(k, product, factors, packed, None, finish).emit()
+            total = 4 * shape.products * weights
+            ProductWriter(k, product, factors, packed, None, finish, weights=total).emit()
 
     def _transform_output(self, first: Expr, count: Expr) -> None:
         """A m A' of each tile, first along columns, then along rows, finished and stored."""

@@ -32,6 +32,7 @@ from . import (
     sample,
     signal,
     softmax,
+    sparse,
     tensor,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "sample",
     "signal",
     "softmax",
+    "sparse",
     "tensor",
 ]

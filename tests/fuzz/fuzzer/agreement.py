@@ -67,7 +67,7 @@ SUMMING = {
     "nn.region_align", "nn.rnn", "nn.gru", "nn.lstm", "nn.softmax", "nn.log_softmax",
     "nn.determinant", "signal.dft", "tensor.reduce", "tensor.cumulative_sum",
     "tensor.cumulative_product", "tensor.scatter_elements", "tensor.scatter_nd",
-    "ml.tree_ensemble", "nn.attention", "nn.rotary_embedding",
+    "ml.tree_ensemble", "nn.attention", "nn.rotary_embedding", "nn.sparse_product",
 }  # fmt: skip
 """Ops whose floats depend on the order of several operations."""
 

@@ -69,6 +69,23 @@ def conv(g: Graph) -> Value:
     return g.builder("nn.conv", x, w, b, **window, groups=groups)
 
 
+@maker("nn.sparse_product")
+def sparse_product(g: Graph) -> Value | None:
+    x = g.value(FLOATS, low=1)
+    axis = g.random.randrange(x.type.rank)
+    size, width, tiles = x.type.static_shape[axis], g.size(1, 9), g.size(1, 3)
+    if not size:
+        return None
+    counts = [g.size(0, 4) for _ in range(tiles)]
+    inputs = np.array([g.random.randrange(size) for _ in range(sum(counts))], np.int32)
+    starts = np.array([0, *np.cumsum(counts)], np.int32)
+    outputs = tiles * width - g.random.randrange(width)
+    values = g.like((sum(counts), width), x.type.dtype)
+    b = g.like((outputs,), x.type.dtype) if g.coin(0.4) else None
+    rows = (g.builder.constant(part) for part in (inputs, starts))
+    return g.builder("nn.sparse_product", x, values, *rows, b, axis=axis, outputs=outputs)
+
+
 @maker("nn.conv_transpose")
 def conv_transpose(g: Graph) -> Value:
     x = image(g, "nn.conv_transpose")
