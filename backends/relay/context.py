@@ -31,7 +31,8 @@ class Context:
         op: the op.
         a: its attributes.
         builder: where calls are written.
-        exact: whether quantization rounds ties to even, at the price of more calls.
+        exact: whether ties of quantization and NaN through bounds go as ONNX has them, at the
+            price of operators that Relay's passes for quantized models do not know.
     """
 
     def __init__(

@@ -16,7 +16,8 @@ OPTIONS = (
     Option(
         "quantize",
         "how tensors are quantized: exact (ties to even, as ONNX has it, by arithmetic) or qnn "
-        "(qnn.quantize, which takes ties away from zero, and which Relay's passes know)",
+        "(qnn.quantize, which takes ties away from zero, and clip, which does not keep NaN: both "
+        "known to Relay's passes)",
         "exact",
         ("exact", "qnn"),
     ),
