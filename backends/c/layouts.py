@@ -75,8 +75,7 @@ class CLayouts(LayoutModel):
         if any(results) and _is_broadcast_by_element(op, self.isa.lanes):
             cycles = _number(op.result.type.elements) * machine.element_cycles
         moved = _moved(op, operands, results)
-        last = (op.result.type.rank - 1,)
-        if op.name == "tensor.transpose" and op.attributes.permutation[-1:] not in ((), last):
+        if op.name == "tensor.transpose" and _moves_last_axis(op):
             return machine.call_cycles + machine.converting(moved)
         return machine.call_cycles + max(cycles, machine.moving(moved))
 
@@ -86,6 +85,12 @@ class CLayouts(LayoutModel):
             return 0.0
         moved = _bytes(type_, source) + _bytes(type_, target)
         return self.machine.call_cycles + self.machine.converting(moved)
+
+
+def _moves_last_axis(op: Op) -> bool:
+    """Whether a transpose does not keep runs of neighbours together; a scalar has none."""
+    permutation = op.attributes.permutation
+    return len(permutation) > 0 and permutation[-1] != len(permutation) - 1
 
 
 def _moved(op: Op, operands: Layouts, results: Layouts) -> float:
