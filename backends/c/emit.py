@@ -37,7 +37,7 @@ from .run_sizes import RunSizes
 from .select import Kernel, Selection, describe
 from .sizes import Sizes
 from .spread import file_count, internal_header, spread
-from .threads import includes_text, no_pool_text, pool_text, run_text, shared_call_text
+from .threads import OWN_PARTS, includes_text, no_pool_text, pool_text, run_text, shared_call_text
 from .weights import (
     WeightLayout,
     assertions_text,
@@ -247,7 +247,8 @@ class _Source:
         gnu = 'visibility("hidden"), noinline' if shared else "noinline"
         static = "" if shared else " static"
         return (
-            "/* Kernels stay functions of their own: inlined into one caller they would compete\n"
+            (OWN_PARTS if self.threads > 1 else "")
+            + "/* Kernels stay functions of their own: inlined into one caller they would compete\n"
             " * for its registers. */\n"
             "#if defined(__GNUC__)\n"
             f"#define {self.macro}_KERNEL{static} __attribute__(({gnu}))\n"

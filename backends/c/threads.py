@@ -31,6 +31,17 @@ SCRATCH_ALIGNMENT = 64
 """Of the scratch memory of each thread, so that no two write to one cache line."""
 
 
+OWN_PARTS = """\
+/* Threads write side by side.  GCC's predictive commoning moves stores over iterations of a loop by
+ * reading what lies beyond the last one and writing it back, which is another thread's. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-predictive-commoning")
+#endif
+
+"""
+"""What must come before kernels that threads compute together."""
+
+
 def check_threads(threads: int, target: Target) -> None:
     """Refuse a number of threads that ``target`` cannot have.
 

@@ -57,7 +57,7 @@ def test_every_op_is_reached() -> None:
 
 def test_graphs_have_what_breaks_compilers() -> None:
     found: Counter[str] = Counter()
-    for seed in range(150):
+    for seed in range(400):
         subject = subject_of(f"0-{seed}", Worker())
         assert subject is not None
         module = subject.module
