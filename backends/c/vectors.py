@@ -78,7 +78,7 @@ static inline void @_erf_in_{v}(@_{v} *x)
     q = @_fma_{v}(q, s, @_splat_{v}(-1.68282697438203e-3f));
     q = @_fma_{v}(q, s, @_splat_{v}(-7.37332916720468e-3f));
     q = @_fma_{v}(q, s, @_splat_{v}(-1.42647390514189e-2f));
-    *x = y * p / q;
+    *x = p / q * y;
 }}
 """,
     "tanh": """\
@@ -97,7 +97,7 @@ static inline void @_tanh_in_{v}(@_{v} *x)
     q = @_fma_{v}(q, s, @_splat_{v}(1.18534705686654e-4f));
     q = @_fma_{v}(q, s, @_splat_{v}(2.26843463243900e-3f));
     q = @_fma_{v}(q, s, @_splat_{v}(4.89352518554385e-3f));
-    *x = y * p / q;
+    *x = p / q * y;
 }}
 """,
 }

@@ -36,6 +36,7 @@ CASES = [
     _case("blocks-ragged", (2, 6, 2, 2), [[5, 0], [3]], 8, axis=1, outputs=11, bias=False),
     _case("one-tile", (3, 7), [[1, 2, 6]], 9, axis=1, outputs=9),
     _case("rows", (2, 3, 5), [[0, 4], [1]], 2, axis=2, outputs=3),
+    _case("axes-around", (2, 2, 5, 2, 3), [[0, 4], [1]], 2, axis=2, outputs=3, dtype="f64"),
     _case("first-axis", (4, 3), [[3, 0], [1, 1]], 1, axis=0, outputs=2),
     _case("one-axis", (6,), [[5], [0, 2]], 2, axis=0, outputs=4),
     _case("many-positions", (1, 3, 9, 11), [[0, 2], [1], [0, 1, 2]], 1, axis=1, outputs=3),

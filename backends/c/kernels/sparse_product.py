@@ -70,7 +70,7 @@ class SparseProduct(SparseFamily):
         require_valid(k)
         writer = _Writer(k)
         with k.loop("tile", k.operand("starts").shape[0] - 1, parallel=True) as tile:
-            if product(k.result.shape[k.attributes.axis + 1 :]) == 1:
+            if product(writer.after) == 1:
                 writer.outputs_in_a_row(tile)
             else:
                 writer.positions_in_a_row(tile)

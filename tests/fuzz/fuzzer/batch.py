@@ -146,7 +146,7 @@ def _sanitized(
         "    const char *slash = strrchr(argv[0], '/');\n"
         "    const char *name = slash ? slash + 1 : argv[0];\n" + cases + "    return 99;\n}\n"
     )
-    program = compile_files(unit, target, "driver", SANITIZERS)
+    program = compile_files(unit, target, "driver", SANITIZERS["memory"])
     runners: dict[str, CRunner | SanitizedRunner] = {}
     for key in names:
         link = folder / key
