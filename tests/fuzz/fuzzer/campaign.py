@@ -12,6 +12,7 @@ import numpy as np
 
 from burnish.ir import Array, Module, to_text
 from burnish.passes import passes
+from burnish.passes.promises import LOSSY
 
 from .checks import Settings, Subject, Tally, check, guarded
 from .maker import Draft, Profile, random_module
@@ -122,7 +123,9 @@ class Campaign:
 NEEDY = {"rules": "it needs a file", "layout": "it needs a target, and makes other C"}
 """Passes that are not run before the standard pipeline, and why."""
 
-PASSES = sorted(passes().keys() - NEEDY.keys())
+PASSES = sorted(
+    name for name, cls in passes().items() if name not in NEEDY and cls.promise != LOSSY
+)
 
 
 def settings_of(random: Random) -> Settings:
