@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -71,7 +72,7 @@ def test_markdown_has_a_row_per_number_of_threads() -> None:
 
 
 def test_tables_show_engines_and_steps() -> None:
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115,PTH123
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(timing_table(FOUND), layer_table(FOUND.layers, FOUND.peak))
     text = console.export_text()
     for word in ("onnxruntime", "0.50", "conv tile=4x2", "1000.0", "50%"):

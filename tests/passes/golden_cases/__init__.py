@@ -16,19 +16,19 @@ from . import (
 )
 from .case import Case
 
+_CONCEPTS = (
+    affine,
+    algebra,
+    control,
+    folding,
+    fusion,
+    movement,
+    quantization,
+    shapes,
+    sharing,
+    windows,
+)
+
 CASES: dict[str, Case] = {
-    name: case
-    for module in (
-        affine,
-        algebra,
-        control,
-        folding,
-        fusion,
-        movement,
-        quantization,
-        shapes,
-        sharing,
-        windows,
-    )
-    for name, case in module.CASES.items()
+    name: case for concept in _CONCEPTS for name, case in concept.CASES.items()
 }
