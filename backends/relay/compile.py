@@ -18,7 +18,7 @@ from .parameters import npz_bytes, parameter_bytes
 from .parser import parse_relay
 from .printer import module_text
 from .runner import RelayRunner
-from .syntax import Body, If
+from .syntax import Body, If, bodies
 
 MANIFEST_VERSION = 1
 
@@ -67,8 +67,9 @@ def compile_module(
 
 
 def _has_branches(body: Body) -> bool:
-    """Whether there is an ``if``, which only the virtual machine runs."""
-    return any(isinstance(value, If) for value in (*(b.value for b in body.bindings), body.result))
+    """Whether there is an ``if`` or a loop, which only the virtual machine runs."""
+    values = (*(binding.value for binding in body.bindings), body.result)
+    return any(isinstance(value, If) or any(map(_has_branches, bodies(value))) for value in values)
 
 
 def runner(artifact: Artifact) -> RelayRunner:

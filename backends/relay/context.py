@@ -199,12 +199,8 @@ class Context:
         return self.call("where", condition, x, y)
 
     def apart(self, term: Term) -> Term:
-        """``term``, not to be computed anew wherever it is used.
-
-        TVM puts elementwise calls into the loops that use them, once for each use: a chain of
-        which every link is used twice takes it exponential time.
-        """
-        return term if term.constant is not None else self.call("annotation.stop_fusion", term)
+        """``term``, not to be computed anew wherever it is used."""
+        return self.builder.apart(term)
 
     def require(self, condition: bool, reason: str) -> None:
         """Refuse the op unless the condition holds."""

@@ -227,6 +227,14 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "image.resize1d": (Operator(1, rules.resize, _resize("W")),),
     "image.resize2d": (Operator(1, rules.resize, _resize("HW")),),
     "image.resize3d": (Operator(1, rules.resize, _resize("DHW")),),
+    "vision.all_class_non_max_suppression": (
+        Operator(
+            5,
+            rules.suppression,
+            "output_format: str = 'onnx'",
+            key="AllClassNonMaximumSuppressionAttrs",
+        ),
+    ),
     "qnn.quantize": (Operator(3, rules.quantize, "out_dtype: str; axis: int = -1"),),
     "qnn.dequantize": (
         Operator(3, rules.dequantize, "axis: int = -1", versions=("0.10",)),
@@ -234,6 +242,18 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     ),
 }
 """Operators by name, one entry for each form that releases have."""
+
+IN_MEMORY = frozenset(
+    (
+        *("annotation.stop_fusion", "cumsum", "cumprod", "sort", "argsort", "topk"),
+        *("sum", "mean", "prod", "max", "min", "all", "any", "argmax", "argmin"),
+        *("scatter", "scatter_add", "scatter_elements", "scatter_nd"),
+        *("nn.softmax", "nn.log_softmax", "nn.lrn", "nn.dense", "nn.batch_matmul"),
+        *(name for name in OPERATORS if name.startswith(("nn.conv", "nn.max_", "nn.avg_"))),
+        *("vision.all_class_non_max_suppression", "zeros", "full"),
+    )
+)
+"""Operators whose results TVM does not compute inside the loops that read them."""
 
 
 def find_operator(name: str, version: str) -> Operator | None:

@@ -487,6 +487,16 @@ def resize(s: Signature) -> Tensor:
     return Tensor((*x.shape[:2], *s["size"]), s["out_dtype"] or x.dtype)
 
 
+def suppression(s: Signature) -> Tuple:
+    """Boxes that are kept, by batch and class, as many rows as there are boxes; and how many."""
+    boxes, scores, *limits = s.tensors()
+    batch, classes, count = scores.shape
+    require(boxes.shape == (batch, count, 4), f"boxes {boxes} with scores {scores}")
+    require(all(limit.rank == 0 for limit in limits), "limits are no scalars")
+    require(s["output_format"] == "onnx", f"output_format {s['output_format']} is not known")
+    return Tuple((Tensor((batch * classes * count, 3), "int64"), Tensor((1,), "int64")))
+
+
 def _check_parameters(s: Signature, x: Tensor) -> None:
     """Scale and zero point: scalars, or one for each element of the axis."""
     _, scale, zero = s.tensors()

@@ -49,6 +49,22 @@ module "changed" {
   }
 }
 """,
+    "repeated": """
+module "repeated" {
+  func @main(%x: tensor<f32[2]>, %n: tensor<i64[]>, %w: tensor<f32[2]>)
+      -> ("y": tensor<f32[2]>, "all": tensor<f32[3, 2]>) {
+    %k = core.constant() {value = dense<f32[2], [0.5, 2.0]>}
+    %y, %s = control.loop(%n, _, %x, %w, %k) {carried = 1, iterations = 3}
+      region(%i: tensor<i64[]>, %c: tensor<bool[]>, %a: tensor<f32[2]>,
+             %v: tensor<f32[2]>, %u: tensor<f32[2]>) {
+      %b = math.mul(%a, %v)
+      %d = math.add(%b, %u)
+      core.yield(%c, %d, %b)
+    }
+    core.return(%y, %s)
+  }
+}
+""",
     "checked": """
 module "checked" {
   func @main(%x: tensor<f32[2]>, %n: tensor<i64[1]>) -> ("y": tensor<f32[2]>) {

@@ -5,14 +5,13 @@ The models lie outside the repository.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from real_models import FLOAT_FILES, QUANTIZED_FILES, dims_of
+from relay_batches import needs_relay
 
 from burnish import compile as compile_model
-from burnish.backends.relay import RELAY_PYTHON
 from burnish.verification import verify_model
 
 EVERYDAY = [
@@ -31,10 +30,9 @@ def test_small_models_are_text_that_type_checks(shared: Path, name: str) -> None
 
 
 @pytest.mark.slow
+@needs_relay
 @pytest.mark.parametrize("name", [*FLOAT_FILES, *QUANTIZED_FILES])
 def test_relay_computes_the_same(shared: Path, name: str) -> None:
-    if not os.environ.get(RELAY_PYTHON):
-        pytest.skip(f"{RELAY_PYTHON} names no interpreter that has Relay")
     path = shared / name
     result = verify_model(
         str(path), "relay", dims=dims_of(path), samples=1, steps=STEPS.get(name, 1)
