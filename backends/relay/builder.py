@@ -277,6 +277,10 @@ class Builder:
         named = {name: data for data, (name, _) in self._constants.items()}
         return {name: _kept(data) for name, data in named.items() if name in used}
 
+    def named(self, name: str) -> Term:
+        """The constant whose parameter has that name."""
+        return next(term for found, term in self._constants.values() if found == name)
+
     def parameter_types(self) -> dict[str, Tensor]:
         """Types of the constants, by name."""
         return {name: term.tensor for name, term in self._constants.values()}
@@ -324,9 +328,13 @@ def _is_normal(value: float, kind: type[np.floating[Any]]) -> bool:
 
 def tidy(body: Body) -> Body:
     """``body`` without bindings that nothing reads, the others numbered in order."""
-    kept = _needed(body, set())
     numbers: dict[int, int] = {}
-    return _renumbered(kept, numbers)
+    return _renumbered(needed(body), numbers)
+
+
+def needed(body: Body) -> Body:
+    """``body`` without bindings that nothing reads."""
+    return _needed(body, set())
 
 
 def _key(binding: Binding | Let) -> int | str:
@@ -336,14 +344,13 @@ def _key(binding: Binding | Let) -> int | str:
 
 def _needed(body: Body, outer: set[int | str]) -> Body:
     """The body with the bindings that its result needs; what it needs is added to ``outer``."""
-    needed = outer
-    _note(body.result, needed)
+    _note(body.result, outer)
     kept: list[Binding | Let] = []
     for binding in reversed(body.bindings):
-        if _key(binding) not in needed:
+        if _key(binding) not in outer:
             continue
-        value = with_parts(binding.value, lambda part: part, lambda inner: _needed(inner, needed))
-        _note(value, needed)
+        value = with_parts(binding.value, lambda part: part, lambda inner: _needed(inner, outer))
+        _note(value, outer)
         kept.append(_rebound(binding, value))
     return Body(tuple(reversed(kept)), body.result)
 

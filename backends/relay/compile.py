@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from burnish.ir import Module
+from burnish.ir.clone import clone_module
 from burnish.ir.errors import ModelError
+from burnish.passes import run_pipeline
 
 from ..base import Artifact, signature
 from ..target import Target, complete_options, find_target
@@ -40,7 +42,12 @@ def compile_module(
     chosen = find_target(target)
     settings = complete_options(chosen, options)
     version = str(settings["relay-version"])
-    lowered = lower_module(module, version, exact=settings["quantize"] == "exact")
+    primitive = settings["groups"] == "primitive"
+    if primitive:
+        module = clone_module(module)
+        run_pipeline(module, "fuse{prologues=false},dce")
+    exact = settings["quantize"] == "exact"
+    lowered = lower_module(module, version, exact=exact, primitive=primitive)
     text = module_text(lowered.main)
     check_functions(parse_relay(text), version)
     branches = _has_branches(lowered.main.body)

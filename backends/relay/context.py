@@ -33,6 +33,7 @@ class Context:
         builder: where calls are written.
         exact: whether ties of quantization and NaN through bounds go as ONNX has them, at the
             price of operators that Relay's passes for quantized models do not know.
+        primitive: whether groups become kernels by themselves.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Context:
         writing: Writing,
         operands: Sequence[Term | None],
         exact: bool,
+        primitive: bool,
     ) -> None:
         self.op = op
         self.a: Attributes = op.attributes
         self.builder = builder
         self.exact = exact
+        self.primitive = primitive
         self._writing = writing
         self._operands = operands
 

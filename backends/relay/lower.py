@@ -32,16 +32,19 @@ class Lowered:
     """Whether there is one more result, which says that all checks at run time held."""
 
 
-def lower_module(module: Module, version: str, *, exact: bool = True) -> Lowered:
+def lower_module(
+    module: Module, version: str, *, exact: bool = True, primitive: bool = False
+) -> Lowered:
     """The entry function of ``module`` as ``@main`` of Relay release ``version``.
 
     Parameters are the inputs, then the constants.  ``exact`` rounds ties of quantization to
-    even, as ONNX does, without Relay's operator, which rounds them away from zero.
+    even, as ONNX does, without Relay's operator, which rounds them away from zero.  ``primitive``
+    makes kernels of groups.
 
     Raises:
         UnsupportedError: ops that Relay cannot express, all named.
     """
-    return _Lowering(module, Builder(version), exact).run()
+    return _Lowering(module, Builder(version), exact, primitive).run()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class _Lowering:
     module: Module
     builder: Builder
     exact: bool
+    primitive: bool
     refused: list[_Refused] = field(default_factory=list)
     terms: dict[Value, Term] = field(default_factory=dict)
     checks: list[Term] = field(default_factory=list)
@@ -153,7 +157,7 @@ class _Lowering:
             ]
             return list(map(self.builder.array, empty))
         operands = [None if value is None else self.terms[value] for value in op.operands]
-        context = Context(op, self.builder, self, operands, self.exact)
+        context = Context(op, self.builder, self, operands, self.exact, self.primitive)
         result = self.lowering(op)(context)
         return [result] if isinstance(result, Term) else list(result)
 

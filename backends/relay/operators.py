@@ -243,13 +243,21 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
 }
 """Operators by name, one entry for each form that releases have."""
 
-IN_MEMORY = frozenset(
+ANCHORS = frozenset(
+    (
+        *("nn.dense", "nn.batch_matmul"),
+        *(name for name in OPERATORS if name.startswith("nn.conv")),
+    )
+)
+"""Operators into whose loops TVM puts the elementwise calls that follow."""
+
+IN_MEMORY = ANCHORS | frozenset(
     (
         *("annotation.stop_fusion", "cumsum", "cumprod", "sort", "argsort", "topk"),
         *("sum", "mean", "prod", "max", "min", "all", "any", "argmax", "argmin"),
         *("scatter", "scatter_add", "scatter_elements", "scatter_nd"),
-        *("nn.softmax", "nn.log_softmax", "nn.lrn", "nn.dense", "nn.batch_matmul"),
-        *(name for name in OPERATORS if name.startswith(("nn.conv", "nn.max_", "nn.avg_"))),
+        *("nn.softmax", "nn.log_softmax", "nn.lrn"),
+        *(name for name in OPERATORS if name.startswith(("nn.max_", "nn.avg_"))),
         *("vision.all_class_non_max_suppression", "zeros", "full"),
     )
 )

@@ -227,3 +227,19 @@ def with_parts(expr: Expr, change: Callable[[Expr], Expr], inside: Callable[[Bod
     if isinstance(expr, Apply):
         return Apply(change(expr.function), tuple(map(change, expr.args)))
     return expr
+
+
+def called_operators(body: Body) -> Iterator[str]:
+    """The operators that a body calls, those in bodies inside included."""
+
+    def visit(expr: Expr) -> Iterator[str]:
+        if isinstance(expr, Call):
+            yield expr.op
+        for part in parts(expr):
+            yield from visit(part)
+        for inner in bodies(expr):
+            yield from called_operators(inner)
+
+    for binding in body.bindings:
+        yield from visit(binding.value)
+    yield from visit(body.result)

@@ -21,6 +21,14 @@ OPTIONS = (
         "exact",
         ("exact", "qnn"),
     ),
+    Option(
+        "groups",
+        "what is computed together: inline (TVM fuses by itself) or primitive (every convolution "
+        "and product with what follows it, and every chain of elementwise ops, is a function that "
+        "TVM makes one kernel of)",
+        "inline",
+        ("inline", "primitive"),
+    ),
 )
 register_backend("relay", OPTIONS)
 

@@ -88,6 +88,26 @@ def test_quantized_by_operators(golden: Golden) -> None:
     golden(artifact.files["model.relay"], ".relay")
 
 
+GROUPED = """
+module "grouped" {
+  func @main(%x: tensor<f32[1, 2, 4, 4]>, %z: tensor<f32[1, 3, 4, 4]>)
+      -> ("y": tensor<f32[1, 3, 4, 4]>, "m": tensor<f32[1, 3, 1, 1]>) {
+    %w = core.constant() {value = splat<f32[3, 2, 1, 1], 0.5>}
+    %c = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1}
+    %s = math.add(%c, %z)
+    %y = math.relu(%s)
+    %m = tensor.reduce(%y) {kind = "mean", axes = [2, 3], keep_dims = true}
+    core.return(%y, %m)
+  }
+}
+"""
+
+
+def test_groups_as_kernels(golden: Golden) -> None:
+    artifact = compile_module(parse(GROUPED), options={"groups": "primitive"})
+    golden(artifact.files["model.relay"], ".relay")
+
+
 def test_example(root: Path, golden: Golden) -> None:
     compiled = compile_model(root / "examples" / "digits" / "digits.onnx", "relay")
     golden(compiled.source["model.relay"], ".relay")

@@ -14,16 +14,43 @@ import numpy as np
 
 from burnish.ir import DType
 
-from ..builder import Term, relay_dtype
+from ..builder import Term, needed, relay_dtype, variables
+from ..checker import PRIMITIVE
 from ..context import Context
+from ..operators import ANCHORS, IN_MEMORY
 from ..registry import lowering
-from ..syntax import FunctionType, Lambda, Parameter, Tuple, Var
+from ..syntax import FunctionType, Lambda, Parameter, Tuple, Var, called_operators
 
 
 @lowering("core.group")
 def _group(c: Context) -> Sequence[Term]:
-    """Relay fuses by itself."""
-    return c.inline(c.op.regions[0], c.inputs())
+    """One kernel by itself where that is asked for, and TVM can make one; else Relay fuses."""
+    kernel = _kernel(c) if c.primitive else None
+    return c.inline(c.op.regions[0], c.inputs()) if kernel is None else [kernel]
+
+
+def _kernel(c: Context) -> Term | None:
+    """The call of a primitive function; None where it would be no kernel that TVM can make.
+
+    Such a function sees nothing around it, so that constants are handed over as well, by the
+    names that they have.
+    """
+    if len(c.op.results) != 1:
+        return None
+    b = c.builder
+    given = list(dict.fromkeys(term for term in c.inputs() if term.constant is None))
+    params = {term: b.parameter("p", term.tensor, term.dtype) for term in given}
+    b.open(closed=True)
+    body, type_ = b.close(c.inline(c.op.regions[0], [params.get(t, t) for t in c.inputs()]))
+    called = [op for op in called_operators(body) if op in IN_MEMORY]
+    if len(called) > 1 or not set(called) <= ANCHORS:
+        return None
+    body = needed(body)
+    types = b.parameter_types()
+    constants = [name for name in types if name in variables(body)]
+    parameters = [*map(_parameter, params.values()), *(Parameter(n, types[n]) for n in constants)]
+    function = b.function(Lambda(tuple(parameters), type_, body, ((PRIMITIVE, 1),)))
+    return b.apply(function, [*given, *(b.named(name) for name in constants)])
 
 
 @lowering("control.if")
