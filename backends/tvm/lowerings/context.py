@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from tvm import relax, te, tirx
 
 from burnish.ir import Array, Attributes, Dim, DType, Op, TensorType, scalar
 
+from ...expressions import Number
 from ..refusal import Refusal
 from ..registry import Expr, lowering
-from ..storage import carrier, relax_dtype
-from .scalars import Scalar, cast, converted
+from ..storage import carrier
+from .scalars import Scalar, cast, converted, expression
 
 if TYPE_CHECKING:
     from ..lowering import Lowering
@@ -95,6 +96,15 @@ class Context:
 
     # Expressions -------------------------------------------------------------------------
 
+    def reshape(self, expr: Expr, shape: Sequence[Any]) -> Expr:
+        """The same elements under another shape."""
+        return self.emit(relax.op.reshape(expr, relax.ShapeExpr(list(shape))))
+
+    def per_channel(self, expr: Expr, rank: int) -> Expr:
+        """A vector over the channels as a tensor that broadcasts onto [N, C, ...] of a rank."""
+        ones = [tirx.IntImm("int64", 1)] * (rank - 2)
+        return self.reshape(expr, [*expr.ty.shape.values, *ones])
+
     def te(self, function: Callable[..., Any], *args: Any) -> Any:
         """The results of a tensor function of relax expressions, sizes and lists of these."""
         hint = self.op.name.replace(".", "_")
@@ -105,6 +115,30 @@ class Context:
             self.lowering.emit(relax.TupleGetItem(result, index))
             for index in range(len(result.ty.fields))
         ]
+
+    def map(
+        self,
+        text: str,
+        dtype: DType,
+        values: Mapping[str, Expr | Number],
+        result: DType | None = None,
+    ) -> Expr:
+        """A scalar expression over expressions that broadcast onto each other, in ``dtype``.
+
+        Elements are of ``dtype``, or truth values; so is the result, unless ``result`` is given.
+        """
+        names = [name for name, value in values.items() if not isinstance(value, Number)]
+        numbers = {name: value for name, value in values.items() if isinstance(value, Number)}
+        kind = DType.BOOL if result is DType.BOOL else dtype
+
+        def function(tensors: Sequence[Tensor]) -> Tensor:
+            def element(*index: Scalar) -> Scalar:
+                found = {name: broadcast(x, index) for name, x in zip(names, tensors)}
+                return converted(expression(text, {**numbers, **found}, dtype), kind, result or kind)
+
+            return compute(broadcast_shape(*tensors), element)
+
+        return self.te(function, [values[name] for name in names])
 
     def emit(self, expr: Expr) -> Expr:
         return self.lowering.emit(expr)
@@ -141,12 +175,24 @@ def te_lowering(*names: str) -> Callable[[Callable[[Context], Any]], Callable[[C
             values = [*op.operands, *op.results]
             if any(value is not None and value.type.layout is not None for value in values):
                 raise Refusal("layouts")
+            results = [result.type for result in op.results]
+            if results and all(0 in type_.shape and is_static(type_) for type_ in results):
+                return [lowering.constant(_empty(type_)) for type_ in results]
             found = function(Context(lowering, op, operands))
             return found if isinstance(found, list) else [found]
 
         return function
 
     return register
+
+
+def is_static(type_: TensorType) -> bool:
+    """Whether all sizes are numbers."""
+    return all(isinstance(dim, int) for dim in type_.shape)
+
+
+def _empty(type_: TensorType) -> Array:
+    return np.zeros(type_.static_shape, type_.dtype.numpy)
 
 
 # Tensor functions ----------------------------------------------------------------------------
@@ -160,6 +206,29 @@ def compute(shape: Sequence[Scalar], function: Callable[..., Scalar], name: str 
 def each(x: Tensor, function: Callable[[Scalar], Scalar]) -> Tensor:
     """A function of every element."""
     return compute(x.shape, lambda *index: function(x(*index)))
+
+
+def broadcast(x: Tensor, index: Sequence[Scalar]) -> Scalar:
+    """The element of ``x`` that broadcasting puts at ``index``."""
+    own = index[len(index) - len(x.shape) :]
+    return x(*(0 if is_one(size) else at for size, at in zip(x.shape, own)))
+
+
+def is_one(size: Scalar) -> bool:
+    """Whether a size is known to be 1."""
+    return isinstance(size, tirx.IntImm) and size.value == 1
+
+
+def broadcast_shape(*tensors: Tensor) -> list[Scalar]:
+    """The shape of tensors that broadcast onto each other."""
+    shape: list[Scalar] = []
+    for tensor in tensors:
+        own = list(tensor.shape)
+        shape = [tirx.IntImm("int64", 1)] * (len(own) - len(shape)) + shape
+        for axis in range(1, len(own) + 1):
+            if is_one(shape[-axis]):
+                shape[-axis] = own[-axis]
+    return shape
 
 
 def widened(x: Scalar, dtype: DType) -> Scalar:
@@ -240,15 +309,3 @@ def _encoded(
         return tirx.Select(tirx.isnan(x(*index)), tirx.const(rounding.nan, "uint8"), found)
 
     return compute(x.shape, code)
-
-
-__all__ = [
-    "Context",
-    "Tensor",
-    "compute",
-    "each",
-    "is_coded",
-    "relax_dtype",
-    "te_lowering",
-    "widened",
-]

@@ -9,7 +9,7 @@ the same names; TVM's own are approximations.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from tvm import tirx
 
 from burnish.ir import DType, scalar
 
+from ...expressions import MATH_FUNCTIONS, Number, render
+from ..refusal import Refusal
 from ..storage import relax_dtype as tir_dtype
 
 Scalar = Any
@@ -129,32 +131,9 @@ def _remainder(dtype: DType, x: Scalar, y: Scalar, *, floor: bool) -> Scalar:
 
 
 def _power(dtype: DType, x: Scalar, y: Scalar) -> Scalar:
-    """x ** y; of integers by squaring, bit by bit of the exponent, so that products wrap."""
-    if dtype.is_float:
-        return _libm("pow", dtype, x, y)
-    one, zero = constant(1, dtype), constant(0, dtype)
-    result, square = one, x
-    multiply = _BY_TYPE["mul"]
-    variables: list[tuple[Any, Scalar]] = []
-
-    def named(value: Scalar) -> Scalar:
-        name = tirx.Var(f"p{len(variables)}", tir_dtype(dtype))
-        variables.append((name, value))
-        return name
-
-    for bit in range(dtype.bits - dtype.is_signed):
-        odd = tirx.bitwise_and(tirx.shift_right(y, constant(bit, dtype)), one).equal(one)
-        result = named(select(odd, multiply(dtype, result, square), result))
-        square = named(multiply(dtype, square, square))
-    for name, value in reversed(variables):
-        result = tirx.Let(name, value, result)
-    if not dtype.is_signed:
-        return result
-    minus = constant(-1, dtype)
-    even = tirx.bitwise_and(y, one).equal(zero)
-    inverse = select(x.equal(one), one, zero)
-    inverse = select(x.equal(minus), select(even, one, minus), inverse)
-    return select(y < zero, inverse, result)
+    if not dtype.is_float:
+        raise Refusal("powers of integers within an expression")
+    return _libm("pow", dtype, x, y)
 
 
 def _shifted(dtype: DType, x: Scalar, y: Scalar, *, left: bool) -> Scalar:
@@ -171,11 +150,8 @@ def _shifted(dtype: DType, x: Scalar, y: Scalar, *, left: bool) -> Scalar:
 
 
 _C_NAMES: Mapping[str, str] = {
-    **{name: name for name in ("exp", "expm1", "log", "log1p", "sin", "cos", "tan")},
-    **{name: name for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
-    **{name: name for name in ("asin", "acos", "atan", "erf", "fmod", "pow")},
-    **{name: name for name in ("floor", "ceil", "trunc")},
-    "round_even": "rint",
+    **{name: name for name in MATH_FUNCTIONS if name != "sqrt"},
+    **{"fmod": "fmod", "pow": "pow", "round_even": "rint"},
 }
 """Functions of C's library for floats; those for 32 bits have an f behind the name."""
 
@@ -261,31 +237,21 @@ def primitive(name: str, dtype: DType, *args: Scalar) -> Scalar:
     return _BY_TYPE[name](dtype, *args)
 
 
+class _Tir:
+    """The language of TIR expressions."""
+
+    def literal(self, value: Number, dtype: DType) -> Scalar:
+        return constant(value, dtype)
+
+    def primitive(self, name: str, arguments: Sequence[Scalar], dtype: DType) -> Scalar:
+        return primitive(name, dtype, *arguments)
+
+
 def expression(
-    text: str | scalar.Expr, values: Mapping[str, Scalar | float | int | bool], dtype: DType
+    text: str | scalar.Expr, values: Mapping[str, Scalar | Number], dtype: DType
 ) -> Scalar:
     """A scalar expression over TIR expressions and numbers, with arithmetic in ``dtype``."""
-    parsed = scalar.parse(text) if isinstance(text, str) else text
-    return _typed(_render(parsed, values, dtype), dtype)
-
-
-def _typed(value: Scalar, dtype: DType) -> Scalar:
-    if isinstance(value, bool):
-        return constant(value, DType.BOOL)
-    return constant(value, dtype) if isinstance(value, (int, float)) else value
-
-
-def _render(expr: scalar.Expr, values: Mapping[str, Scalar], dtype: DType) -> Scalar:
-    if isinstance(expr, scalar.Literal):
-        return expr.value
-    if isinstance(expr, scalar.Var):
-        return values[expr.name]
-    args = [_render(arg, values, dtype) for arg in expr.args]
-    if all(isinstance(arg, (bool, int, float)) for arg in args):
-        names = {f"x{i}": arg for i, arg in enumerate(args)}
-        call = scalar.call(expr.function, *map(scalar.Var, names))
-        return scalar.evaluate(call, names, dtype).item()
-    return primitive(expr.function, dtype, *(_typed(arg, dtype) for arg in args))
+    return render(text, values, dtype, _Tir())
 
 
 # Conversions ---------------------------------------------------------------------------------
