@@ -118,7 +118,7 @@ class Context:
 
     def map(
         self,
-        text: str,
+        text: str | scalar.Expr,
         dtype: DType,
         values: Mapping[str, Expr | Number],
         result: DType | None = None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from tvm import tirx
 
-from burnish.ir import DType, Quantized
+from burnish.ir import Dim, DType, Quantized
 from burnish.ir.ops.quant import largest_stored
 
 from ..registry import Expr
@@ -14,14 +15,12 @@ from .context import Context, Tensor, compute, is_coded, te_lowering, widened
 from .scalars import Scalar, cast, converted, expression
 
 
-def _parameters(c: Context, q: Quantized, shape: Sequence[object], dtype: DType) -> list[Expr]:
+def _parameters(c: Context, q: Quantized, shape: Sequence[Dim], dtype: DType) -> list[Expr]:
     """Scale and zero point as vectors, or as tensors of one entry per block."""
-    import numpy as np
-
     if q.axis is None:
         sizes: list[int] = [1]
     elif q.block:
-        known = c.static(tuple(shape), "a quantization by blocks of a tensor")  # type: ignore[arg-type]
+        known = c.static(shape, "a quantization by blocks of a tensor")
         sizes = [-(-n // q.block) if axis == q.axis else n for axis, n in enumerate(known)]
     else:
         sizes = [len(q.scale)]
