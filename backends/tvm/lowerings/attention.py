@@ -36,7 +36,9 @@ class _Heads:
             (batch, *groups, length, size) if self.apart else (batch, length, *groups, size)
         )
 
-    def at(self, x: Tensor, batch: Scalar, head: tuple[Scalar, Scalar], row: Scalar, i: Scalar) -> Scalar:
+    def at(
+        self, x: Tensor, batch: Scalar, head: tuple[Scalar, Scalar], row: Scalar, i: Scalar
+    ) -> Scalar:
         """An element by batch entry, head of keys and head of queries among those that share it,
         row and feature."""
         return x(batch, *head, row, i) if self.apart else x(batch, row, *head, i)
@@ -59,9 +61,7 @@ def _attention(c: Context) -> Expr:
     batch, queries = query.shape[0], query.shape[3 if query.apart else 1]
     groups = query.shape[1:3] if query.apart else query.shape[2:4]
     shape = c.sizes((batch, *groups, queries, keys))
-    scores = c.te(
-        lambda q, k, shape: _scores(parts, q, k, shape, known), exprs[0], exprs[1], shape
-    )
+    scores = c.te(lambda q, k, shape: _scores(parts, q, k, shape, known), exprs[0], exprs[1], shape)
     scores = _masked(c, scores, shape, work)
     weights = softmax(c, scores, work, 4)
     if c.has(3) or c.a.causal:
@@ -90,9 +90,7 @@ def _scores(
     return compute(shape, element, "scores")
 
 
-def _mixed(
-    parts: Sequence[_Heads], w: Tensor, v: Tensor, size: Scalar, dtype: DType
-) -> Tensor:
+def _mixed(parts: Sequence[_Heads], w: Tensor, v: Tensor, size: Scalar, dtype: DType) -> Tensor:
     """Σ weight · value, in the form of the queries."""
     batch, shared, group, queries, keys = w.shape
     step = some_axis(keys)
@@ -160,9 +158,7 @@ def _or_nothing(c: Context, scores: Tensor, weights: Tensor, work: DType) -> Ten
         "seen",
     )
     filler = constant(math.nan if c.a.masked_rows == "nan" else 0.0, work)
-    return compute(
-        weights.shape, lambda *i: select(seen(*i[:4], 0) > 0, weights(*i), filler)
-    )
+    return compute(weights.shape, lambda *i: select(seen(*i[:4], 0) > 0, weights(*i), filler))
 
 
 @te_lowering("nn.rotary_embedding")
@@ -177,7 +173,9 @@ def _rotary_embedding(c: Context) -> Expr:
     tables = [c.wide(1), c.wide(2)]
     rows = [c.input(index) for index in c.present(3)]
 
-    def angle(table: Tensor, rows: Sequence[Tensor], b: Scalar, row: Scalar, pair: Scalar) -> Scalar:
+    def angle(
+        table: Tensor, rows: Sequence[Tensor], b: Scalar, row: Scalar, pair: Scalar
+    ) -> Scalar:
         if rows:
             return table(position(rows[0](b, row), table.shape[0]), pair)
         return broadcast(table, [b, row, pair])
@@ -204,5 +202,3 @@ def _rotary_embedding(c: Context) -> Expr:
 
     y = c.te(function, x, tables, rows)
     return c.cast(c.reshape(y, c.sizes(type_.shape)), dtype.compute, dtype)
-
-

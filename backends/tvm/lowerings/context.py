@@ -134,7 +134,9 @@ class Context:
         def function(tensors: Sequence[Tensor]) -> Tensor:
             def element(*index: Scalar) -> Scalar:
                 found = {name: broadcast(x, index) for name, x in zip(names, tensors)}
-                return converted(expression(text, {**numbers, **found}, dtype), kind, result or kind)
+                return converted(
+                    expression(text, {**numbers, **found}, dtype), kind, result or kind
+                )
 
             return compute(broadcast_shape(*tensors), element)
 
@@ -161,7 +163,7 @@ class Context:
     def _encoded(self, expr: Expr, source: DType, dtype: DType) -> Expr:
         if source is not DType.F64:
             expr, source = self.cast(expr, source, DType.F32), DType.F32
-        rounding = Rounding.of(dtype, source)
+        rounding = Rounding(dtype, source)
         tables = [self.constant(table) for table in rounding.tables]
         return self.te(lambda *ts: _encoded(rounding, *ts), expr, *tables)
 
@@ -279,16 +281,6 @@ class Rounding:
         self.tables = (bounds, codes[0], codes[1])
         self.nan = int(codes[2][0])
         self.source = source
-
-    _known: dict[tuple[DType, DType], Rounding] = {}
-
-    @classmethod
-    def of(cls, dtype: DType, source: DType) -> Rounding:
-        """That to ``dtype`` of numbers of type ``source``."""
-        key = (dtype, source)
-        if key not in cls._known:
-            cls._known[key] = cls(dtype, source)
-        return cls._known[key]
 
 
 def _encoded(

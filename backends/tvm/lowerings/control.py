@@ -36,9 +36,7 @@ def _chosen(c: Context, x: Expr, y: Expr) -> Expr:
     zeros = [0] * len(c.type().shape)
 
     def function(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return compute(
-            x.shape, lambda *i: tirx.if_then_else(condition(*zeros), x(*i), y(*i))
-        )
+        return compute(x.shape, lambda *i: tirx.if_then_else(condition(*zeros), x(*i), y(*i)))
 
     return c.te(function, c.input(0), x, y)
 
@@ -51,11 +49,7 @@ def _require(c: Context) -> Expr:
     def function(actual: Tensor, expected: Sequence[object]) -> Tensor:
         zero = [0] * (len(actual.shape) - 1)
         values = [actual(*zero, i) if actual.shape else actual() for i in range(len(expected))]
-        return compute(
-            (), lambda: tirx.all(*(v.equal(e) for v, e in zip(values, expected)), True)
-        )
+        return compute((), lambda: tirx.all(*(v.equal(e) for v, e in zip(values, expected)), True))
 
     c.lowering.check(c.te(function, c.input(1), expected))
     return c.input(0)
-
-

@@ -38,9 +38,7 @@ def _conv(c: Context) -> Expr:
     x, w, dtype = _operands(c)
     as_product = c.lowering.device == "cuda" and c.a.groups == 1
     write = _implicit_product if as_product else _direct
-    y = c.te(
-        lambda x, w, shape: write(c, x, w, shape, dtype), x, w, c.sizes(c.result().shape)
-    )
+    y = c.te(lambda x, w, shape: write(c, x, w, shape, dtype), x, w, c.sizes(c.result().shape))
     return _biased(c, y)
 
 
@@ -135,9 +133,7 @@ def _unravelled(at: Scalar, shape: Sequence[Scalar]) -> list[Scalar]:
 def _conv_transpose(c: Context) -> Expr:
     """Every result gathers the inputs that reach it: o + pad - k·dilation = i·stride."""
     x, w, dtype = _operands(c)
-    y = c.te(
-        lambda x, w, shape: _gathered(c, x, w, shape, dtype), x, w, c.sizes(c.result().shape)
-    )
+    y = c.te(lambda x, w, shape: _gathered(c, x, w, shape, dtype), x, w, c.sizes(c.result().shape))
     return _biased(c, y)
 
 

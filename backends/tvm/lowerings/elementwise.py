@@ -14,7 +14,6 @@ from .context import (
     Context,
     Tensor,
     broadcast,
-    broadcast_shape,
     compute,
     is_coded,
     te_lowering,

@@ -16,7 +16,7 @@ from burnish.ir.dims import product
 
 from ..registry import Expr
 from .context import Context, Tensor, compute, te_lowering
-from .reduce import present, some_axis
+from .reduce import combining, present, some_axis
 from .scalars import Scalar, constant, primitive, select
 
 
@@ -133,7 +133,8 @@ _Search = tuple[
 """The axis along which updates lie and its size, the shape of places, whether an update is of a
 place, and the index of an update of an element."""
 
-_COMBINE = {"add": ("add", 0), "mul": ("mul", 1), "min": ("min", None), "max": ("max", None)}
+_NEUTRAL = {"add": 0, "mul": 1}
+"""What an update leaves as it is; for extremes that depends on the type."""
 
 
 def _combines(c: Context) -> bool:
@@ -201,14 +202,10 @@ def _combined(
     dtype: DType,
 ) -> Tensor:
     step, size, _, meets, update = search(x, indices)
-    name, start = _COMBINE[reduction]
-    if start is None:
-        low, high = (-math.inf, math.inf) if dtype.is_float else dtype.integer_range
-        start = low if name == "max" else high
+    low, high = (-math.inf, math.inf) if dtype.is_float else dtype.integer_range
+    start = {**_NEUTRAL, "min": high, "max": low}[reduction]
     neutral = constant(start, dtype)
-    reducer = te.comm_reducer(
-        lambda p, q: primitive(name, dtype, p, q), lambda _: constant(start, dtype), name
-    )
+    reducer = combining(reduction, dtype, start)
 
     def total(*index: Scalar) -> Scalar:
         def value() -> Scalar:
@@ -217,6 +214,4 @@ def _combined(
         return reducer(present([(step, size)], value, neutral), axis=step)
 
     found = compute(x.shape, total, "combined")
-    return compute(x.shape, lambda *index: primitive(name, dtype, x(*index), found(*index)))
-
-
+    return compute(x.shape, lambda *index: primitive(reduction, dtype, x(*index), found(*index)))

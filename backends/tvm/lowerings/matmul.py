@@ -85,5 +85,3 @@ def _batch(a: list[Scalar], b: list[Scalar]) -> list[Scalar]:
 def _entry(x: Tensor, lead: Sequence[Scalar], last: tuple[Scalar, Scalar]) -> Scalar:
     own = lead[len(lead) - (len(x.shape) - 2) :]
     return x(*(0 if is_one(size) else at for size, at in zip(x.shape, own)), *last)
-
-

@@ -30,7 +30,9 @@ def _tree_ensemble(c: Context) -> Expr:
     rows = c.size(c.type().shape[0])
     if not trees or not leaves:
         zero = c.constant(np.zeros((), dtype.numpy))
-        return c.te(lambda z, shape: compute(shape, lambda *i: z()), zero, c.sizes(c.result().shape))
+        return c.te(
+            lambda z, shape: compute(shape, lambda *i: z()), zero, c.sizes(c.result().shape)
+        )
     roots = c.constant(a.roots.array.astype(np.int32))
     at = c.te(lambda r, n: compute([n, r.shape[0]], lambda row, tree: r(tree)), roots, rows)
     if a.features.size:
@@ -97,5 +99,3 @@ def _leaf_table(a: Attributes) -> Array:
     owner = np.repeat(np.arange(leaves), np.diff(a.starts.array))
     combine.at(table, (owner, a.columns.array), a.weights.array)
     return table
-
-

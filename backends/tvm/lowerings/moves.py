@@ -60,9 +60,7 @@ def _tile(c: Context) -> Expr:
 def _concat(c: Context) -> Expr:
     axis = c.a.axis
     parts = [
-        c.input(index)
-        for index in range(len(c.op.operands))
-        if c.type(index).shape[axis] != 0
+        c.input(index) for index in range(len(c.op.operands)) if c.type(index).shape[axis] != 0
     ]
     if len(parts) == 1:
         return parts[0]
@@ -89,9 +87,7 @@ def _concat(c: Context) -> Expr:
 
 @te_lowering("tensor.dimension")
 def _dimension(c: Context) -> Expr:
-    return c.te(
-        lambda size: compute((), lambda *index: size), c.size(c.a.value)
-    )
+    return c.te(lambda size: compute((), lambda *index: size), c.size(c.a.value))
 
 
 @te_lowering("tensor.bitcast")
@@ -132,18 +128,18 @@ def _slice(c: Context) -> Expr:
     return c.te(function, c.input(0), c.sizes(c.result().shape), c.sizes(c.a.starts))
 
 
-PLACES: dict[str, Callable[[Scalar, Scalar], Scalar]] = {
-    "edge": lambda at, size: tirx.max(tirx.min(at, size - 1), 0),
-    "wrap": tirx.floormod,
-    "reflect": lambda at, size: _mirrored(at, size),
-}
-"""The element that stands outside an axis, by the mode of padding."""
-
-
 def _mirrored(at: Scalar, size: Scalar) -> Scalar:
     period = tirx.max(2 * (size - 1), 1)
     folded = tirx.floormod(at, period)
     return tirx.min(folded, period - folded) * tirx.Cast("int64", size > 1)
+
+
+PLACES: dict[str, Callable[[Scalar, Scalar], Scalar]] = {
+    "edge": lambda at, size: tirx.max(tirx.min(at, size - 1), 0),
+    "wrap": tirx.floormod,
+    "reflect": _mirrored,
+}
+"""The element that stands outside an axis, by the mode of padding."""
 
 
 @te_lowering("tensor.pad")

@@ -76,9 +76,9 @@ def _standardized(
             return [0 if axis in axes else at for axis, at in enumerate(index)]
 
         def centered(*index: Scalar) -> Scalar:
-            return x(*index) - total(*around(index)) / number if center else x(*index)
+            return x(*index) - total(*around(index)) / number
 
-        total = reduce_over(x, axes, True, te.sum, lambda v: v, zero, "total") if center else None
+        total = reduce_over(x, axes, True, te.sum, lambda v: v, zero, "total")
         middle = compute(x.shape, centered, "centered") if center else x
         squares = reduce_over(middle, axes, True, te.sum, lambda v: v * v, zero, "squares")
 
@@ -120,5 +120,3 @@ def _lrn(c: Context) -> Expr:
         )
 
     return c.cast(c.te(function, c.wide(0)), dtype.compute, dtype)
-
-

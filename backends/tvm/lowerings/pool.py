@@ -49,9 +49,7 @@ def _max_pool(c: Context) -> Expr:
     outside = key(constant(low, work), work)
 
     def function(x: Tensor, shape: Sequence[Scalar]) -> Tensor:
-        found = _over_windows(
-            c, x, shape, te.max, lambda source, _: key(x(*source), work), outside
-        )
+        found = _over_windows(c, x, shape, te.max, lambda source, _: key(x(*source), work), outside)
         return each(found, lambda v: unkey(v, work)) if work.is_float else found
 
     y = c.te(function, c.wide(0), c.sizes(c.result().shape))
@@ -64,9 +62,7 @@ def _average_pool(c: Context) -> Expr:
     work = dtype.compute
 
     def function(x: Tensor, shape: Sequence[Scalar]) -> Tensor:
-        total = _over_windows(
-            c, x, shape, te.sum, lambda source, _: x(*source), constant(0, work)
-        )
+        total = _over_windows(c, x, shape, te.sum, lambda source, _: x(*source), constant(0, work))
 
         def mean(*index: Scalar) -> Scalar:
             y = total(*index)
@@ -117,5 +113,3 @@ def _arg_max_pool(c: Context) -> Expr:
         return each(found, lambda v: select(v.equal(none), tirx.IntImm("int64", -1), v))
 
     return c.te(function, c.wide(0), c.sizes(c.result().shape))
-
-

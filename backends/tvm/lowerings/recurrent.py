@@ -159,9 +159,7 @@ def _part(c: Context, x: Expr, axis: int, start: int, stop: int) -> Expr:
         shape = list(x.shape)
         place = axis % len(shape)
         shape[place] = tirx.IntImm("int64", stop - start)
-        return compute(
-            shape, lambda *i: x(*i[:place], i[place] + start, *i[place + 1 :])
-        )
+        return compute(shape, lambda *i: x(*i[:place], i[place] + start, *i[place + 1 :]))
 
     return c.te(function, x)
 
@@ -170,9 +168,7 @@ def _entry(c: Context, index: int, direction: int) -> Expr | None:
     """The part of an operand that belongs to a direction."""
     if not c.has(index):
         return None
-    return c.te(
-        lambda x: compute(x.shape[1:], lambda *i: x(direction, *i)), c.wide(index)
-    )
+    return c.te(lambda x: compute(x.shape[1:], lambda *i: x(direction, *i)), c.wide(index))
 
 
 def _run(

@@ -107,11 +107,12 @@ def reduce_over(
     return compute(kept, total, name)
 
 
-def _combining(name: str, dtype: DType, start: float | int | bool) -> Callable[..., Any]:
+def combining(name: str, dtype: DType, start: float | int | bool) -> Callable[..., Any]:
     """A reducer by a primitive of scalar expressions."""
-    return te.comm_reducer(
+    reducer: Callable[..., Any] = te.comm_reducer(
         lambda x, y: primitive(name, dtype, x, y), lambda _: constant(start, dtype), name
     )
+    return reducer
 
 
 def reduced(c: Context, kind: str, x: Expr, dtype: DType, axes: Sequence[int], keep: bool) -> Expr:
@@ -121,7 +122,7 @@ def reduced(c: Context, kind: str, x: Expr, dtype: DType, axes: Sequence[int], k
     if kind in ("any", "all"):
         return c.te(lambda x: _truth(kind, x, axes, keep), x)
     if kind == "prod":
-        product = _combining("mul", _sum_dtype(dtype), 1)
+        product = combining("mul", _sum_dtype(dtype), 1)
         return c.te(lambda x: _accumulated(x, dtype, axes, keep, product, 1), x)
     if kind == "mean":
         return c.te(lambda x: _mean(x, dtype, axes, keep), x)
@@ -268,7 +269,7 @@ def _cumulative(c: Context) -> Expr:
 
     def combined(x: Tensor) -> Tensor:
         step = te.reduce_axis((0, x.shape[axis]), "k")
-        reducer = te.sum if name == "add" and dtype.is_float else _combining(name, dtype, neutral)
+        reducer = te.sum if name == "add" and dtype.is_float else combining(name, dtype, neutral)
 
         def total(*index: Scalar) -> Scalar:
             counts = step >= index[axis] if backwards else step <= index[axis]
@@ -311,7 +312,9 @@ def _top_k(c: Context) -> list[Expr]:
         def place(*index: Scalar) -> Scalar:
             its = rank(*index[:axis], step, *index[axis + 1 :])
             found = its.equal(tirx.Cast("int32", index[axis]))
-            return te.sum(select(found, tirx.Cast("int64", step), constant(0, DType.I64)), axis=step)
+            return te.sum(
+                select(found, tirx.Cast("int64", step), constant(0, DType.I64)), axis=step
+            )
 
         return compute(shape, place, "place")
 

@@ -61,9 +61,7 @@ def _taps(c: Context, places: Expr, axis: int, extent: Dim, kind: DType) -> list
     values: dict[str, Expr | int] = {
         name: c.map(text, work, {"size": size}) for name, text in limits(c.a).items()
     }
-    values["p"] = c.te(
-        lambda x: compute(x.shape[:-1], lambda *index: x(*index, axis)), places
-    )
+    values["p"] = c.te(lambda x: compute(x.shape[:-1], lambda *index: x(*index, axis)), places)
     for name, text in settling(c.a):
         values[name] = c.map(text, work, values)
     below = c.map("floor(p)", work, values)

@@ -117,12 +117,16 @@ def _divided(dtype: DType, x: Scalar, y: Scalar) -> Scalar:
     return select(zero, constant(0, dtype), quotient)
 
 
+def _rest(dtype: DType, x: Scalar, y: Scalar) -> Scalar:
+    """A remainder with the sign of the dividend."""
+    if dtype.is_float:
+        return _libm("fmod", dtype, x, y)
+    return tirx.truncmod(x, _safe(dtype, y)[0])
+
+
 def _remainder(dtype: DType, x: Scalar, y: Scalar, *, floor: bool) -> Scalar:
     """A remainder with the sign of the divisor (floor) or of the dividend; x mod ±1 is 0."""
-    if dtype.is_float:
-        rest = _libm("fmod", dtype, x, y)
-    else:
-        rest = tirx.truncmod(x, _safe(dtype, y)[0])
+    rest = _rest(dtype, x, y)
     if not floor:
         return rest
     zero = constant(0, dtype)
@@ -151,7 +155,9 @@ def _shifted(dtype: DType, x: Scalar, y: Scalar, *, left: bool) -> Scalar:
 
 _C_NAMES: Mapping[str, str] = {
     **{name: name for name in MATH_FUNCTIONS if name != "sqrt"},
-    **{"fmod": "fmod", "pow": "pow", "round_even": "rint"},
+    "fmod": "fmod",
+    "pow": "pow",
+    "round_even": "rint",
 }
 """Functions of C's library for floats; those for 32 bits have an f behind the name."""
 

@@ -22,9 +22,7 @@ def _frames(c: Context) -> Expr:
     step = c.a.step
 
     def function(x: Tensor, shape: Sequence[Scalar]) -> Tensor:
-        return compute(
-            shape, lambda b, frame, sample, *rest: x(b, frame * step + sample, *rest)
-        )
+        return compute(shape, lambda b, frame, sample, *rest: x(b, frame * step + sample, *rest))
 
     return c.te(function, c.input(0), c.sizes(c.result().shape))
 
