@@ -22,7 +22,7 @@ class Lowered:
         self.main = module.main
         written = write_module(module, dtype=dtype)
         self.checked = written.checked
-        target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v3"})
+        target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v3", "opt-level": 0})
         machine = tvm.relax.VirtualMachine(tvm.compile(written.module, target=target), tvm.cpu())
         self._call = machine["main"]
         self._tensor = tvm.runtime.tensor
