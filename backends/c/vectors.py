@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from burnish.ir import DType, scalar
 
 from .code import UNARY, Expr, binary, call
-from .elements import literal
+from .elements import literal, storage_type
 from .scalar import Helper
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -34,6 +34,10 @@ typedef uint32_t @_u32x{lanes} __attribute__((vector_size({bytes})));
 #define @_fetch_{v}(p, bytes) __builtin_prefetch((const void *)((uintptr_t)(p) + (bytes)), 0, 2)
 #define @_choose_{v}(c, x, y) \\
     ((@_{v})(((@_i32x{lanes})(x) & (c)) | ((@_i32x{lanes})(y) & ~(c))))
+#define @_rounded_{v}(x, low, high) __extension__ ({{ \\
+    const @_{v} x_ = (x), known_ = (@_{v})((@_i32x{lanes})x_ & (x_ == x_)); \\
+    const @_{v} above_ = @_at_least_{v}(known_, @_splat_{v}(low)); \\
+    @_at_most_{v}(above_, @_splat_{v}(high)) + 12582912.0f - 12582912.0f; }})
 #define @_power_{v}(n) ((@_{v})((@_u32x{lanes})((n) + 127) << 23))
 """
 
@@ -99,6 +103,12 @@ static inline void @_tanh_in_{v}(@_{v} *x)
 }
 """Functions of a vector in place.  Vectors are not handed over by value: how that is done depends
 on the machine, and compilers warn of it."""
+
+_INTEGERS = """\
+typedef {c_type} @_{name} __attribute__((vector_size({bytes})));
+typedef {c_type} @_{name}_at __attribute__((vector_size({bytes}), aligned({align}), may_alias));
+"""
+"""As many integers as a vector has floats."""
 
 _CALL = """\
 #define @_{name}_{v}(x) __extension__ ({{ @_{v} x_ = (x); @_{name}_in_{v}(&x_); x_; }})
@@ -171,6 +181,11 @@ def definitions() -> dict[str, str]:
         for name, function in _FUNCTIONS.items():
             text = function + _CALL
             found[f"{name}_{vector_type(lanes)}"] = text.format(**names, name=name)
+        for dtype in (DType.I8, DType.U8, DType.I16, DType.U16):
+            name, size = f"{dtype}x{lanes}", dtype.bits // 8
+            found[name] = _INTEGERS.format(
+                name=name, c_type=storage_type(dtype), bytes=size * lanes, align=size
+            )
         for name in _ACROSS:
             found[f"{name}_of_{vector_type(lanes)}"] = _across(name, lanes)
     return found
@@ -235,6 +250,21 @@ class VectorRenderer:
     def splat(self, value: Expr) -> Expr:
         """A vector of equal elements."""
         return self._macro("splat", value)
+
+    def rounded(self, value: Expr, low: Expr, high: Expr) -> Expr:
+        """The nearest integers, ties to even, within a range below 2^22; 0 for NaN."""
+        return self._macro("rounded", value, low, high)
+
+    def load_integers(self, place: Expr, dtype: str) -> Expr:
+        """The vector of the integers that begin with the one at an lvalue."""
+        at = self.helper(f"{dtype}x{self.lanes}")
+        return Expr(f"__builtin_convertvector(*(const {at}_at *)&{place}, {self.type})")
+
+    def store_integers(self, place: Expr, dtype: str, value: Expr) -> str:
+        """The statement that writes integers to where the one at an lvalue is the first."""
+        at, prefix = self.helper(f"{dtype}x{self.lanes}"), self.type.removesuffix(self.stem)
+        whole = f"__builtin_convertvector({value}, {prefix}i32x{self.lanes})"
+        return f"*({at}_at *)&{place} = __builtin_convertvector({whole}, {at})"
 
     def numbers(self) -> Expr:
         """The vector 0, 1, 2 …"""
