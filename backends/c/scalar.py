@@ -8,11 +8,14 @@ computes, bit for bit where no function of ``<math.h>`` with an accuracy of its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from burnish.ir import scalar
 from burnish.ir.dtypes import DType
 
+from .. import expressions
+from ..expressions import MATH_FUNCTIONS, Number
 from .code import UNARY, Expr, binary, call, cast, conditional, integer
 from .elements import is_narrow_float, is_narrow_integer, literal, storage_type, value_type
 
@@ -26,33 +29,26 @@ _LIMITS = {"max": "at_least", "min": "at_most"}
 _BITS = {"bit_and": "&", "bit_or": "|", "bit_xor": "^"}
 
 _MATH_FUNCTIONS = {
+    **MATH_FUNCTIONS,
     "abs": "fabs",
     "truncated_mod": "fmod",
     "round_even": "rint",
     "pow": "pow",
-    "exp": "exp",
-    "expm1": "expm1",
-    "log": "log",
-    "log1p": "log1p",
-    "sqrt": "sqrt",
-    "sin": "sin",
-    "cos": "cos",
-    "tan": "tan",
-    "asin": "asin",
-    "acos": "acos",
-    "atan": "atan",
-    "sinh": "sinh",
-    "cosh": "cosh",
-    "tanh": "tanh",
-    "asinh": "asinh",
-    "acosh": "acosh",
-    "atanh": "atanh",
-    "erf": "erf",
-    "floor": "floor",
-    "ceil": "ceil",
-    "trunc": "trunc",
 }
 """Primitives of floats that are a function of ``<math.h>`` (``f`` is appended for f32)."""
+
+
+@dataclass(frozen=True)
+class _C:
+    """C as a language of scalar expressions."""
+
+    helper: Helper
+
+    def literal(self, value: Number, dtype: DType) -> Expr:
+        return literal(value, dtype)
+
+    def primitive(self, name: str, arguments: Sequence[Expr], dtype: DType) -> Expr:
+        return primitive(name, list(arguments), dtype, self.helper)
 
 
 def render(expr: scalar.Expr, values: Mapping[str, Expr], dtype: DType, helper: Helper) -> Expr:
@@ -60,13 +56,7 @@ def render(expr: scalar.Expr, values: Mapping[str, Expr], dtype: DType, helper: 
 
     ``dtype`` is the type arithmetic happens in; narrow floats mean f32.
     """
-    work = dtype.compute
-    if isinstance(expr, scalar.Var):
-        return values[expr.name]
-    if isinstance(expr, scalar.Literal):
-        return literal(expr.value, DType.BOOL if isinstance(expr.value, bool) else work)
-    args = [render(arg, values, work, helper) for arg in expr.args]
-    return primitive(expr.function, args, work, helper)
+    return expressions.render(expr, values, dtype.compute, _C(helper))
 
 
 def primitive(function: str, args: list[Expr], dtype: DType, helper: Helper) -> Expr:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from burnish.ir import Array, DType, scalar
+from burnish.ir import Array, DType
 from burnish.ir.elementwise import ElementwiseOp
 
+from ..expressions import MATH_FUNCTIONS, Number, Spelling, render, spelled
 from .context import Context, Refusal
 from .graph import Edge
 
 _OPERATORS: Mapping[str, str] = {
+    **{name: name.capitalize() for name in MATH_FUNCTIONS},
     "add": "Add",
     "sub": "Sub",
     "mul": "Mul",
@@ -22,24 +26,6 @@ _OPERATORS: Mapping[str, str] = {
     "min": "Min",
     "max": "Max",
     "pow": "Pow",
-    "exp": "Exp",
-    "log": "Log",
-    "sqrt": "Sqrt",
-    "sin": "Sin",
-    "cos": "Cos",
-    "tan": "Tan",
-    "asin": "Asin",
-    "acos": "Acos",
-    "atan": "Atan",
-    "sinh": "Sinh",
-    "cosh": "Cosh",
-    "tanh": "Tanh",
-    "asinh": "Asinh",
-    "acosh": "Acosh",
-    "atanh": "Atanh",
-    "erf": "Erf",
-    "floor": "Floor",
-    "ceil": "Ceil",
     "round_even": "Round",
     "lt": "Less",
     "le": "LessOrEqual",
@@ -58,9 +44,7 @@ _OPERATORS: Mapping[str, str] = {
     "bit_not": "BitwiseNot",
     "select": "Where",
 }
-"""Primitives of scalar expressions that are ONNX operators."""
-
-Values = Mapping[str, Edge | float | int | bool]
+"""Primitives of scalar expressions that are ONNX operators, but for those composed below."""
 
 
 def from_expression(c: Context) -> Edge:
@@ -69,56 +53,37 @@ def from_expression(c: Context) -> Edge:
     assert isinstance(definition, ElementwiseOp)
     dtypes = [type_.dtype for type_ in c.op.operand_types if type_ is not None]
     work = definition.work_dtype(dtypes).compute
-    values: dict[str, Edge | float | int | bool] = {
+    values: dict[str, Edge | Number] = {
         name: value for name, value in c.a.items() if isinstance(value, (bool, int, float))
     }
     for index, (name, dtype) in enumerate(zip(definition.operands, dtypes)):
         values[name] = c.cast(c.input(index), dtype.compute)
-    result = _edge(c, _render(c, definition.expression, values, work), work)
+    result = render(definition.expression, values, work, _Onnx(c))
     return c.cast(result, definition.result_dtype(c.a, dtypes))
 
 
-Rendered = Edge | float | int | bool
+@dataclass(frozen=True)
+class _Onnx:
+    """ONNX as a language of scalar expressions."""
+
+    c: Context
+
+    def literal(self, value: Number, dtype: DType) -> Edge:
+        return self.c.scalar(value, dtype)
+
+    def primitive(self, name: str, arguments: Sequence[Edge], dtype: DType) -> Edge:
+        edge = spelled(_SPELLINGS, name, self.c, arguments, self.c.node)
+        if edge is None:
+            raise Refusal(f"ONNX has nothing for {name}")
+        return edge
 
 
-def _render(c: Context, expr: scalar.Expr, values: Values, work: DType) -> Rendered:
-    if isinstance(expr, scalar.Literal):
-        return expr.value
-    if isinstance(expr, scalar.Var):
-        return values[expr.name]
-    arguments = [_render(c, arg, values, work) for arg in expr.args]
-    if not any(isinstance(arg, Edge) for arg in arguments):
-        constants = {f"x{i}": arg for i, arg in enumerate(arguments) if not isinstance(arg, Edge)}
-        call = scalar.call(expr.function, *map(scalar.Var, constants))
-        folded: float | int | bool = scalar.evaluate(call, constants, work).item()
-        return folded
-    return _node(c, expr.function, [_edge(c, argument, work) for argument in arguments])
+def _differs(c: Context, x: Edge, y: Edge) -> Edge:
+    return c.node("Not", c.node("Equal", x, y))
 
 
-def _edge(c: Context, value: Rendered, work: DType) -> Edge:
-    if isinstance(value, Edge):
-        return value
-    return c.scalar(value, DType.BOOL if isinstance(value, bool) else work)
-
-
-def _node(c: Context, primitive: str, arguments: list[Edge]) -> Edge:
-    """One primitive; those that ONNX lacks are composed."""
-    if primitive in _OPERATORS:
-        return c.node(_OPERATORS[primitive], *arguments)
-    x = arguments[0]
-    if primitive == "ne":
-        return c.node("Not", c.node("Equal", *arguments))
-    if primitive == "expm1":
-        return _expm1(c, x)
-    if primitive == "log1p":
-        return _log1p(c, x)
-    if primitive == "trunc":
-        return c.node("Mul", c.node("Sign", x), c.node("Floor", c.node("Abs", x)))
-    if primitive in ("floor_mod", "truncated_mod"):
-        return modulo(c, *arguments, floor=primitive == "floor_mod")
-    if primitive in ("shift_left", "shift_right"):
-        return shift(c, *arguments, left=primitive == "shift_left")
-    raise Refusal(f"ONNX has nothing for {primitive}")
+def _trunc(c: Context, x: Edge) -> Edge:
+    return c.node("Mul", c.node("Sign", x), c.node("Floor", c.node("Abs", x)))
 
 
 def _expm1(c: Context, x: Edge) -> Edge:
@@ -184,3 +149,17 @@ def _amount_of(y: Edge) -> Array:
     """Constant amounts to shift by, negative ones as the large numbers that they count as."""
     assert y.constant is not None
     return y.constant.array.astype(np.uint64)
+
+
+_SPELLINGS: Mapping[str, Spelling[Edge]] = {
+    **_OPERATORS,
+    "ne": _differs,
+    "expm1": _expm1,
+    "log1p": _log1p,
+    "trunc": _trunc,
+    "floor_mod": partial(modulo, floor=True),
+    "truncated_mod": partial(modulo, floor=False),
+    "shift_left": partial(shift, left=True),
+    "shift_right": partial(shift, left=False),
+}
+"""How each primitive is written."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,35 +11,18 @@ import numpy as np
 from burnish.ir import Array, DType, scalar
 from burnish.ir.elementwise import ElementwiseOp
 
+from ..expressions import MATH_FUNCTIONS, Number, Spelling, render, spelled
 from .builder import Refusal, Term
 from .context import Context
 from .storage import CARRIERS
 
 _OPERATORS: Mapping[str, str] = {
+    **MATH_FUNCTIONS,
     "add": "add",
     "sub": "subtract",
     "mul": "multiply",
     "neg": "negative",
     "abs": "abs",
-    "exp": "exp",
-    "log": "log",
-    "sqrt": "sqrt",
-    "sin": "sin",
-    "cos": "cos",
-    "tan": "tan",
-    "asin": "asin",
-    "acos": "acos",
-    "atan": "atan",
-    "sinh": "sinh",
-    "cosh": "cosh",
-    "tanh": "tanh",
-    "asinh": "asinh",
-    "acosh": "acosh",
-    "atanh": "atanh",
-    "erf": "erf",
-    "floor": "floor",
-    "ceil": "ceil",
-    "trunc": "trunc",
     "lt": "less",
     "le": "less_equal",
     "gt": "greater",
@@ -56,7 +40,7 @@ _OPERATORS: Mapping[str, str] = {
     "bit_not": "bitwise_not",
     "select": "where",
 }
-"""Primitives of scalar expressions that are Relay operators."""
+"""Primitives of scalar expressions that are Relay operators, but for those composed below."""
 
 _WHOLE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "math.relu": ("nn.relu", {}),
@@ -67,8 +51,8 @@ _WHOLE: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 """Ops on f32 that are one operator, whose attributes are those of the op."""
 
-Values = Mapping[str, Term | float | int | bool]
-Rendered = Term | float | int | bool
+Rendered = Term | Number
+Values = Mapping[str, Rendered]
 
 
 def elementwise(c: Context) -> Term:
@@ -109,37 +93,23 @@ def _whole(c: Context) -> Term | None:
 
 def expression(c: Context, text: str | scalar.Expr, values: Values, work: DType) -> Term:
     """The calls of a scalar expression over terms and numbers, with arithmetic in ``work``."""
-    parsed = scalar.parse(text) if isinstance(text, str) else text
-    return _term(c, _render(c, parsed, values, work), work)
+    return render(text, values, work, _Relay(c))
 
 
-def _render(c: Context, expr: scalar.Expr, values: Values, work: DType) -> Rendered:
-    if isinstance(expr, scalar.Literal):
-        return expr.value
-    if isinstance(expr, scalar.Var):
-        return values[expr.name]
-    arguments = [_render(c, arg, values, work) for arg in expr.args]
-    if not any(isinstance(arg, Term) for arg in arguments):
-        constants = {f"x{i}": arg for i, arg in enumerate(arguments) if not isinstance(arg, Term)}
-        call = scalar.call(expr.function, *map(scalar.Var, constants))
-        folded: float | int | bool = scalar.evaluate(call, constants, work).item()
-        return folded
-    return primitive(c, expr.function, *(_term(c, argument, work) for argument in arguments))
+@dataclass(frozen=True)
+class _Relay:
+    """Relay as a language of scalar expressions."""
 
+    c: Context
 
-def _term(c: Context, value: Rendered, work: DType) -> Term:
-    if isinstance(value, Term):
-        return value
-    return c.scalar(value, DType.BOOL if isinstance(value, bool) else work)
+    def literal(self, value: Number, dtype: DType) -> Term:
+        return self.c.scalar(value, dtype)
 
-
-def primitive(c: Context, name: str, *args: Term) -> Term:
-    """One primitive of scalar expressions; those that Relay lacks are composed."""
-    if name in _OPERATORS:
-        return c.call(_OPERATORS[name], *args)
-    if name in _COMPOSED:
-        return _COMPOSED[name](c, *args)
-    raise Refusal(f"Relay has nothing for {name}")
+    def primitive(self, name: str, arguments: Sequence[Term], dtype: DType) -> Term:
+        term = spelled(_SPELLINGS, name, self.c, arguments, self.c.call)
+        if term is None:
+            raise Refusal(f"Relay has nothing for {name}")
+        return term
 
 
 def _extreme(c: Context, x: Term, y: Term, *, operator: str) -> Term:
@@ -276,7 +246,8 @@ def _amounts(y: Term) -> Array:
     return y.constant.array.astype(np.uint64)
 
 
-_COMPOSED: Mapping[str, Callable[..., Term]] = {
+_SPELLINGS: Mapping[str, Spelling[Term]] = {
+    **_OPERATORS,
     "div": _divide,
     "min": partial(_extreme, operator="minimum"),
     "max": partial(_extreme, operator="maximum"),
@@ -290,4 +261,4 @@ _COMPOSED: Mapping[str, Callable[..., Term]] = {
     "shift_left": partial(_shift, left=True),
     "shift_right": partial(_shift, left=False),
 }
-"""Primitives that Relay has no operator for, or another one for integers."""
+"""How each primitive is written: some Relay has no operator for, or another one for integers."""

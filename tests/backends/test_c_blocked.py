@@ -514,6 +514,24 @@ def test_packed_matmul(
     assert "packed_matmul" in str(compiled.artifact.stages["select"])
 
 
+def test_weights_used_once_are_not_fetched_ahead() -> None:
+    """Their lines would all be fetched at once, in as many statements."""
+    compiled = burnish.compile(
+        parse("""module "m" {
+          func @main(%a: tensor<f32[1, 2048]>, %b: tensor<f32[2048, 64]>)
+              -> ("y": tensor<f32[1, 64]>) {
+            %p = tensor.relayout(%b) {layout = layout(1, 0, 1:8)}
+            %0 = nn.matmul(%a, %p)
+            core.return(%0)
+          }
+        }"""),
+        target=PORTABLE,
+        passes="",
+    )
+    assert "packed_matmul" in str(compiled.artifact.stages["select"])
+    assert "(filters, ahead" not in compiled.source["m.c"]
+
+
 @pytest.mark.skipif(
     not (shutil.which("aarch64-linux-gnu-gcc") and shutil.which("qemu-aarch64")),
     reason="there is no compiler for 64-bit ARM, or no emulator of one",

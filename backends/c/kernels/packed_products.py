@@ -41,6 +41,10 @@ NEAR = 256 << 10
 MOST_FETCHES = 4
 """How many times as many lines may be fetched ahead as there are, to keep that regular."""
 
+MOST_LINES = 32
+"""Lines to fetch ahead at a time, at most: of more, most would wait for others of them, and where
+there are more, weights are used so seldom that they are read as streams, which machines foresee."""
+
 Finish = Callable[[Expr, Expr, Sequence[Expr], Expr], None]
 """What becomes of a vector of sums."""
 
@@ -269,7 +273,7 @@ class ProductWriter:
         """How many lines of the weights of the next blocks to fetch with every plane of every tile.
 
         So that they arrive while those of these blocks are used.  0 where all weights stay in
-        the second cache, or each is used very often.
+        the second cache, or each is used very often or very seldom.
         """
         shape = self.shape
         lines = blocks * self.filter * 4 / LINE
@@ -278,7 +282,8 @@ class ProductWriter:
         visits *= math.prod(shape.kernel[:-1])
         if self.weights <= NEAR or visits > MOST_FETCHES * lines:
             return 0
-        return math.ceil(lines / visits)
+        fetched = math.ceil(lines / visits)
+        return fetched if fetched <= MOST_LINES else 0
 
     def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:
         k, shape = self.k, self.shape

@@ -49,7 +49,7 @@ def _taps(c: Context, positions: Term, size: int, dtype: DType) -> list[Tap]:
     for tap, text in enumerate(WEIGHTS[c.a.mode], FIRST_TAP[c.a.mode]):
         at = c.call("add", first, c.scalar(tap, DType.I64))
         weight = None if past is None else expression(c, text, {"t": past}, dtype)
-        taps.append((_element(c, at, size), weight))
+        taps.append((c.apart(_element(c, at, size)), None if weight is None else c.apart(weight)))
     return taps
 
 
@@ -96,7 +96,7 @@ def _below(c: Context, row: Term | None, element: Term, size: int) -> Term:
     if row is None:
         return element
     text = "-1 if row < 0 or element < 0 else row * size + element"
-    return expression(c, text, {"row": row, "element": element, "size": size}, DType.I64)
+    return c.apart(expression(c, text, {"row": row, "element": element, "size": size}, DType.I64))
 
 
 def _for_channels(c: Context, term: Term) -> Term:

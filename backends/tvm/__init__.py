@@ -1,0 +1,1 @@
+"""The TVM backend: Relax modules for today's apache-tvm."""

@@ -1,0 +1,30 @@
+"""The door to apache-tvm, which is optional: nothing of it is imported before it is needed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+from burnish.ir.errors import ToolchainError
+
+INSTALL = 'pip install "burnish[tvm]"'
+
+
+def has_tvm() -> bool:
+    """Whether there is a TVM that has Relax, by what is installed; it is not imported."""
+    return all(importlib.util.find_spec(name) for name in ("tvm", "tvm_ffi"))
+
+
+def tvm_package() -> Any:
+    """The package ``tvm``.
+
+    Raises:
+        ToolchainError: apache-tvm is not installed, or does not load.
+    """
+    if not has_tvm():
+        raise ToolchainError("target tvm needs apache-tvm", help=INSTALL)
+    try:
+        return importlib.import_module("tvm")
+    except (ImportError, OSError, RuntimeError) as error:
+        raise ToolchainError(f"apache-tvm does not load: {error}", help=INSTALL) from None
