@@ -176,7 +176,7 @@ def _read_text(path: Path) -> Module:
 
 def _pipeline(target: Target, passes: str | Sequence[Pass] | None) -> list[Pass]:
     if passes is None:
-        passes = standard_pipeline(target.backend, target.isa)
+        passes = standard_pipeline(target.pipeline or target.backend, target.isa)
     if isinstance(passes, str):
         return parse_pipeline(passes) if passes.strip() else []
     return list(passes)
