@@ -69,9 +69,10 @@ def causal_mask(type_: TensorType) -> Array | None:
 
 def counted(type_: TensorType) -> Array | None:
     """0, 1, 2 … along the last axis."""
-    if type_.rank < 1 or type_.elements != type_.shape[-1]:
+    shape = type_.static_shape
+    if not shape or math.prod(shape) != shape[-1]:
         return None
-    return np.arange(type_.elements, dtype=type_.dtype.numpy).reshape(type_.static_shape)
+    return np.arange(shape[-1], dtype=type_.dtype.numpy).reshape(shape)
 
 
 def _doubled(type_: TensorType, double: Callable[[Array], Array]) -> Array | None:
