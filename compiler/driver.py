@@ -180,7 +180,7 @@ def _pipeline(
 ) -> list[Pass]:
     """The passes asked for, or the target's, as the target's options change them."""
     if passes is None:
-        passes = standard_pipeline(target.backend, target.isa)
+        passes = standard_pipeline(target.pipeline or target.backend, target.isa)
     if isinstance(passes, str):
         passes = parse_pipeline(passes) if passes.strip() else []
     pipeline = with_fast_math(list(passes)) if fast_math else list(passes)

@@ -108,7 +108,13 @@ def sizes_of_manifest(sizes: Sizes, function: Function) -> dict[str, Any]:
         return {}
     return {
         "sizes": [
-            {"name": m.symbol, "low": m.low, "high": m.high, "input": m.is_input}
+            {
+                "name": m.symbol,
+                "member": m.member,
+                "low": m.low,
+                "high": m.high,
+                "input": m.is_input,
+            }
             for m in sizes.members
         ],
         "room": [sizes.most_elements(value.type.shape) for value in function.results],
