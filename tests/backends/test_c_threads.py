@@ -42,7 +42,7 @@ def shared(artifact: Artifact) -> set[str]:
     return {kernel.family for kernel in selection.kernels if kernel.threads > 1}
 
 
-def network(size: int = 64, classes: int = 2000) -> Module:
+def network(size: int = 96, classes: int = 2000) -> Module:
     """Convolutions, pooling and a matrix product, each large enough to be shared."""
     random = np.random.default_rng(0)
     made = Module("net")
@@ -68,7 +68,7 @@ def compiled(target: str = "c", **options: object) -> Artifact:
     return burnish.compile(network(), target, options=options).artifact
 
 
-X = {"x": np.random.default_rng(1).standard_normal((1, 8, 64, 64)).astype(np.float32)}
+X = {"x": np.random.default_rng(1).standard_normal((1, 8, 96, 96)).astype(np.float32)}
 
 
 def results(number: int, count: int, *, sanitize: str | bool = False) -> dict[str, Any]:
