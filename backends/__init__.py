@@ -15,7 +15,7 @@ from .target import (
 )
 
 # Importing a backend registers its targets.
-from . import c, onnx, relay  # isort: skip
+from . import c, onnx, relay, tvm  # isort: skip
 
 __all__ = [
     "COMMON_OPTIONS",
@@ -35,4 +35,5 @@ __all__ = [
     "relay",
     "split_options",
     "targets",
+    "tvm",
 ]

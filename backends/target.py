@@ -68,7 +68,8 @@ class Target:
     says that the result runs on the machine that compiles.  ``defaults`` overrides defaults of
     the backend's options.  ``isa`` names the instruction set that kernels are written for, by which
     the pass ``layout`` chooses how tensors are stored, too ("" for neither).  ``threads`` says that
-    its programs can have several.
+    its programs can have several.  ``pipeline`` names the standard pipeline, by default the
+    backend's.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Target:
     host: bool = False
     isa: str = ""
     threads: bool = False
+    pipeline: str = ""
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __hash__(self) -> int:

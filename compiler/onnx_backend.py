@@ -23,6 +23,7 @@ import onnx.helper
 from onnx.backend.base import Backend, BackendRep, Device, DeviceType
 
 from burnish.backends.relay import RELAY_PYTHON
+from burnish.backends.tvm import has_tvm
 from burnish.ir import Array, Module, interpret
 from burnish.ir.errors import DimensionError, InputError, UsageError
 
@@ -49,7 +50,10 @@ ONNX = "onnx"
 RELAY = "relay"
 """The engine that hands the model to a TVM that has Relay, where one is named."""
 
-DEVICES = {"RELAY": RELAY}
+TVM = "tvm"
+"""The engine that compiles the model for today's TVM, where apache-tvm is installed."""
+
+DEVICES = {"RELAY": RELAY, "TVM": TVM}
 """Devices besides the processors that ONNX knows, and the engine of each."""
 
 Inputs: TypeAlias = Sequence[object] | Mapping[str, object]
@@ -189,8 +193,8 @@ class BurnishBackend(Backend):
     """burnish behind ONNX's standard interface.
 
     The device is ``"CPU"``; ``engine`` chooses between ``"c"`` (the default), ``"interpreter"``,
-    ``"onnx"`` and ``"relay"``, which the device ``"RELAY"`` stands for, too; ``dims`` binds
-    dynamic dimensions as :func:`burnish.compile` does.
+    ``"onnx"``, ``"relay"`` and ``"tvm"``; the devices ``"RELAY"`` and ``"TVM"`` stand for the last
+    two.  ``dims`` binds dynamic dimensions as :func:`burnish.compile` does.
     """
 
     @classmethod
@@ -205,9 +209,10 @@ class BurnishBackend(Backend):
         if not cls.supports_device(device):
             raise UsageError(
                 f"there is no device {device}",
-                help=f'there is "CPU", and "RELAY" where {RELAY_PYTHON} names its interpreter',
+                help=f'there is "CPU"; "RELAY" where {RELAY_PYTHON} names its interpreter; '
+                '"TVM" where apache-tvm is installed',
             )
-        engines = (*ENGINES, ONNX, RELAY)
+        engines = (*ENGINES, ONNX, RELAY, TVM)
         if engine not in engines:
             raise UsageError(f"there is no engine {engine}", help=f"choose of {', '.join(engines)}")
         return PreparedModel(model, engine, kwargs.get("dims"))
@@ -227,9 +232,11 @@ class BurnishBackend(Backend):
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Whether ``device`` is ``"CPU"``, perhaps with a number, or ``"RELAY"`` if known."""
-        if device in DEVICES:
+        """Whether ``device`` is ``"CPU"``, perhaps with a number, or another one that is there."""
+        if device == "RELAY":
             return bool(os.environ.get(RELAY_PYTHON))
+        if device == "TVM":
+            return has_tvm()
         try:
             return bool(Device(device).type == DeviceType.CPU)
         except (AttributeError, ValueError):

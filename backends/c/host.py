@@ -150,6 +150,8 @@ def compile_files(
 ) -> Path:
     """Compile the C and assembly sources among ``files`` into ``output``, cached.
 
+    Objects among them are linked with what the sources become.
+
     ``flags`` follow the target's.  Several sources are compiled at a time, as many as there are
     processors.  Returns the path of the result.
 
@@ -157,7 +159,7 @@ def compile_files(
         ToolchainError: there is no compiler, or it refuses the sources.
     """
     compiler = find_compiler(target)
-    sources = sorted(name for name in files if name.endswith((".c", ".S")))
+    sources = sorted(name for name in files if name.endswith((".c", ".S", ".o")))
     arguments = [*target.flags, *flags, *sources, "-o", output, "-lm"]
     key = hashlib.sha256()
     for part in (*compiler, compiler_version(tuple(compiler)), processor(), *arguments):
@@ -186,9 +188,10 @@ def _build(
         _write_sources(work, files)
         inputs = list(sources)
         if len(sources) > 1:
-            inputs = [f"{source}.o" for source in sources]
+            inputs = [s if s.endswith(".o") else f"{s}.o" for s in sources]
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                parts = [[*command, "-c", s, "-o", o] for s, o in zip(sources, inputs)]
+                pairs = [(s, o) for s, o in zip(sources, inputs) if s != o]
+                parts = [[*command, "-c", s, "-o", o] for s, o in pairs]
                 list(pool.map(lambda part: _run_compiler(part, work, part[-1]), parts))
         _run_compiler([*command, *inputs, "-o", output, "-lm"], work, output)
         # The result alone is kept: what it was made of is known by the key.

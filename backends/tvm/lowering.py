@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from burnish.ir import Array, Block, Dim, DType, InternalError, Op, TensorType, Value
-from burnish.ir.dims import Call, DimExpr, Symbol
+from burnish.ir.dims import Call, DimExpr, Symbol, symbol, symbols_of
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import UnsupportedError, clip
 
@@ -38,6 +39,7 @@ class Lowering:
         self.exprs: dict[Value, Expr] = {}
         self.checks: list[Expr] = []
         self._symbols: dict[str, Any] = {}
+        self._known: dict[Dim, Any] = {}
 
     # Types -------------------------------------------------------------------------------
 
@@ -60,6 +62,8 @@ class Lowering:
         """A dimension: an integer, or an expression over ``tirx.Var``, one for each symbol."""
         if isinstance(dim, int):
             return dim
+        if dim in self._known:
+            return self._known[dim]
         assert isinstance(dim, DimExpr)
         total: Any = 0
         for atoms, coefficient in dim.terms:
@@ -74,7 +78,7 @@ class Lowering:
         tirx = self.tvm.tirx
         if isinstance(atom, Symbol):
             if atom.name not in self._symbols:
-                self._symbols[atom.name] = tirx.Var(atom.name, "int64")
+                raise Refusal(f'the dimension "{atom.name}", which no input tells')
             return self._symbols[atom.name]
         functions = {"floordiv": tirx.floordiv, "mod": tirx.floormod}
         functions |= {"min": tirx.min, "max": tirx.max}
@@ -82,6 +86,31 @@ class Lowering:
         for other in others:
             found = functions[atom.function](found, other)
         return found
+
+    def define(self, name: str) -> Any:
+        """The variable of a symbol whose value is known from here on."""
+        self._symbols[name] = self.tvm.tirx.Var(script_name(name), "int64")
+        return self._symbols[name]
+
+    def define_symbols(self, shapes: Sequence[Sequence[Dim]]) -> None:
+        """Define the symbols that the shapes of inputs tell.
+
+        A size that is no symbol, such as ``2*n + 1``, becomes a variable of its own, by which the
+        symbol is known: ``n = (size - 1) // 2``.
+        """
+        sizes = [dim for shape in shapes for dim in shape if isinstance(dim, DimExpr)]
+        for dim in sizes:
+            if dim == symbol(name := min(symbols_of(dim))) and name not in self._symbols:
+                self.define(name)
+        for dim in sizes:
+            unknown = symbols_of(dim) - self._symbols.keys()
+            if len(unknown) != 1 or (linear := _linear(dim, *unknown)) is None:
+                continue
+            coefficient, rest = linear
+            size = self.tvm.tirx.Var(script_name(str(dim)), "int64")
+            difference = size - self._int64(rest)
+            self._symbols[min(unknown)] = self.tvm.tirx.floordiv(difference, coefficient)
+            self._known[dim] = size
 
     def _int64(self, dim: Dim) -> Any:
         found = self.dim(dim)
@@ -91,8 +120,8 @@ class Lowering:
 
     def constant(self, array: Array) -> Expr:
         """A constant; its elements are kept as :func:`~.storage.stored` says."""
-        kept = np.ascontiguousarray(stored(np.asarray(array)))
-        return self.tvm.relax.const(kept, relax_dtype(DType.from_numpy(np.asarray(array).dtype)))
+        kept = np.asarray(array)
+        return self.tvm.relax.const(stored(kept), relax_dtype(DType.from_numpy(kept.dtype)))
 
     def scalar(self, value: float | int | bool, dtype: DType) -> Expr:
         """A constant of rank 0."""
@@ -137,6 +166,20 @@ class Lowering:
             if not op.is_terminator:
                 self.op(op)
         return [self.exprs[value] for value in block.results]
+
+
+def _linear(dim: DimExpr, name: str) -> tuple[int, Dim] | None:
+    """``(a, b)`` if ``dim`` is ``a * name + b`` with a number ``a`` and ``b`` without ``name``."""
+    own = symbol(name)
+    coefficient = next((c for atoms, c in dim.terms if DimExpr(((atoms, 1),)) == own), 0)
+    rest = dim - coefficient * own
+    return (coefficient, rest) if coefficient and name not in symbols_of(rest) else None
+
+
+def script_name(name: str) -> str:
+    """A name like ``name`` that TVMScript can hold."""
+    kept = re.sub(r"[^A-Za-z0-9_]+", "_", name)[:64].strip("_")
+    return kept if kept and kept[0].isalpha() else f"v_{kept}"
 
 
 def find_lowering(op: Op) -> LoweringFunction:

@@ -28,3 +28,14 @@ def tvm_package() -> Any:
         return importlib.import_module("tvm")
     except (ImportError, OSError, RuntimeError) as error:
         raise ToolchainError(f"apache-tvm does not load: {error}", help=INSTALL) from None
+
+
+def include_folders() -> list[str]:
+    """Where the headers of TVM's calling convention are.
+
+    Raises:
+        ToolchainError: apache-tvm is not installed.
+    """
+    tvm_package()
+    folders: list[str] = importlib.import_module("tvm_ffi.libinfo").include_paths()
+    return folders

@@ -1,0 +1,108 @@
+"""The TVM backend's door: a module in, a Relax module and its library out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from burnish.ir import Module
+from burnish.ir.dims import MAX_DIM, symbols_of
+from burnish.ir.errors import ModelError
+
+from ..base import Artifact, signature
+from ..c.host import thread_flags
+from ..c.names import identifier
+from ..target import Target, complete_options, find_target
+from .library import export_library
+from .package import tvm_package
+from .partition import RegionPart, partition
+from .runner import TvmRunner
+from .write import write_module
+
+MANIFEST_VERSION = 1
+LIBRARY_FILE = "model.so"
+TEXT_FILE = "model.relax.py"
+
+
+def compile_module(
+    module: Module,
+    target: str | Target = "tvm",
+    options: Mapping[str, object] | None = None,
+    name: str | None = None,
+) -> Artifact:
+    """Compile the entry function of ``module`` to a library for TVM's virtual machine.
+
+    The files are the library, the text of the Relax module, and the sources of the kernels that it
+    calls.  ``stages`` of the result are those of the C backend, where all of it is one function.
+
+    Raises:
+        UnsupportedError: ops, types or dimensions that can be compiled in no way, all named.
+        TargetError: unknown target or option.
+        ToolchainError: apache-tvm or a C compiler is missing, or one of them refuses.
+    """
+    tvm_package()
+    chosen = find_target(target)
+    settings = complete_options(chosen, options)
+    prefix = identifier(module.name if name is None else name, "model")
+    parts = partition(module, settings, prefix)
+    written = write_module(module, parts)
+    regions = [part.region for part in parts if isinstance(part, RegionPart)]
+    sources = {file: data for region in regions for file, data in region.files.items()}
+    library = export_library(written.module, sources, chosen, thread_flags(settings))
+    files = {**sources, TEXT_FILE: f"{written.module.script()}\n", LIBRARY_FILE: library}
+    manifest: dict[str, Any] = {
+        "version": MANIFEST_VERSION,
+        "name": prefix,
+        "target": chosen.name,
+        "options": dict(settings),
+        **signature(module.main),
+        "sizes": _input_sizes(module),
+        "parameters": dict(written.inputs),
+        "checked": written.checked,
+        "arena_bytes": sum(region.artifact.manifest["arena_bytes"] for region in regions),
+        "weights_bytes": sum(region.artifact.manifest["weights_bytes"] for region in regions),
+        "files": sorted(files),
+    }
+    stages = regions[0].artifact.stages if len(parts) == len(regions) == 1 else {}
+    return Artifact(files, manifest, stages)
+
+
+def _input_sizes(module: Module) -> list[dict[str, Any]]:
+    """The dimensions that inputs decide, and their ranges."""
+    shapes = (arg.type.shape for arg in module.main.args)
+    names = dict.fromkeys(n for shape in shapes for dim in shape for n in sorted(symbols_of(dim)))
+    ranges = {name: module.symbols.get(name, (0, MAX_DIM)) for name in names}
+    return [
+        {"name": name, "low": low, "high": high, "input": True}
+        for name, (low, high) in ranges.items()
+    ]
+
+
+def runner(artifact: Artifact) -> TvmRunner:
+    """Load the library into TVM's virtual machine.
+
+    Raises:
+        ToolchainError: apache-tvm is not installed, or does not load the library.
+    """
+    library = artifact.files[LIBRARY_FILE]
+    assert isinstance(library, bytes)
+    return TvmRunner(library, artifact.manifest)
+
+
+def runner_from_files(folder: str | Path, manifest: Mapping[str, Any]) -> TvmRunner:
+    """The same for files that were saved.
+
+    Raises:
+        ModelError: the library is missing.
+        ToolchainError: as for :func:`runner`.
+    """
+    path = Path(folder) / LIBRARY_FILE
+    if not path.is_file():
+        raise ModelError(f"the saved model lacks {LIBRARY_FILE}", at=str(folder))
+    return TvmRunner(path.read_bytes(), manifest)
+
+
+def code_size(artifact: Artifact, target: Target) -> int | None:
+    """None: code for a virtual machine has no size of its own."""
+    return None

@@ -1,0 +1,70 @@
+"""Runs a compiled model in TVM's virtual machine for Relax, in this process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from burnish.ir import Array, DType
+from burnish.ir.errors import InputError, ModelError, ToolchainError, clip
+
+from ..c.host import check_inputs, sizes_of
+from .calling import ERROR_MARK
+from .package import tvm_package
+from .storage import restored, stored
+
+
+class TvmRunner:
+    """A library that TVM has loaded.
+
+    Attributes:
+        main: the function of the virtual machine; it takes and gives TVM's tensors.
+    """
+
+    def __init__(self, library: bytes, manifest: Mapping[str, Any]) -> None:
+        self.manifest = manifest
+        self._tvm = tvm_package()
+        with tempfile.TemporaryDirectory(prefix="burnish-tvm-") as folder:
+            path = Path(folder) / "model.so"
+            path.write_bytes(library)
+            try:
+                module = self._tvm.runtime.load_module(str(path))
+                self._machine = self._tvm.relax.VirtualMachine(module, self._tvm.cpu())
+                self.main = self._machine["main"]
+            except (AttributeError, OSError, RuntimeError) as error:
+                raise ToolchainError(f"TVM does not load the model: {error}") from None
+
+    def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Outputs for ``inputs``, both by name.
+
+        Raises:
+            InputError: a name, shape or element type does not fit; or an index is out of range.
+            ModelError: TVM fails.
+        """
+        outputs = self.call(self.tensors(inputs))
+        if self.manifest["checked"] and not outputs.pop():
+            raise InputError("the inputs hold other sizes than the model declares")
+        return {
+            entry["name"]: restored(array, DType.parse(entry["dtype"]))
+            for entry, array in zip(self.manifest["outputs"], outputs)
+        }
+
+    def tensors(self, inputs: Mapping[str, Array]) -> list[Any]:
+        """TVM's tensors of the inputs, in the order of ``main``."""
+        arrays = check_inputs(self.manifest["inputs"], inputs)
+        sizes_of(self.manifest, arrays)  # raises where they contradict each other
+        return [self._tvm.runtime.tensor(stored(array)) for array in arrays]
+
+    def call(self, tensors: Sequence[Any]) -> list[Array]:
+        """The outputs for TVM's tensors."""
+        try:
+            results = self.main(*tensors)
+            listed = [results] if hasattr(results, "numpy") else list(results)
+            return [tensor.numpy() for tensor in listed]
+        except RuntimeError as error:
+            _, mark, reason = str(error).partition(ERROR_MARK)
+            if mark:
+                raise InputError(f"the model stopped: {clip(reason.splitlines()[0])}") from None
+            raise ModelError(f"TVM stopped: {clip(str(error), 600)}") from None
