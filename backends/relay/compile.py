@@ -14,6 +14,7 @@ from burnish.passes import run_pipeline
 from ..base import Artifact, signature
 from ..target import Target, complete_options, find_target
 from .checker import check_functions
+from .context import Choices
 from .loader import LOADER, LOADER_FILE, NPZ_FILE, PARAMETERS_FILE, TEXT_FILE, VM_LOADER
 from .lower import lower_module
 from .parameters import npz_bytes, parameter_bytes
@@ -42,12 +43,15 @@ def compile_module(
     chosen = find_target(target)
     settings = complete_options(chosen, options)
     version = str(settings["relay-version"])
-    primitive = settings["groups"] == "primitive"
-    if primitive:
+    choices = Choices(
+        exact=settings["quantize"] == "exact",
+        primitive=settings["groups"] == "primitive",
+        sparse=settings["weights"] == "sparse",
+    )
+    if choices.primitive:
         module = clone_module(module)
         run_pipeline(module, "fuse{prologues=false},dce")
-    exact = settings["quantize"] == "exact"
-    lowered = lower_module(module, version, exact=exact, primitive=primitive)
+    lowered = lower_module(module, version, choices)
     text = module_text(lowered.main)
     check_functions(parse_relay(text), version)
     branches = _has_branches(lowered.main.body)

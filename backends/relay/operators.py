@@ -201,6 +201,7 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "nn.conv3d_transpose": (Operator(2, rules.deconv, _deconv("DHW", 3)),),
     "nn.bias_add": (Operator(2, rules.bias_add, "axis: int = 1"),),
     "nn.dense": (Operator(2, rules.dense, "units: int; out_dtype: str = ''"),),
+    "nn.sparse_dense": (Operator(4, rules.sparse_dense, "sparse_lhs: bool = False"),),
     "nn.batch_matmul": (
         Operator(
             2,
@@ -256,7 +257,7 @@ IN_MEMORY = ANCHORS | frozenset(
         *("annotation.stop_fusion", "cumsum", "cumprod", "sort", "argsort", "topk"),
         *("sum", "mean", "prod", "max", "min", "all", "any", "argmax", "argmin"),
         *("scatter", "scatter_add", "scatter_elements", "scatter_nd"),
-        *("nn.softmax", "nn.log_softmax", "nn.lrn"),
+        *("nn.softmax", "nn.log_softmax", "nn.lrn", "nn.sparse_dense"),
         *(name for name in OPERATORS if name.startswith(("nn.max_", "nn.avg_"))),
         *("vision.all_class_non_max_suppression", "zeros", "full"),
     )

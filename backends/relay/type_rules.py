@@ -455,6 +455,22 @@ def dense(s: Signature) -> Tensor:
     return Tensor((x.shape[0], w.shape[0]), s["out_dtype"] or x.dtype)
 
 
+def sparse_dense(s: Signature) -> Tensor:
+    """x times the transpose of weights in compressed rows.
+
+    ``data`` are the numbers that are left, ``indices`` the column of each, and ``indptr`` says
+    where rows begin, and the last one ends.
+    """
+    x, data, indices, indptr = s.tensors()
+    require(not s["sparse_lhs"], "only the weights are sparse")
+    require(x.rank == 2 and data.rank == 1, f"{x} times {data}")
+    require(data.dtype == x.dtype, f"weights of {data.dtype} for {x.dtype}")
+    require(indices.shape == data.shape, f"{indices} for {data}")
+    require(indptr.rank == 1 and indptr.shape[0] > 1, f"rows begin at {indptr}")
+    require(indices.dtype == indptr.dtype == "int32", f"places of {indices.dtype}")
+    return Tensor((x.shape[0], indptr.shape[0] - 1), x.dtype)
+
+
 def batch_matmul(s: Signature) -> Tensor:
     """Products of two stacks of matrices."""
     x, y = s.tensors()

@@ -25,7 +25,7 @@ from ..syntax import FunctionType, Lambda, Parameter, Tuple, Var, called_operato
 @lowering("core.group")
 def _group(c: Context) -> Sequence[Term]:
     """One kernel by itself where that is asked for, and TVM can make one; else Relay fuses."""
-    kernel = _kernel(c) if c.primitive else None
+    kernel = _kernel(c) if c.choices.primitive else None
     return c.inline(c.op.regions[0], c.inputs()) if kernel is None else [kernel]
 
 
