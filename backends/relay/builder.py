@@ -315,10 +315,20 @@ def _literal(data: Constant) -> Literal | None:
     if data.dtype is DType.I64 and value != -(1 << 63):
         return Literal(f"{value}i64", "int64")
     if data.dtype is DType.F32 and _is_normal(value, np.float32):
-        return Literal(float_text(value, 9), "float32")
+        return Literal(_f32_text(value), "float32")
     if data.dtype is DType.F64 and _is_normal(value, np.float64) and np.isfinite(value):
         return Literal(f"{float_text(value, 17)}64", "float64")
     return None
+
+
+def _f32_text(value: float) -> str:
+    """The number by 9 digits, which tell it from its neighbours.
+
+    Those of the largest number are beyond it, and Relay refuses them.
+    """
+    largest = float(np.finfo(np.float32).max)
+    beyond = np.isfinite(value) and abs(float(f"{value:.9g}")) > largest
+    return float_text(value, 17 if beyond else 9)
 
 
 def _is_normal(value: float, kind: type[np.floating[Any]]) -> bool:

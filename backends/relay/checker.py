@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 from burnish.ir.errors import TypeInferenceError
 
 from .operators import VERSIONS, Attribute, Operator, find_operator
@@ -111,7 +113,7 @@ class _Scope:
             require(expr.number in self.numbered, f"%{expr.number} is not bound")
             return self.numbered[expr.number]
         if isinstance(expr, Literal):
-            return Tensor((), expr.dtype)
+            return literal_type(expr)
         if isinstance(expr, TupleExpr):
             return Tuple(tuple(map(self.type_of, expr.fields)))
         if isinstance(expr, Projection):
@@ -154,6 +156,18 @@ class _Scope:
         result = inner.body(function.body)
         require(result == function.result, f"the function gives {result}, not {function.result}")
         return function.type
+
+
+_LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
+
+
+def literal_type(literal: Literal) -> Tensor:
+    """The type of a scalar, which must be able to hold it."""
+    largest = _LARGEST.get(literal.dtype)
+    if largest is not None and "inf" not in literal.text:
+        value = float(literal.text.partition("f")[0])
+        require(abs(value) <= largest, f"{literal.text} is beyond {literal.dtype}")
+    return Tensor((), literal.dtype)
 
 
 def applied_type(function: Type, types: tuple[Type, ...]) -> Type:

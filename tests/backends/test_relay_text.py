@@ -94,6 +94,7 @@ ILL_TYPED = {
     "type of a function": (
         main("  let %f: fn (int32) -> int32 = fn (%a: int64) -> int32 {\n    1\n  };\n  %x"),
         "declared as fn (int32) -> int32, not fn (int64) -> int32"),
+    "too large a number": (main("  add(%x, 3.40282347e+38f)"), "beyond float32"),
     "call of a tensor": (main("  %x(%x)"), "Tensor[(2, 3), float32] is called"),
     "argument": (
         main("  %0 = fn (%p: int32) -> int32 {\n    %p\n  };\n  %1 = %0(%x);\n  %x"),
@@ -189,6 +190,24 @@ def test_all_that_relay_cannot_express_is_named_at_once() -> None:
         compile_module(parse(text))
     for part in ("dimensions that are not bound", "no c64", "nn.determinant"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["3.4028234663852886e+38", "-3.4028234663852886e+38", "1e-30"])
+def test_numbers_of_the_text_are_within_the_type(value: str) -> None:
+    text = f"""
+    module "m" {{
+      func @main(%0: tensor<f32[2]>) -> ("y": tensor<f32[2]>) {{
+        %1 = core.constant() {{value = dense<f32[], [{value}]>}}
+        %2 = math.add(%0, %1)
+        core.return(%2)
+      }}
+    }}
+    """
+    found = str(compile_module(parse(text)).files["model.relay"])
+    written = re.search(r"add\(%\w+, (\S+)f\)", found)
+    assert written is not None
+    assert np.float32(float(written[1])) == np.float32(float(value))
+    assert abs(float(written[1])) <= np.finfo(np.float32).max
 
 
 def test_large_kernels_are_cut() -> None:
