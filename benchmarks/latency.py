@@ -15,16 +15,15 @@ lines ``<!-- latency: begin -->`` and ``<!-- latency: end -->``, with the comman
 from __future__ import annotations
 
 import argparse
-import platform
 import shlex
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
 from pathlib import Path
 
-from networks import NETWORKS
+from models import model_files
+from page import machine, replace_between_marks
 from rich.console import Console
 
 import burnish
@@ -33,22 +32,6 @@ from burnish.bench.emitted import peak_meter
 from burnish.bench.table import MARKDOWN_HEADER, layer_table, markdown_rows
 from burnish.dimensions import dims_from_samples
 from burnish.samples import file_beside
-
-BEGIN, END = "<!-- latency: begin -->\n", "<!-- latency: end -->\n"
-
-
-def models(arguments: Sequence[str], folder: Path) -> Iterator[Path]:
-    """The files of what the command line asks for."""
-    for argument in arguments:
-        path = Path(argument)
-        if argument in NETWORKS:
-            path = folder / f"{argument}.onnx"
-            path.write_bytes(NETWORKS[argument]().SerializeToString())
-            yield path
-        elif path.is_dir():
-            yield from sorted(path.rglob("*.onnx"))
-        else:
-            yield path
 
 
 def summary(found: Sequence[Measurement]) -> list[str]:
@@ -66,33 +49,6 @@ def summary(found: Sequence[Measurement]) -> list[str]:
     return lines
 
 
-def machine() -> str:
-    """What was measured on, and which engines."""
-    name = platform.processor() or platform.machine()
-    cpu = Path("/proc/cpuinfo")
-    if cpu.is_file():
-        lines = (line for line in cpu.read_text("utf-8").splitlines() if "model name" in line)
-        name = next(lines, name).partition(":")[2].strip() or name
-    versions = []
-    for engine in installed_engines():
-        try:
-            versions.append(f"{engine} {version('apache-tvm' if engine == 'tvm' else engine)}")
-        except PackageNotFoundError:
-            versions.append(engine)
-    return f"{name}; {', '.join(versions) or 'no other engine'}"
-
-
-def write(page: Path, lines: Sequence[str]) -> None:
-    """Replace what stands between the marks of a page."""
-    text = page.read_text("utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} has no lines {BEGIN.strip()} and {END.strip()}")
-    body = "".join(f"{line}\n" for line in lines)
-    page.write_text(f"{before}{begin}{body}{end}{after}", "utf-8")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="+")
@@ -107,7 +63,7 @@ def main() -> int:
     print("\n".join(lines), flush=True)
     peak = peak_meter()
     with tempfile.TemporaryDirectory() as name:
-        for path in models(arguments.models, Path(name)):
+        for path in model_files(arguments.models, Path(name)):
             try:
                 beside = file_beside(path)
                 row = measure(
@@ -132,7 +88,8 @@ def main() -> int:
     print("", *means, sep="\n")
     if arguments.write is not None:
         command = shlex.join(["python", "benchmarks/latency.py", *sys.argv[1:]])
-        write(arguments.write, [machine(), "", f"    {command}", "", *lines, "", *means])
+        body = [machine(), "", f"    {command}", "", *lines, "", *means]
+        replace_between_marks(arguments.write, "latency", body)
     return 0
 
 

@@ -17,18 +17,17 @@ import argparse
 import ctypes
 import statistics
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from latency import library, pointers
 from rich.console import Console
 from rich.table import Table
 
 from burnish.backends import find_target
 from burnish.backends.c import compile_module
+from burnish.backends.c.host import SHARED, compile_files
 from burnish.backends.c.isa import isa_of
 from burnish.backends.c.layouts import CLayouts
 from burnish.backends.c.plan import CallStep, Plan
@@ -125,9 +124,7 @@ def best_offers(module: Module, target: str) -> dict[str, Offer]:
     return found
 
 
-def built(
-    module: Module, form: str, target: str, folder: Path, x: np.ndarray, expected: np.ndarray
-) -> Kernel:
+def built(module: Module, form: str, target: str, x: np.ndarray, expected: np.ndarray) -> Kernel:
     """The layer in one form, checked."""
     copy = parse(str(module))
     offer = best_offers(copy, target)[form]
@@ -136,16 +133,15 @@ def built(
     lay_out(copy.main.body, {the_map(copy): offer, activation: after}, Rewriter())
     run_pipeline(copy, "dce,fuse,dce")
     artifact = compile_module(copy, target, {"profile": True}, name="layer")
-    artifact.write(folder)
-    (folder / "steps.c").write_text(STEPS, "utf-8")
-    manifest = artifact.manifest
-    sources = [file for file in manifest["files"] if file.endswith((".c", ".S"))]
     hook = "-DLAYER_STEP(n)=do{extern void step_end(int);step_end(n);}while(0)"
-    code = library(folder, [*sources, "steps.c"], [*manifest["flags"], "-D_GNU_SOURCE", hook])
+    flags = (*SHARED, "-D_GNU_SOURCE", hook)
+    files = {**artifact.files, "steps.c": STEPS}
+    code = ctypes.CDLL(str(compile_files(files, find_target(target), "layer.so", flags)))
+    manifest = artifact.manifest
     y = np.empty(expected.shape, np.float32)
     arena = np.zeros(manifest["arena_bytes"] + 64, np.uint8)
     place = ctypes.c_void_p(-(-arena.ctypes.data // 64) * 64)
-    given, taken = pointers([x]), pointers([y])
+    given, taken = (ctypes.c_void_p * 1)(x.ctypes.data), (ctypes.c_void_p * 1)(y.ctypes.data)
     plan = artifact.stages["plan"]
     assert isinstance(plan, Plan)
     (number,) = (
@@ -209,9 +205,7 @@ HEADER = ("layer", "pruned", "zeros", "dense us", "times as fast", "estimated", 
           "of best")  # fmt: skip
 
 
-def measure(
-    layer: str, method: str, sparsity: float, target: str, rounds: int, folder: Path
-) -> Row:
+def measure(layer: str, method: str, sparsity: float, target: str, rounds: int) -> Row:
     """All forms of a pruned layer, in turns."""
     module = LAYERS[layer].module()
     block = METHODS[method]
@@ -220,11 +214,7 @@ def measure(
     shape = module.main.args[0].type.static_shape
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     expected = interpret(module, {"x": x})["y"]
-    kernels = []
-    for number, form in enumerate(best_offers(module, target)):
-        work = folder / f"{layer}-{method}-{sparsity}-{number}"
-        work.mkdir()
-        kernels.append(built(module, form, target, work, x, expected))
+    kernels = [built(module, form, target, x, expected) for form in best_offers(module, target)]
     times: dict[str, list[float]] = {kernel.form: [] for kernel in kernels}
     for _ in range(rounds):
         for kernel in kernels:
@@ -238,12 +228,12 @@ def measure(
     )
 
 
-def rows(arguments: argparse.Namespace, folder: Path) -> Iterator[Row]:
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
     """Everything that was asked for, as it is measured."""
     for layer in arguments.layers or LAYERS:
         for method in arguments.method:
             for sparsity in arguments.sparsity:
-                yield measure(layer, method, sparsity, arguments.target, arguments.rounds, folder)
+                yield measure(layer, method, sparsity, arguments.target, arguments.rounds)
 
 
 def plot(found: Sequence[Row], path: Path) -> None:
@@ -273,11 +263,10 @@ def main() -> int:
     arguments = parser.parse_args()
     table = Table(*HEADER)
     found = []
-    with tempfile.TemporaryDirectory() as name:
-        for row in rows(arguments, Path(name)):
-            found.append(row)
-            table.add_row(*row.cells)
-            print(f"| {' | '.join(row.cells)} |", flush=True)
+    for row in rows(arguments):
+        found.append(row)
+        table.add_row(*row.cells)
+        print(f"| {' | '.join(row.cells)} |", flush=True)
     Console().print(table)
     if arguments.plot:
         plot(found, arguments.plot)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from burnish.backends import Artifact, Target, backend_of, find_target, options_of, split_options
+from burnish.backends.target import OptionValue
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
 from burnish.ir.collector import paused_collector
@@ -92,18 +93,9 @@ def compile(
             help="compile without calibration, or give a model that is quantized already",
         )
     chosen = find_target(target)
-    limits = {
-        what: parse_size(size, what)
-        for what, size in (("ram", ram), ("flash", flash))
-        if size is not None
-    }
+    limits = _limits(ram=ram, flash=flash)
     common, complete = split_options(chosen, options)
-    pipeline = _pipeline(chosen, passes)
-    if common["fast-math"]:
-        pipeline = with_fast_math(pipeline)
-    for option in options_of(chosen.backend):
-        for name, value in option.passes.get(complete[option.name], {}).items():
-            pipeline = with_option(pipeline, name, value)
+    pipeline = _pipeline(chosen, passes, fast_math=bool(common["fast-math"]), options=complete)
     mode = _verify_mode(verify)
     tune = str(common["tune"])
     seconds = parse_seconds(tune, "option tune") if tune else 0.0
@@ -174,12 +166,28 @@ def _read_text(path: Path) -> Module:
     return module
 
 
-def _pipeline(target: Target, passes: str | Sequence[Pass] | None) -> list[Pass]:
+def _limits(**sizes: int | str | None) -> dict[str, int]:
+    """The bytes of the limits that are given."""
+    return {what: parse_size(size, what) for what, size in sizes.items() if size is not None}
+
+
+def _pipeline(
+    target: Target,
+    passes: str | Sequence[Pass] | None,
+    *,
+    fast_math: bool,
+    options: Mapping[str, OptionValue],
+) -> list[Pass]:
+    """The passes asked for, or the target's, as the target's options change them."""
     if passes is None:
         passes = standard_pipeline(target.pipeline or target.backend, target.isa)
     if isinstance(passes, str):
-        return parse_pipeline(passes) if passes.strip() else []
-    return list(passes)
+        passes = parse_pipeline(passes) if passes.strip() else []
+    pipeline = with_fast_math(list(passes)) if fast_math else list(passes)
+    for option in options_of(target.backend):
+        for name, value in option.passes.get(options[option.name], {}).items():
+            pipeline = with_option(pipeline, name, value)
+    return pipeline
 
 
 def _verify_mode(verify: str | bool | None) -> str:

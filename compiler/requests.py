@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from burnish.ir.errors import UsageError, clip
 
-OptionValue = bool | int | float | str
 DimBinding = int | str | tuple[int | str, ...]
 """What a name in ``dims`` is bound to: a size, an expression, an inclusive range, or an input's
 whole shape."""
@@ -168,13 +167,13 @@ def _split(text: str, example: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def parse_options(texts: Iterable[str]) -> dict[str, OptionValue]:
-    """Options of a target from ``key=value``; true, false and numbers are recognized.
+def parse_options(texts: Iterable[str]) -> dict[str, str]:
+    """Options of a target from ``key=value``; their values are text, which each option parses.
 
     Raises:
         UsageError: malformed text, or an option given twice.
     """
-    options: dict[str, OptionValue] = {}
+    options: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip()
@@ -185,16 +184,5 @@ def parse_options(texts: Iterable[str]) -> dict[str, OptionValue]:
             )
         if key in options:
             raise UsageError(f'option "{clip(key)}" is given twice')
-        options[key] = _option_value(value.strip())
+        options[key] = value.strip()
     return options
-
-
-def _option_value(text: str) -> OptionValue:
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -145,8 +145,10 @@ def seeded_samples(function: Function, count: int, seed: int = 0) -> Samples:
     0 or 1, which nearly every model accepts.
 
     Raises:
-        InputError: the shape of an input is not known.
+        InputError: the shape of an input is not known, or the seed is negative.
     """
+    if seed < 0:
+        raise InputError(f"the seed is {seed}, but must not be negative")
     generator = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}
     for name, value in zip(function.arg_names, function.args):

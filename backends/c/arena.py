@@ -1,15 +1,22 @@
 """Placing buffers with known lifetimes in one arena.
 
 Greedy: buffers are placed one by one, each at the lowest offset where it fits between the
-buffers placed before it that live at the same time.  Several orders are tried and the best kept.
-Neighbours are found through a tree over time, so a chain of n buffers takes O(n log n).
+buffers placed before it that live at the same time.  Several orders are tried, those that miss the
+lower bound are repaired, and the best is kept.  Neighbours are found through a tree over time, so a
+chain of n buffers takes O(n log n).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+MOST_REPAIRS = 100
+"""How often the order of placing is repaired at most, from each order it starts with."""
+
+REPAIRED_BUFFERS = 5_000
+"""Buffers that are placed for such repairs at most, so that large graphs do not take long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +51,48 @@ def place(buffers: Sequence[Lifetime]) -> list[int]:
         lambda b: (-b.size * (b.last - b.first + 1), b.first),
         lambda b: (b.first, -b.size),
     ]
+    sequences = [
+        sorted(range(len(buffers)), key=lambda i: (*order(buffers[i]), i)) for order in orders
+    ]
     bound = lower_bound(buffers)
+    repairs = min(MOST_REPAIRS, REPAIRED_BUFFERS // max(1, len(buffers)))
     best: list[int] = []
     best_height = -1
-    for order in orders:
-        sequence = sorted(range(len(buffers)), key=lambda i: (*order(buffers[i]), i))
-        offsets = _place_in_order(buffers, sequence)
-        height = max((o + b.size for o, b in zip(offsets, buffers)), default=0)
-        if best_height < 0 or height < best_height:
-            best, best_height = offsets, height
-        if best_height == bound:
-            break
+    for tries in (1, repairs) if repairs > 1 else (1,):
+        for sequence in sequences:
+            for offsets, height in _repaired(buffers, sequence, bound, tries):
+                if best_height < 0 or height < best_height:
+                    best, best_height = offsets, height
+            if best_height == bound:
+                return best
     return best
+
+
+def _repaired(
+    buffers: Sequence[Lifetime], sequence: list[int], bound: int, tries: int
+) -> Iterator[tuple[list[int], int]]:
+    """Offsets and the height of one placement after another, the first in the order given.
+
+    Squeaky wheel optimization (Joslin and Clements 1999): the buffers that end highest, above the
+    bound, complain, and move half the way to the front of the order.
+    """
+    least = -1
+    tried: set[tuple[int, ...]] = set()
+    while len(tried) < tries and tuple(sequence) not in tried:
+        tried.add(tuple(sequence))
+        offsets = _place_in_order(buffers, sequence)
+        ends = [offset + buffer.size for offset, buffer in zip(offsets, buffers)]
+        height = max(ends, default=0)
+        yield offsets, height
+        if height == bound:
+            return
+        least = height if least < 0 else min(least, height)
+        limit = max(bound, least - 1)
+        places = {
+            i: (place - 1) / 2 if ends[i] > limit else float(place)
+            for place, i in enumerate(sequence)
+        }
+        sequence = sorted(sequence, key=places.__getitem__)
 
 
 def _place_in_order(buffers: Sequence[Lifetime], sequence: Sequence[int]) -> list[int]:

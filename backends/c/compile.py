@@ -14,6 +14,7 @@ from ..target import Target, complete_options, find_target
 from .emit import Program, emit, weight_layout
 from .host import CRunner, SanitizedRunner, build, thread_flags
 from .isa import isa_of
+from .machine import machine_for
 from .names import identifier
 from .plan import plan
 from .select import select
@@ -45,7 +46,7 @@ def compile_module(
     check_threads(threads, chosen)
     prefix = identifier(module.name if name is None else name, "model")
     function, sizes = with_sizes(module)
-    selection = select(function, prefix, sizes, isa_of(chosen), threads)
+    selection = select(function, prefix, sizes, isa_of(chosen), threads, machine_for(chosen))
     planned = plan(selection, chosen.alignment, sizes)
     layout = weight_layout(function, planned, chosen.alignment)
     program = Program(prefix, module.main, chosen, settings, selection, planned, layout, sizes)

@@ -28,12 +28,16 @@ def _define(name: str, result: str, arguments: str, body: str, doc: str = "") ->
     _TABLE[name] = f"{comment}static inline {result} @_{name}({arguments})\n{{\n{lines}}}\n"
 
 
+def _unsigned_for(dtype: DType) -> str:
+    """Unsigned arithmetic wraps; types narrower than ``unsigned`` would be promoted to int."""
+    return "uint64_t" if dtype.bits == 64 else "uint32_t"
+
+
 def _define_integer_arithmetic(dtype: DType) -> None:
     """Two's complement arithmetic without undefined behaviour, for one element type."""
     c_type = value_type(dtype)
     name = dtype.text
-    # Unsigned arithmetic wraps; narrower types than unsigned would be promoted to int.
-    unsigned = "uint64_t" if dtype.bits == 64 else "uint32_t"
+    unsigned = _unsigned_for(dtype)
     signed = dtype.kind is Kind.INT
     binary = f"{c_type} x, {c_type} y"
     _define_wrap(dtype, unsigned)
@@ -50,6 +54,28 @@ def _define_integer_arithmetic(dtype: DType) -> None:
     _define(f"bit_not_{name}", c_type, f"{c_type} x", f"return @_wrap_{name}(~({unsigned})x);")
     for function, operator in (("min", "<"), ("max", ">")):
         _define(f"{function}_{name}", c_type, binary, f"return x {operator} y ? x : y;")
+    _define(
+        f"pow_{name}",
+        c_type,
+        binary,
+        _power_body(dtype, c_type, unsigned),
+        "Wraps; a negative exponent gives 0, or +-1 for a base of +-1." if signed else "",
+    )
+    for source, c_source in (("f32", "float"), ("f64", "double")):
+        _define(
+            f"{source}_to_{name}",
+            c_type,
+            f"{c_source} x",
+            _saturate_body(dtype, source),
+            "Truncates towards zero and saturates; NaN gives 0.",
+        )
+
+
+def _define_division(dtype: DType) -> None:
+    """Quotients and remainders of one element type, for every divisor."""
+    c_type, name, unsigned = value_type(dtype), dtype.text, _unsigned_for(dtype)
+    signed = dtype.kind is Kind.INT
+    binary = f"{c_type} x, {c_type} y"
     minus_one = f"if (y == -1) {{\n    return @_wrap_{name}(0 - ({unsigned})x);\n}}\n"
     guard = "if (y == 0) {\n    return 0;\n}\n"
     _define(
@@ -75,14 +101,14 @@ def _define_integer_arithmetic(dtype: DType) -> None:
         zero + f"const {c_type} r = ({c_type})(x % y);\n" + fix,
         "Sign of the divisor; 0 where the divisor is 0.",
     )
-    _define(
-        f"pow_{name}",
-        c_type,
-        binary,
-        _power_body(dtype, c_type, unsigned),
-        "Wraps; a negative exponent gives 0, or +-1 for a base of +-1." if signed else "",
-    )
-    width = dtype.bits if dtype.bits >= 8 else 8
+
+
+def _define_shifts(dtype: DType) -> None:
+    """Shifts of one element type by any number of bits."""
+    c_type, name, unsigned = value_type(dtype), dtype.text, _unsigned_for(dtype)
+    signed = dtype.kind is Kind.INT
+    binary = f"{c_type} x, {c_type} y"
+    width = max(8, dtype.bits)
     beyond = f"y < 0 || y >= {width}" if signed else f"y >= {width}"
     _define(
         f"shift_left_{name}",
@@ -99,14 +125,6 @@ def _define_integer_arithmetic(dtype: DType) -> None:
     else:
         body = f"return ({c_type})({beyond} ? 0 : x >> y);"
     _define(f"shift_right_{name}", c_type, binary, body)
-    for source, c_source in (("f32", "float"), ("f64", "double")):
-        _define(
-            f"{source}_to_{name}",
-            c_type,
-            f"{c_source} x",
-            _saturate_body(dtype, source),
-            "Truncates towards zero and saturates; NaN gives 0.",
-        )
 
 
 def _define_wrap(dtype: DType, unsigned: str) -> None:
@@ -164,6 +182,8 @@ def _saturate_body(dtype: DType, source: str) -> str:
 
 for _dtype in _INTEGERS:
     _define_integer_arithmetic(_dtype)
+    _define_division(_dtype)
+    _define_shifts(_dtype)
 
 
 def _define_float_arithmetic(name: str, c_type: str, f: str) -> None:

@@ -20,6 +20,7 @@ from ..target import find_target
 from .isa import ISAS, NATIVE, Isa, isa_of
 from .kernels.blocked import blocked, is_static_float
 from .kernels.family import families_of
+from .kernels.vector_quantize import is_vector_storage
 from .machine import DEFAULT, Machine, native_machine
 from .sparsity import sparse_offers
 
@@ -41,7 +42,9 @@ class CLayouts(LayoutModel):
         return self.given or isa_of(find_target("c"))
 
     def layouts(self, type_: TensorType) -> Sequence[Layout]:
-        if not self.isa.has_vectors or type_.rank < 3 or not is_static_float(type_):
+        if not self.isa.has_vectors or type_.rank < 3 or not type_.is_static or 0 in type_.shape:
+            return ()
+        if not (is_static_float(type_) or is_vector_storage(type_)):
             return ()
         return (blocked(type_.rank, self.isa.lanes),)
 

@@ -20,7 +20,9 @@ from burnish.ir import Op
 from burnish.ir.cost import op_cost
 from burnish.ir.errors import ToolchainError, UsageError
 
+from ..target import Target
 from .host import cache_folder, processor
+from .isa import NATIVE
 
 CHOICE = "BURNISH_MACHINE"
 """The environment variable that names a file of rates, or says ``default``."""
@@ -130,6 +132,11 @@ def work_of(op: Op) -> float:
     cost = op_cost(op)
     work = cost.flops if cost.macs == 0 else cost.macs
     return float(work) if isinstance(work, int) else 0.0
+
+
+def machine_for(target: Target) -> Machine:
+    """The rates that estimates for ``target`` go by: this machine's, or the defaults."""
+    return native_machine() if target.isa == NATIVE else DEFAULT
 
 
 def native_machine() -> Machine:

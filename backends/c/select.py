@@ -17,6 +17,7 @@ from .isa import SCALAR, Isa
 from .kernels.builder import KernelBuilder, Parameter
 from .kernels.family import KernelFamily, Preparation, Storage, families_for
 from .kernels.unit import Unit
+from .machine import DEFAULT, Machine
 from .sizes import STATIC, Sizes
 from .threads import is_worth_sharing, scratch_of
 
@@ -148,15 +149,16 @@ def select(
     sizes: Sizes = STATIC,
     isa: Isa = SCALAR,
     threads: int = 1,
+    machine: Machine = DEFAULT,
 ) -> Selection:
     """Choose a kernel for each op of ``function``, whose dimensions are over ``sizes``.
 
-    Large ones are written for so many ``threads``.
+    Those that take long on ``machine`` are written for so many ``threads``.
 
     Raises:
         UnsupportedError: some ops cannot be compiled; it names all of them.
     """
-    selector = _Selector(prefix, sizes, isa, threads)
+    selector = _Selector(prefix, sizes, isa, threads, machine)
     for number, value in enumerate(function.results):
         if value.type.layout is not None:
             selector.note(f"the output in {value.type.layout}", f"output {number}")
@@ -166,11 +168,12 @@ def select(
 
 
 class _Selector:
-    def __init__(self, prefix: str, sizes: Sizes, isa: Isa, threads: int) -> None:
+    def __init__(self, prefix: str, sizes: Sizes, isa: Isa, threads: int, machine: Machine) -> None:
         self.prefix = prefix
         self.sizes = sizes
         self.isa = isa
         self.threads = threads
+        self.machine = machine
         self.problems: dict[str, list[str]] = {}
         self.known: dict[Hashable, tuple[Kernel, tuple[tuple[str, object], ...]]] = {}
         self.by_text: dict[Hashable, Kernel] = {}
@@ -256,7 +259,7 @@ class _Selector:
         return None
 
     def write(self, family: KernelFamily, unit: Unit) -> Kernel:
-        if self.threads > 1 and is_worth_sharing(unit):
+        if self.threads > 1 and is_worth_sharing(family, unit, self.machine):
             k = self.written(family, unit, self.threads)
             if k.is_shared:
                 return self.kernel(family, unit, k)

@@ -22,7 +22,7 @@ from burnish.passes.sparsity import LinearMap, linear_map, sparse_form, stored_w
 from .isa import Isa
 from .kernels.blocked import blocked, blocked_vector, channels_last
 from .kernels.sparse_blocks import SparseBlocks, block_shape, packed_values
-from .kernels.sparse_entries import SparseTypes
+from .kernels.sparse_entries import COPY_CYCLES, GATHER_CYCLES, SparseTypes
 from .kernels.sparse_product import SparseProduct, plain_cycles
 from .kernels.sparse_rows import SparseRows, row_shape
 
@@ -86,7 +86,8 @@ def _layouts(map_: LinearMap, isa: Isa) -> list[tuple[Layout | None, Layout | No
     if isa.has_vectors and map_.axis == 1 and rank > 2:
         in_blocks = blocked(rank, isa.lanes)
         pairs += [(None, in_blocks), (in_blocks, None), (in_blocks, in_blocks)]
-        if x.op is not None and x.op.name == "tensor.transpose":
+        transposed = x.op is not None and x.op.name == "tensor.transpose"
+        if transposed and not map_.is_strided:
             pairs += [(channels_last(rank), None), (channels_last(rank), in_blocks)]
     return pairs
 
@@ -98,7 +99,7 @@ def _kernel(
     values = TensorType((form.entries, form.width), map_.weights.dtype)
     values = values.with_layout(_values_layout(form, isa.lanes))
     types = SparseTypes(
-        map_.op.inputs[0].type.with_layout(x),
+        map_.mapped.with_layout(x),
         values,
         map_.op.result.type.with_layout(result),
         map_.axis,
@@ -132,6 +133,10 @@ def _offer(
         operands.append(None if result is None else blocked_vector(isa.lanes))
     make = partial(_replaced, map_, form, result, isa.lanes)
     name, cycles = kernel
+    if map_.is_strided:
+        count = map_.mapped.elements
+        assert isinstance(count, int)
+        cycles += count * (GATHER_CYCLES if x is None else COPY_CYCLES)
     return Offer(tuple(operands), (result,), cycles, name, make, form.name)
 
 

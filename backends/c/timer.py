@@ -21,39 +21,11 @@ from ..target import Target
 from .driver import MEMORY
 from .host import compile_files, processor
 from .isa import Isa, isa_of
+from .peak import peak_text
 from .plan import CallStep, Plan
-from .vectors import definitions, vector_type
-
-CHAINS = 12
-"""Sums of products that do not wait for each other: more than any machine has under way."""
 
 TIME_LIMIT = 60.0
 """Seconds after which a program that does not end is stopped."""
-
-_PEAK = """\
-/* Products per second of {count} chains of sums; what they add up to is 0 for all we know. */
-static double peak(void)
-{{
-    enum {{ ROUNDS = 20000 }};
-    const {v} factor = @_splat_{stem}(0.5f);
-    {v} {sums};
-    const double start = seconds();
-    double taken;
-    int i;
-    for (i = 0; i < ROUNDS; i++) {{
-{products}
-    }}
-    taken = seconds() - start;
-    sink = {total};
-    return (double)ROUNDS * {count} * {lanes} / taken;
-}}
-"""
-
-_SCALAR_DEFINITIONS = """\
-typedef float @_f32;
-#define @_splat_f32(s) ((float)(s))
-#define @_fma_f32(x, y, sum) ((x) * (y) + (sum))
-"""
 
 _PROGRAM = """\
 /* Runs {name} for as many seconds as asked, and prints the least time of each step. */
@@ -64,8 +36,6 @@ _PROGRAM = """\
 #include <time.h>
 #include "{name}.h"
 
-{vectors}
-volatile float sink;
 static double least[{steps} + 1], last;
 
 static double seconds(void)
@@ -221,32 +191,15 @@ def call_steps(artifact: Artifact) -> list[CallStep]:
 def _timer_text(manifest: Mapping[str, Any], steps: int, isa: Isa) -> str:
     name, macro = manifest["name"], manifest["name"].upper()
     inputs, outputs = manifest["inputs"], manifest["outputs"]
-    stem = vector_type(isa.lanes) if isa.has_vectors else "f32"
-    vectors = definitions()[stem] if isa.has_vectors else _SCALAR_DEFINITIONS
-    sums = [f"sum{i}" for i in range(CHAINS)]
-    peak = _PEAK.format(
-        count=CHAINS,
-        lanes=isa.lanes,
-        v=f"@_{stem}",
-        stem=stem,
-        sums=", ".join(f"{total} = @_splat_{stem}({i}.0f)" for i, total in enumerate(sums)),
-        products="\n".join(f"        {t} = @_fma_{stem}({t}, factor, factor);" for t in sums),
-        total=_first_of(" + ".join(sums), isa),
-    )
     return _PROGRAM.format(
         name=name,
         macro=macro,
         steps=steps,
-        vectors=vectors.replace("@", "timer"),
         memory=MEMORY,
-        peak=peak.replace("@", "timer"),
+        peak=peak_text(isa),
         inputs=len(inputs),
         outputs=len(outputs),
         input_bytes="".join(f"{macro}_INPUT_{i}_BYTES, " for i in range(len(inputs))),
         output_bytes="".join(f"{macro}_OUTPUT_{i}_BYTES, " for i in range(len(outputs))),
         is_float="".join(f"{int(entry['dtype'] == 'f32')}, " for entry in inputs),
     )
-
-
-def _first_of(total: str, isa: Isa) -> str:
-    return f"({total})[0]" if isa.has_vectors else total

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from burnish.ir import DType, scalar
 
 from .code import UNARY, Expr, binary, call
-from .elements import literal
+from .elements import literal, storage_type
 from .scalar import Helper
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -34,6 +34,11 @@ typedef uint32_t @_u32x{lanes} __attribute__((vector_size({bytes})));
 #define @_fetch_{v}(p, bytes) __builtin_prefetch((const void *)((uintptr_t)(p) + (bytes)), 0, 2)
 #define @_choose_{v}(c, x, y) \\
     ((@_{v})(((@_i32x{lanes})(x) & (c)) | ((@_i32x{lanes})(y) & ~(c))))
+#define @_rounded_{v}(x, low, high) __extension__ ({{ \\
+    const @_{v} x_ = (x), known_ = (@_{v})((@_i32x{lanes})x_ & (x_ == x_)); \\
+    const @_{v} above_ = @_at_least_{v}(known_, @_splat_{v}(low)); \\
+    @_at_most_{v}(above_, @_splat_{v}(high)) + 12582912.0f - 12582912.0f; }})
+#define @_power_{v}(n) ((@_{v})((@_u32x{lanes})((n) + 127) << 23))
 """
 
 _FUNCTIONS: Mapping[str, str] = {
@@ -44,21 +49,16 @@ static inline void @_exp_in_{v}(@_{v} *x)
     const @_{v} magic = @_splat_{v}(12582912.0f), limit = @_splat_{v}(-104.0f);
     const @_{v} top = @_splat_{v}(89.0f), start = *x;
     const @_{v} most = @_at_most_{v}(start, top), inside = @_at_least_{v}(most, limit);
-    const @_{v} shifted = @_fma_{v}(inside, @_splat_{v}(1.44269504f), magic);
-    const @_{v} n = shifted - magic;
+    const @_{v} n = @_fma_{v}(inside, @_splat_{v}(1.44269504f), magic) - magic;
     const @_{v} high = @_fma_{v}(n, @_splat_{v}(-0.693359375f), inside);
     const @_{v} r = @_fma_{v}(n, @_splat_{v}(2.12194440e-4f), high);
-    const @_i32x{lanes} exponent = (@_i32x{lanes})shifted - 0x4b400000;
-    const @_i32x{lanes} half = exponent >> 1, other = exponent - half;
-    @_{v} p = @_splat_{v}(1.9875691500e-4f);
-    p = @_fma_{v}(p, r, @_splat_{v}(1.3981999507e-3f));
-    p = @_fma_{v}(p, r, @_splat_{v}(8.3334519073e-3f));
-    p = @_fma_{v}(p, r, @_splat_{v}(4.1665795894e-2f));
-    p = @_fma_{v}(p, r, @_splat_{v}(1.6666665459e-1f));
-    p = @_fma_{v}(p, r, @_splat_{v}(5.0000001201e-1f));
-    p = @_fma_{v}(p, r * r, r) + 1.0f;
-    p *= (@_{v})((@_u32x{lanes})(half + 127) << 23);
-    *x = p * (@_{v})((@_u32x{lanes})(other + 127) << 23);
+    @_{v} p = @_splat_{v}(8.2902294e-3f);
+    p = @_fma_{v}(p, r, @_splat_{v}(4.1898388e-2f));
+    p = @_fma_{v}(p, r, @_splat_{v}(1.6667640e-1f));
+    p = @_fma_{v}(p, r, @_splat_{v}(4.9999145e-1f));
+    p = @_fma_{v}(p, r, @_splat_{v}(9.9999970e-1f));
+    p = @_fma_{v}(p, r, @_splat_{v}(1.0f));
+    *x = @_times_power_{v}(p, n);
 }}
 """,
     "erf": """\
@@ -104,6 +104,12 @@ static inline void @_tanh_in_{v}(@_{v} *x)
 """Functions of a vector in place.  Vectors are not handed over by value: how that is done depends
 on the machine, and compilers warn of it."""
 
+_INTEGERS = """\
+typedef {c_type} @_{name} __attribute__((vector_size({bytes})));
+typedef {c_type} @_{name}_at __attribute__((vector_size({bytes}), aligned({align}), may_alias));
+"""
+"""As many integers as a vector has floats."""
+
 _CALL = """\
 #define @_{name}_{v}(x) __extension__ ({{ @_{v} x_ = (x); @_{name}_in_{v}(&x_); x_; }})
 """
@@ -133,6 +139,23 @@ _INSTRUCTIONS: Mapping[int, str] = {
 }
 """Fused multiply-adds, and limits that NaN passes."""
 
+_SCALED = """\
+#if defined(__AVX512VL__) && {lanes} == 8 && !defined(__clang__)
+#define @_times_power_{v}(x, n) \\
+    ((@_{v})__builtin_ia32_scalefps256_mask((x), (n), (x), (unsigned char)-1))
+#elif defined(__AVX512VL__) && {lanes} == 8
+#define @_times_power_{v}(x, n) _mm256_scalef_ps((x), (n))
+#else
+#define @_times_power_{v}(x, n) __extension__ ({{ \\
+    const @_i32x{lanes} n_ = __builtin_convertvector((n), @_i32x{lanes}), half_ = n_ >> 1; \\
+    (x) * @_power_{v}(half_) * @_power_{v}(n_ - half_); }})
+#endif
+"""
+"""``x`` times 2 to the power of ``n``, a vector of whole numbers from -151 to 129.
+
+Two factors, or the first would overflow where the product does not.
+"""
+
 _OTHERWISE = """\
 #else
 #define @_fma_{v}(x, y, sum) ((x) * (y) + (sum))
@@ -151,13 +174,18 @@ def definitions() -> dict[str, str]:
     """C text by the name of the type; ``@`` stands for the model's prefix."""
     found = {}
     for lanes, instructions in _INSTRUCTIONS.items():
-        text = _DEFINITIONS + instructions + _OTHERWISE
+        text = _DEFINITIONS + instructions + _OTHERWISE + _SCALED
         names = {"v": vector_type(lanes), "lanes": lanes, "bytes": 4 * lanes}
         splat = ", ".join(["(s)"] * lanes)
         found[vector_type(lanes)] = text.format(**names, splat=splat)
         for name, function in _FUNCTIONS.items():
             text = function + _CALL
             found[f"{name}_{vector_type(lanes)}"] = text.format(**names, name=name)
+        for dtype in (DType.I8, DType.U8, DType.I16, DType.U16):
+            name, size = f"{dtype}x{lanes}", dtype.bits // 8
+            found[name] = _INTEGERS.format(
+                name=name, c_type=storage_type(dtype), bytes=size * lanes, align=size
+            )
         for name in _ACROSS:
             found[f"{name}_of_{vector_type(lanes)}"] = _across(name, lanes)
     return found
@@ -222,6 +250,21 @@ class VectorRenderer:
     def splat(self, value: Expr) -> Expr:
         """A vector of equal elements."""
         return self._macro("splat", value)
+
+    def rounded(self, value: Expr, low: Expr, high: Expr) -> Expr:
+        """The nearest integers, ties to even, within a range below 2^22; 0 for NaN."""
+        return self._macro("rounded", value, low, high)
+
+    def load_integers(self, place: Expr, dtype: str) -> Expr:
+        """The vector of the integers that begin with the one at an lvalue."""
+        at = self.helper(f"{dtype}x{self.lanes}")
+        return Expr(f"__builtin_convertvector(*(const {at}_at *)&{place}, {self.type})")
+
+    def store_integers(self, place: Expr, dtype: str, value: Expr) -> str:
+        """The statement that writes integers to where the one at an lvalue is the first."""
+        at, prefix = self.helper(f"{dtype}x{self.lanes}"), self.type.removesuffix(self.stem)
+        whole = f"__builtin_convertvector({value}, {prefix}i32x{self.lanes})"
+        return f"*({at}_at *)&{place} = __builtin_convertvector({whole}, {at})"
 
     def numbers(self) -> Expr:
         """The vector 0, 1, 2 …"""

@@ -11,6 +11,8 @@ import numpy as np
 
 from burnish.backends import find_target
 from burnish.backends.c.host import SHARED, compile_files, thread_flags
+from burnish.backends.c.isa import isa_of
+from burnish.backends.c.peak import peak_text
 from burnish.backends.c.plan import CallStep, Plan
 from burnish.backends.c.select import Selection, describe
 from burnish.ir import Array, DType
@@ -24,6 +26,28 @@ from .engines import Prepared
 _SOURCES = Path(__file__).parent / "runtime"
 _CLOCKS = ("-D_GNU_SOURCE",)
 
+_METER = """\
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+double products_per_second(void);
+
+static double seconds(void)
+{{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}}
+
+{peak}
+double products_per_second(void)
+{{
+    return peak();
+}}
+"""
+"""Time of the thread, which leaves out the turns of other programs."""
+
 
 def peak_meter() -> Callable[[], float]:
     """A function that measures the floating-point operations per second of one core once.
@@ -31,11 +55,12 @@ def peak_meter() -> Callable[[], float]:
     Raises:
         ToolchainError: there is no C compiler.
     """
-    files = {"peak.c": (_SOURCES / "peak.c").read_text("utf-8")}
-    flags = (*SHARED, *_CLOCKS, "-ffp-contract=fast")
-    peak = ctypes.CDLL(str(compile_files(files, find_target("c"), "peak.so", flags))).peak
-    peak.restype = ctypes.c_double
-    return lambda: float(peak())
+    target = find_target("c")
+    text = _METER.format(peak=peak_text(isa_of(target)))
+    library = compile_files({"peak.c": text}, target, "peak.so", (*SHARED, *_CLOCKS))
+    products = ctypes.CDLL(str(library)).products_per_second
+    products.restype = ctypes.c_double
+    return lambda: 2.0 * float(products())
 
 
 def _pointers(arrays: Sequence[Array]) -> ctypes.Array[ctypes.c_void_p]:

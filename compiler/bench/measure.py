@@ -26,6 +26,10 @@ from .engines import EngineError, Prepared, prepare
 LEAST_TIME = 0.01
 """Seconds that one engine runs in a round, at least: short models run several times."""
 
+WARM_TIME = 0.005
+"""Seconds that an engine of several threads runs before: what is measured is a stream of inputs, in
+which its threads are awake, and on cores of their own."""
+
 
 def measure(
     path: str | Path,
@@ -86,7 +90,7 @@ def measure(
     times, peaks = _rounds(contestants, rounds, meter, progress)
     macs = block_cost(module.main.body).macs
     return Measurement(
-        path.parent.name if path.stem == "model" else path.stem,
+        _name(path),
         2.0 * macs if isinstance(macs, int) else 0.0,
         statistics.median(peaks),
         tuple(
@@ -96,6 +100,14 @@ def measure(
         built[0].layers() if layers else (),
         tuple(missing.items()),
     )
+
+
+def _name(path: Path) -> str:
+    """What the table calls a model: its folder, or the file where a folder has several."""
+    if path.stem == "model":
+        return path.parent.name
+    beside_another = path.with_name("model.onnx").is_file()
+    return f"{path.parent.name}/{path.stem}" if beside_another else path.stem
 
 
 def _inputs(path: Path, names: Sequence[str]) -> dict[str, Array] | None:
@@ -124,10 +136,18 @@ def _rounds(
     for number in range(rounds):
         progress("measure", number / rounds)
         for contestant, count, found in zip(contestants, counts, times):
-            contestant.call()  # what the engine before left in the caches is not its fault
+            _warm(contestant)
             found.append(_seconds(contestant, count))
         peaks.append(peak())
     return times, peaks
+
+
+def _warm(contestant: Prepared) -> None:
+    """What the engine before left in the caches, or left asleep, is not the fault of this one."""
+    start = time.perf_counter()
+    contestant.call()
+    while contestant.threads > 1 and time.perf_counter() - start < WARM_TIME:
+        contestant.call()
 
 
 def _seconds(contestant: Prepared, count: int) -> float:

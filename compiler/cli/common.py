@@ -52,6 +52,13 @@ layouts_option = click.option(
 )
 
 
+def seed_option(help: str) -> Callable[[Command], Command]:
+    """The option --seed."""
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=help
+    )
+
+
 def dims_options(command: Command) -> Command:
     """The options that bind dynamic dimensions: --dim, --shape, --dims-from."""
     for option in (
@@ -102,12 +109,16 @@ def bindings(
     bound: dict[str, Binding] = dict(parse_dims(dims, shapes))
     if is_ir(model) and dims_from is None:
         return bound
+    from burnish.ir.errors import InputError, clip
+
     from ..dimensions import dims_from_samples
     from ..samples import file_beside
 
     path = Path(dims_from) if dims_from is not None else file_beside(model)
     if path is None:
         return bound
+    if not path.is_file():
+        raise InputError("there is no file of that name", at=clip(str(path)))
     completed = dims_from_samples(model, bound, path)
     if completed.taken:
         note(str(completed))

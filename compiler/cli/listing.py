@@ -130,6 +130,10 @@ def ops_command(
 
     Example: burnish ops nn.conv
     """
+    if name is not None and (markdown or coverage):
+        raise click.UsageError("--markdown and --coverage are about all ops: leave out the name")
+    if out is not None and not coverage:
+        raise click.UsageError("--out goes with --coverage")
     if markdown:
         from burnish.reference import ops_reference
 
@@ -143,8 +147,6 @@ def ops_command(
     if coverage:
         _coverage(out)
         return
-    if out is not None:
-        raise click.UsageError("--out goes with --coverage")
     chosen = [lookup(name)] if name is not None else [d for _, d in sorted(registry().items())]
     if as_json:
         print_json([op_data(definition) for definition in chosen])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import dims_options, note
+from .common import dims_options, note, seed_option
 from .files import is_onnx, read_module, write_onnx, write_text
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Check the IR after every pass; 'semantic' also interprets it before and after.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of inputs to interpret on.")
+@seed_option("Seed of inputs to interpret on.")
 @click.option(
     "--rewrite-limit",
     type=click.IntRange(min=0),
@@ -183,6 +183,8 @@ def _printing(names: str | None, changes: bool, folder: str | None) -> list[Inst
     from burnish.ir import to_text
     from burnish.passes import PrintAfter, make_pass
 
+    from ..outputs import OutputError
+
     if names is None and not changes:
         if folder is not None:
             raise click.UsageError("--print-ir-dir goes with --print-ir-after(-change)")
@@ -193,11 +195,14 @@ def _printing(names: str | None, changes: bool, folder: str | None) -> list[Inst
     if folder is None:
         return [PrintAfter(chosen, changed_only=changes)]
     place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder cannot be written: {error.strerror}", at=folder) from None
 
     def write(title: str, text: str) -> None:
         from ..outputs import write_file
 
-        place.mkdir(parents=True, exist_ok=True)
         write_file(place / f"{title}.ir", text.encode())
 
     def whole(module: Module) -> str:

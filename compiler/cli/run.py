@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import bindings, console, dims_options, json_option, note, print_json, target_option
+from .common import (
+    bindings,
+    console,
+    dims_options,
+    json_option,
+    note,
+    print_json,
+    seed_option,
+    target_option,
+)
 
 if TYPE_CHECKING:
     from burnish.ir import Array
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     help="An input from an .npy file, or FILE.npz with an array per input.",
 )
 @click.option("--random", is_flag=True, help="Seeded random inputs instead.")
-@click.option("--seed", default=0, show_default=True, help="Seed of --random.")
+@seed_option("Seed of --random.")
 @click.option("-o", "--out", metavar="FILE.npz", help="Write the outputs there.")
 @target_option
 @dims_options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -17,12 +18,20 @@ from .common import (
     options_option,
     passes_option,
     print_json,
+    seed_option,
     show,
     target_option,
 )
 
 if TYPE_CHECKING:
     from ..verification import Verification
+
+
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """The value, unless it is NaN, which lies in every range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
 
 
 @click.command("verify", short_help="Compare a compiled model with onnxruntime.")
@@ -37,12 +46,13 @@ if TYPE_CHECKING:
 @click.option(
     "--samples", type=click.IntRange(min=1), metavar="N", help="Run the first N samples only."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
+@seed_option("Seed of random inputs.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     default=1e-4,
     show_default=True,
+    callback=_number,
     help="Accepted difference of floating-point outputs, relative to the output's scale.",
 )
 @click.option(

@@ -46,6 +46,7 @@ OF_CONSTANTS: Mapping[str, tuple[int, ...]] = {
     "near": (),
     "finite": (),
     "is_causal": (),
+    "counts_up": (),
     "equal_halves": (),
     "equal_pairs": (),
     "invertible_exactly": (2, 4, 1),
@@ -64,6 +65,14 @@ def causal_mask(type_: TensorType) -> Array | None:
         return None
     mask = np.triu(np.full(type_.static_shape, -np.inf), 1)
     return np.asarray(mask.astype(type_.dtype.numpy))
+
+
+def counted(type_: TensorType) -> Array | None:
+    """0, 1, 2 … along the last axis."""
+    shape = type_.static_shape
+    if not shape or math.prod(shape) != shape[-1]:
+        return None
+    return np.arange(shape[-1], dtype=type_.dtype.numpy).reshape(shape)
 
 
 def _doubled(type_: TensorType, double: Callable[[Array], Array]) -> Array | None:
@@ -99,6 +108,7 @@ def ring_of_zeros(type_: TensorType) -> Array | None:
 
 TABLES: Mapping[str, Callable[[TensorType], Array | None]] = {
     "is_causal": causal_mask,
+    "counts_up": counted,
     "equal_halves": paired_halves,
     "equal_pairs": paired_neighbours,
     "zeros_before": ring_of_zeros,

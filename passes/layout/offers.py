@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.ir import Builder, Layout, Op, TensorType, Trait, Value
+from burnish.ir import Builder, Layout, Op, TensorType, Value
 from burnish.ir.errors import PassError
 
 Layouts = tuple[Layout | None, ...]
@@ -72,7 +72,7 @@ class LayoutModel(ABC):
         candidates: list[tuple[Layouts, Layouts]] = [(row_major, (None,) * len(op.results))]
         if op.regions or op.is_terminator:
             pass
-        elif Trait.ELEMENTWISE in op.opdef.traits:
+        elif op.is_pointwise:
             candidates += [_elementwise(op, layout) for layout in self.layouts(op.result.type)]
         elif op.name == "tensor.transpose":
             candidates += self._transposes(op)

@@ -25,6 +25,14 @@ def equal_pairs(constant: Array) -> bool:
 
 
 @rule_function
+def counts_up(constant: Array) -> bool:
+    """Whether a constant is 0, 1, 2 … along its last axis, and has no other axes that count."""
+    numbers = np.arange(constant.size)
+    is_row = constant.ndim > 0 and constant.shape[-1] == constant.size
+    return is_row and np.array_equal(constant.reshape(-1), numbers)
+
+
+@rule_function
 def is_causal(constant: Array, most: Number) -> bool:
     """Whether a mask adds 0 to a query's keys up to its own, and ``most`` or less to later ones.
 

@@ -42,6 +42,25 @@ class LinearMap:
         """Inputs of each slice."""
         return self.weights.static_shape[self.input_axis]
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """From one slice that is mapped to the next, along each axis of x."""
+        if self.op.name != "nn.conv":
+            return (1,) * self.op.inputs[0].type.rank
+        return (1, 1, *self.op.attributes.strides)
+
+    @property
+    def is_strided(self) -> bool:
+        """Whether some slices of x are not mapped."""
+        return set(self.strides) != {1}
+
+    @property
+    def mapped(self) -> TensorType:
+        """The type of what is mapped, in row-major order: x, or what strides leave of it."""
+        x, shape = self.op.inputs[0].type, list(self.op.result.type.shape)
+        shape[self.axis] = x.shape[self.axis]
+        return TensorType(tuple(shape), x.dtype)
+
     def matrix(self) -> Array:
         """The weights as a matrix [outputs, inputs]; no data is copied."""
         constant = self.op.inputs[1].constant
@@ -65,8 +84,11 @@ class LinearMap:
     ) -> Op:
         """The sparse product that computes the same from what ``form`` has stored.
 
-        ``layouts`` are those of the stored weights and of the result.
+        ``layouts`` are those of the stored weights and of the result.  Where there are strides, a
+        slice comes before it.
         """
+        if self.is_strided:
+            x = self._taken(builder, x)
         constant = self.op.inputs[1].op
         location = constant.location if constant is not None else None
         parts = {"values": form.values, "inputs": form.inputs, "starts": form.starts}
@@ -91,6 +113,12 @@ class LinearMap:
             layouts=layouts[1:],
         )
 
+    def _taken(self, builder: Builder, x: Value) -> Value:
+        """What strides leave of ``x``, in the same layout."""
+        sizes = self.mapped.shape
+        places = {"starts": (0,) * len(sizes), "sizes": sizes, "steps": self.strides}
+        return builder.create("tensor.slice", [x], places, layouts=(x.type.layout,)).result
+
     def _bias(self, builder: Builder, b: Value) -> Value:
         """A bias that has axes of one element, as a vector."""
         if b.constant is not None:
@@ -107,8 +135,8 @@ def as_matrix(array: Array, output_axis: int, input_axis: int) -> Array:
 def linear_map(op: Op) -> LinearMap | None:
     """The linear map that ``op`` is; None for other ops.
 
-    A convolution counts if its kernel, strides and groups are 1 and nothing is padded; a matrix
-    product if it has one constant matrix on the right, and a bias per column or none.
+    A convolution counts if its kernel and groups are 1 and nothing is padded; a matrix product if
+    it has one constant matrix on the right, and a bias per column or none.
     """
     if op.name not in ("nn.conv", "nn.matmul") or op.inputs[1].constant is None:
         return None
@@ -117,7 +145,7 @@ def linear_map(op: Op) -> LinearMap | None:
         return None
     a = op.attributes
     if op.name == "nn.conv":
-        plain = a.groups == 1 and not any(a.pads) and set(a.strides) <= {1}
+        plain = a.groups == 1 and not any(a.pads)
         return LinearMap(op, 1, 0, 1) if plain and set(w.shape[2:]) <= {1} else None
     if a.transpose_a or math.prod(w.static_shape[:-2]) != 1 or op.result.type.rank != rank:
         return None

@@ -53,6 +53,26 @@ def test_the_lower_bound_is_one(buffers: list[Lifetime]) -> None:
     assert height >= lower_bound(buffers)
 
 
+def test_layers_of_equal_width_with_a_narrow_one_between_them_fit_into_two() -> None:
+    widths = [512, 512, 512, 512, 64, 512, 512, 512, 512]
+    buffers = [Lifetime(width, i, i + 1) for i, width in enumerate(widths)]
+    buffers.append(Lifetime(64, 4, 4))
+    height = max(o + b.size for o, b in zip(place(buffers), buffers))
+    assert height == lower_bound(buffers) == 1024
+
+
+def test_placements_of_random_buffers_are_near_the_lower_bound() -> None:
+    rng = random.Random(3)
+    ratios = []
+    for _ in range(50):
+        starts = [rng.randrange(40) for _ in range(40)]
+        buffers = [Lifetime(rng.randrange(64, 4096, 64), s, s + rng.randrange(8)) for s in starts]
+        height = max(o + b.size for o, b in zip(place(buffers), buffers))
+        ratios.append(height / lower_bound(buffers))
+    assert sum(ratios) / len(ratios) < 1.01
+    assert max(ratios) < 1.06
+
+
 def test_placing_twice_the_buffers_is_about_twice_the_work(work: Work) -> None:
     def buffers(count: int) -> list[Lifetime]:
         rng = random.Random(1)

@@ -40,7 +40,9 @@ def weights(outputs: int, inputs: int, kind: str) -> np.ndarray:
     return data
 
 
-def layers(shape: Sequence[int], outputs: int, wanted: Sequence[tuple[str, str]]) -> Module:
+def layers(
+    shape: Sequence[int], outputs: int, wanted: Sequence[tuple[str, str]], stride: int = 1
+) -> Module:
     """Convolutions by 1 of [N, C, spatial...], or products of rows if the rank is below 3.
 
     Each of ``wanted`` is the kind of zeros and the epilogue of one.
@@ -48,14 +50,15 @@ def layers(shape: Sequence[int], outputs: int, wanted: Sequence[tuple[str, str]]
     module = Module("layer")
     is_conv, rank = len(shape) > 2, len(shape) - 2
     inputs = shape[1] if is_conv else shape[-1]
-    result = (shape[0], outputs, *shape[2:]) if is_conv else (*shape[:-1], outputs)
+    extents = [-(-extent // stride) for extent in shape[2:]]
+    result = (shape[0], outputs, *extents) if is_conv else (*shape[:-1], outputs)
     last = (*(1 for _ in result[1:]), result[-1])
     types = {"x": tensor("f32", *shape), "r": tensor("f32", *result), "s": tensor("f32", *last)}
     names = [f"y{i}" for i in range(len(wanted))]
     function, b = build_function(module, "main", types, names)
     x, residual, along = function.args
     bias = b.constant(random(outputs, seed=3), "b")
-    lists = {"strides": (1,) * rank, "dilations": (1,) * rank, "pads": (0,) * (2 * rank)}
+    lists = {"strides": (stride,) * rank, "dilations": (1,) * rank, "pads": (0,) * (2 * rank)}
     results = []
     for kind, epilogue in wanted:
         matrix = weights(outputs, inputs, kind)
@@ -71,9 +74,11 @@ def layers(shape: Sequence[int], outputs: int, wanted: Sequence[tuple[str, str]]
     return module
 
 
-def layer(kind: str, shape: Sequence[int], outputs: int, epilogue: str = "") -> Module:
+def layer(
+    kind: str, shape: Sequence[int], outputs: int, stride: int = 1, *, epilogue: str = ""
+) -> Module:
     """One of them."""
-    return layers(shape, outputs, [(kind, epilogue)])
+    return layers(shape, outputs, [(kind, epilogue)], stride)
 
 
 def maps(module: Module) -> list[Op]:
@@ -97,17 +102,19 @@ def inputs_of(module: Module) -> dict[str, np.ndarray]:
     }
 
 
-SHAPES: dict[str, tuple[tuple[int, ...], int]] = {
-    "square": ((1, 24, 7, 7), 32),
-    "batch": ((2, 16, 3, 5), 40),
-    "ragged": ((1, 13, 9, 6), 21),
-    "one-axis": ((1, 40, 50), 16),
-    "three-axes": ((1, 9, 2, 3, 4), 24),
-    "few-positions": ((1, 32, 2, 2), 8),
-    "many-inputs": ((1, 700, 3, 4), 16),
-    "rows": ((20, 48), 64),
-    "one-row": ((1, 64), 40),
-    "ragged-rows": ((5, 17), 13),
+SHAPES: dict[str, tuple[tuple[int, ...], int, int]] = {
+    "square": ((1, 24, 7, 7), 32, 1),
+    "batch": ((2, 16, 3, 5), 40, 1),
+    "ragged": ((1, 13, 9, 6), 21, 1),
+    "one-axis": ((1, 40, 50), 16, 1),
+    "three-axes": ((1, 9, 2, 3, 4), 24, 1),
+    "few-positions": ((1, 32, 2, 2), 8, 1),
+    "many-inputs": ((1, 700, 3, 4), 16, 1),
+    "strided": ((2, 24, 9, 14), 32, 2),
+    "ragged-strided": ((1, 13, 10, 7), 21, 3),
+    "rows": ((20, 48), 64, 1),
+    "one-row": ((1, 64), 40, 1),
+    "ragged-rows": ((5, 17), 13, 1),
 }
 
 
@@ -126,8 +133,8 @@ def test_every_form_in_every_layout(shape: str, target: str) -> None:
         count = len(sparse_offers(the_map(alone), target))
         numbers += range(count)
         wanted += [(kind, EPILOGUES[number % 4]) for number in range(count)]
-    sizes, outputs = SHAPES[shape]
-    module = layers(sizes, outputs, wanted)
+    sizes, outputs, stride = SHAPES[shape]
+    module = layers(sizes, outputs, wanted, stride)
     given = inputs_of(module)
     expected = interpret(module, given)
     run_pipeline(module, "recognize-sparsity{least=0.01}", verify="each")
@@ -149,7 +156,7 @@ def test_every_form_in_every_layout(shape: str, target: str) -> None:
 def test_forms_are_chosen_by_their_estimates() -> None:
     """Many zeros are left out, few are not, and what is reported is the least estimate."""
     for kind, share, sparse in (("block", 0.9, True), ("unstructured", 0.1, False)):
-        module = layer("dense", (1, 64, 14, 14), 64, "relu")
+        module = layer("dense", (1, 64, 14, 14), 64, epilogue="relu")
         run_pipeline(module, f"prune-weights{{method={kind},sparsity={share}}}")
         compiled = burnish.compile(module, verify="each")
         if not sparse:
@@ -165,7 +172,7 @@ def test_forms_are_chosen_by_their_estimates() -> None:
 
 
 def test_dense_kernels_take_weights_that_promise_zeros() -> None:
-    module = layer("unstructured", (1, 16, 5, 5), 16, "relu")
+    module = layer("unstructured", (1, 16, 5, 5), 16, epilogue="relu")
     expected = interpret(module, inputs_of(module))["y0"]
     run_pipeline(module, "recognize-sparsity,fuse,dce", verify="each")
     for target in ("c", "c:generic"):
@@ -176,7 +183,7 @@ def test_dense_kernels_take_weights_that_promise_zeros() -> None:
 @pytest.mark.skipif(not HAS_VECTORS, reason="the kernels in question are for vectors")
 @pytest.mark.parametrize("kind", ["block", "unstructured"])
 def test_threads_give_equal_results(kind: str) -> None:
-    module = layer(kind, (1, 128, 56, 56), 128, "relu")
+    module = layer(kind, (1, 128, 56, 56), 128, epilogue="relu")
     given = inputs_of(module)
     one, two = (burnish.compile(parse(str(module)), options={"threads": count}) for count in (1, 2))
     assert one.report.choices[0].chosen != "dense"

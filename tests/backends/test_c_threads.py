@@ -23,7 +23,7 @@ from burnish.backends.c import compile_module, runner, threads
 from burnish.backends.c.host import SHARED, build, compile_files, thread_flags
 from burnish.backends.c.kernels.sharing import best_loop
 from burnish.backends.c.select import Selection
-from burnish.ir import Module, build_function, interpret, symbol, tensor
+from burnish.ir import Layout, Module, build_function, interpret, symbol, tensor
 from burnish.ir.errors import TargetError
 
 BATCHES = range(-(-len(CASES) // BATCH))
@@ -42,7 +42,7 @@ def shared(artifact: Artifact) -> set[str]:
     return {kernel.family for kernel in selection.kernels if kernel.threads > 1}
 
 
-def network(size: int = 64, classes: int = 2000) -> Module:
+def network(size: int = 96, classes: int = 2000) -> Module:
     """Convolutions, pooling and a matrix product, each large enough to be shared."""
     random = np.random.default_rng(0)
     made = Module("net")
@@ -68,7 +68,7 @@ def compiled(target: str = "c", **options: object) -> Artifact:
     return burnish.compile(network(), target, options=options).artifact
 
 
-X = {"x": np.random.default_rng(1).standard_normal((1, 8, 64, 64)).astype(np.float32)}
+X = {"x": np.random.default_rng(1).standard_normal((1, 8, 96, 96)).astype(np.float32)}
 
 
 def results(number: int, count: int, *, sanitize: str | bool = False) -> dict[str, Any]:
@@ -163,6 +163,35 @@ def test_sizes_known_at_run_time_are_cut_too(share_all: None) -> None:
         inputs = {"x": np.random.default_rng(rows).standard_normal((rows, 24)).astype(np.float32)}
         expected = interpret(module, inputs)["y"]
         np.testing.assert_allclose(run.run(inputs)["y"], expected, rtol=1e-5)
+
+
+MOVEMENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "transpose": ("tensor.transpose", {"permutation": (2, 0, 1)}),
+    "slice": ("tensor.slice", {"starts": (0, 1, 0), "sizes": (6, 3, 50), "steps": (1, 1, 2)}),
+    "broadcast": ("tensor.broadcast", {"shape": (2, 6, 4, 100)}),
+    "pad": ("tensor.pad", {"before": (1, 2, 3), "after": (1, 0, 2), "mode": "constant"}),
+    "arg_reduce": ("tensor.arg_reduce", {"kind": "max", "axis": 2}),
+    "cumulative_sum": ("tensor.cumulative_sum", {"axis": 1}),
+}
+
+
+@pytest.mark.parametrize("family", MOVEMENT)
+def test_data_movement_is_shared(family: str, share_all: None) -> None:
+    """Every core adds to the bandwidth."""
+    name, attributes = MOVEMENT[family]
+    module = Module("moved")
+    function, b = build_function(module, "main", {"x": tensor("f32", 6, 4, 100)}, ["y"])
+    b.ret(b(name, function.args[0], **attributes))
+    assert shared(compile_module(module, options={"threads": 2})) == {family}
+
+
+def test_storing_in_another_order_is_shared(share_all: None) -> None:
+    module = Module("stored")
+    function, b = build_function(module, "main", {"x": tensor("f32", 6, 4, 100)}, ["y"])
+    y = b("tensor.relayout", function.args[0], layout=Layout((0, 2, 1), ((0, 2),)))
+    b.ret(b("tensor.relayout", y, layout=Layout((0, 1, 2))))
+    artifact = compile_module(module, options={"threads": 2})
+    assert [kernel.threads for kernel in artifact.stages["select"].kernels] == [2, 2]
 
 
 def test_one_thread_leaves_no_trace() -> None:

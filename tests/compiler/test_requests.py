@@ -72,7 +72,7 @@ def test_wrong_dims(dims: list[str], shapes: list[str]) -> None:
 
 def test_options() -> None:
     assert parse_options(["a=1", "b=true", "c=0.5", "d=text=x", "e="]) == {
-        "a": 1, "b": True, "c": 0.5, "d": "text=x", "e": "",
+        "a": "1", "b": "true", "c": "0.5", "d": "text=x", "e": "",
     }  # fmt: skip
 
 

@@ -128,7 +128,6 @@ def test_shared_weights_get_one_pattern_and_other_readers_keep_theirs() -> None:
 @pytest.mark.parametrize(
     ("op", "attributes"),
     [
-        ("strides", {"strides": (2, 2)}),
         ("pads", {"pads": (1, 1, 1, 1)}),
         ("groups", {"groups": 2}),
     ],

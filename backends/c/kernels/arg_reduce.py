@@ -30,7 +30,7 @@ class ArgReduce(KernelFamily):
         elif dtype.is_float:
             better += " or (is_nan(x) and not is_nan(best))"
         k.require(1, extent)
-        with k.loops("i j", (before, after)) as (i, j):
+        with k.loops("i j", (before, after), parallel=True) as (i, j):
             best = k.variable("best", dtype, k.load(x, (i, 0, j)))
             position = k.index_variable("position", 0)
             with k.loop("n", extent, start=1) as n:

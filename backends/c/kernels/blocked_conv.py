@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from burnish.ir import Layout, Op
 from burnish.ir.types import TensorType
@@ -30,6 +30,9 @@ from .windows import WindowAxis, window_axes
 MAX_BODY = 1200
 """Products written out for one tile: every tap of a row of the kernel, for every sum."""
 
+Shaped = Callable[[Op, TensorType, Isa], object]
+"""Finds the sizes of an op's products for the type of its input; falsy where there are none."""
+
 
 def layout_refusal(unit: Unit) -> str:
     """Why result and bias of a convolution do not lie in blocks; empty when they do."""
@@ -44,6 +47,23 @@ def layout_refusal(unit: Unit) -> str:
     if len(op.inputs) > 2 and op.inputs[2].type.layout != blocked_vector(isa.lanes):
         return "with a bias that is not in blocks"
     return ""
+
+
+def packed_refusal(
+    unit: Unit, packed: Callable[[Layout | None, int, int], Layout], shape: Shaped
+) -> str:
+    """Why a convolution cannot be computed in blocks; empty when it can.
+
+    Args:
+        packed: the layout of weights for an input's layout, its rank, and lanes.
+        shape: finds the sizes of its products.
+    """
+    x, w = unit.main.inputs[:2]
+    if reason := layout_refusal(unit):
+        return reason
+    if w.type.layout != packed(x.type.layout, x.type.rank, unit.isa.lanes):
+        return "with weights that are not packed"
+    return "" if shape(unit.main, x.type, unit.isa) else "of these sizes in a layout"
 
 
 def conv_form(op: Op, isa: Isa, x: Layout | None, weights: Layout | None, cycles: float) -> LaidOut:
@@ -68,12 +88,7 @@ class BlockedConv(KernelFamily):
     storage = Storage.LAID_OUT
 
     def refusal(self, unit: Unit) -> str:
-        if reason := layout_refusal(unit):
-            return reason
-        x, w = unit.main.inputs[:2]
-        if w.type.layout != weight_layout(x.type.layout, x.type.rank, unit.isa.lanes):
-            return "with weights that are not packed"
-        return "" if conv_shape(unit.main, x.type, unit.isa) else "of these sizes in a layout"
+        return packed_refusal(unit, weight_layout, conv_shape)
 
     def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
         x, rank = op.inputs[0], op.inputs[0].type.rank

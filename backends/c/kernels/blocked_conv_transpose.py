@@ -18,7 +18,7 @@ from ..code import Expr
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import blocked, channel_steps, is_static_float, weight_layout
-from .blocked_conv import MAX_BODY, conv_form, layout_refusal
+from .blocked_conv import MAX_BODY, conv_form, packed_refusal
 from .builder import KernelBuilder
 from .family import KernelFamily, LaidOut, Storage, register
 from .packed_products import ProductShape, ProductWriter, StoredTaps
@@ -46,12 +46,7 @@ class BlockedConvTranspose(KernelFamily):
     storage = Storage.LAID_OUT
 
     def refusal(self, unit: Unit) -> str:
-        if reason := layout_refusal(unit):
-            return reason
-        x, w = unit.main.inputs[:2]
-        if w.type.layout != packed_weights(x.type.layout, x.type.rank, unit.isa.lanes):
-            return "with weights that are not packed"
-        return "" if _phases(unit.main, x.type, unit.isa) else "of these sizes in a layout"
+        return packed_refusal(unit, packed_weights, _phases)
 
     def offers(self, op: Op, isa: Isa) -> Sequence[LaidOut]:
         x, rank = op.inputs[0], op.inputs[0].type.rank

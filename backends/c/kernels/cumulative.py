@@ -28,11 +28,14 @@ class _Cumulative(KernelFamily):
         shift = int(a.exclusive)
         if a.exclusive:
             not_empty = k.when(k.less(0, extent))
-            with not_empty, k.loops("i j", (before, after)) as (i, j):
+            with not_empty, k.loops("i j", (before, after), parallel=True) as (i, j):
                 k.write(y.flat, [y.place((i, 0, j))], k.literal(self.neutral, dtype))
         if extent == shift:
             return
-        with k.when(k.less(shift, extent)), k.loops("i j", (before, after)) as (i, j):
+        with (
+            k.when(k.less(shift, extent)),
+            k.loops("i j", (before, after), parallel=True) as (i, j),
+        ):
             # Started with the first element, not 0: a sum of -0 alone must stay -0.
             total = k.variable("total", dtype, k.load(x.flat, [x.place((i, 0, j))]))
             k.write(y.flat, [y.place((i, shift, j))], total)

@@ -29,6 +29,12 @@ MOST_PARTS = 8
 LINE = 64
 """Bytes of a cache line."""
 
+LINE_CYCLES = 5
+"""How long a line from the second cache is waited for, beside what else goes on."""
+
+FIRST_CACHE = 16 << 10
+"""Bytes of inputs that stay in the first cache while weights pass through it."""
+
 NEAR = 256 << 10
 """Bytes of weights that stay in the second cache beside everything else."""
 
@@ -144,8 +150,30 @@ class ProductShape:
     def cycles(self, isa: Isa) -> float:
         """An estimate of its time."""
         rows = math.prod(static([axis.count for axis in self.axes[:-1]]))
-        row = self.work(isa).cycles(self.tile(isa))
-        return self.batch * self.groups * rows * self.depth * row
+        row = self.depth * self.work(isa).cycles(self.tile(isa)) + self._fetching(isa)
+        return self.batch * self.groups * rows * row
+
+    def _fetching(self, isa: Isa) -> float:
+        """Cycles in which a row of results waits for inputs that the first cache cannot keep.
+
+        Blocks of channels follow one another in runs that the machine fetches ahead.  Of channels
+        that are stored plane by plane, or of positions far apart, it does not: each line that a
+        tile meets is waited for.
+        """
+        if self.inputs.is_blocked:
+            return 0.0
+        tile, inner = self.tile(isa), self.axes[-1]
+        (taps,) = static([inner.kernel])
+        span = (tile.pixels - 1) * inner.stride + (taps - 1) * inner.dilation + 1
+        if self.inputs.lanes == 1:
+            lines = self.planes * (-(-4 * span // LINE) + 1)
+        else:  # all channels of a position lie together
+            lines = span * -(-4 * self.inputs.lanes // LINE)
+        lines *= math.prod(self.kernel[:-1])
+        if lines * LINE <= FIRST_CACHE:
+            return 0.0
+        tiles = -(-self.row // tile.pixels) * -(-self.blocks // tile.blocks)
+        return tiles * lines * LINE_CYCLES
 
     def body(self, isa: Isa) -> int:
         """Products that are written out for one tile."""

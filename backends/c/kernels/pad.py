@@ -29,7 +29,9 @@ class Pad(KernelFamily):
         for axis, extent in enumerate(x.shape):
             inside = inside.sliced(axis, a.before[axis], extent)
         value = self._constant(k)
-        copy(k, inside, x)
+        # Copies of rows inside read what other threads could be writing.
+        is_constant = a.mode == "constant"
+        copy(k, inside, x, parallel=is_constant)
         for axis in reversed(range(len(x.shape))):
             rows = y
             for earlier in range(axis):
@@ -43,8 +45,8 @@ class Pad(KernelFamily):
                 if not size or 0 in rows.shape:
                     continue
                 k.comment(f"Border of axis {axis}, {'in front' if start == 0 else 'behind'}.")
-                if a.mode == "constant":
-                    fill(k, rows.sliced(axis, start, size), value)
+                if is_constant:
+                    fill(k, rows.sliced(axis, start, size), value, parallel=True)
                     continue
                 if not isinstance(extent, int):
                     _copy_border(k, a.mode, rows, axis, before, start, size, extent)

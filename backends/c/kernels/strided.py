@@ -10,8 +10,8 @@ Elements are moved as they are stored, so one generator serves every element typ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from burnish.ir.dims import Dim, ceildiv, product
@@ -164,12 +164,11 @@ def copy(k: KernelBuilder, target: View, source: View, *, parallel: bool = False
     target = View(target.buffer, target.offset, shape, to)
     source = View(source.buffer, source.offset, shape, origin)
     if not shape:
-        k.statement(f"{target.element(())} = {source.element(())}")
+        _assign(k, target, source, ())
         return
-    k.note_write(target.buffer)
     size = target.buffer.dtype.bytes
     if to[-1] == origin[-1] == 1 and k.high(shape[-1]) * size >= MINIMUM_RUN_BYTES:
-        with k.loops("i", shape[:-1], parallel=parallel) as outer:
+        with _around_runs(k, shape[:-1], parallel) as outer:
             _copy_run(k, target.at(*outer), source.at(*outer))
     elif to[-1] == 1 and origin[-1] == 0:
         with k.loops("i", shape[:-1], parallel=parallel) as outer:
@@ -179,11 +178,14 @@ def copy(k: KernelBuilder, target: View, source: View, *, parallel: bool = False
         _copy_blocks(k, target, source, across, parallel)
     else:
         with k.loops("i", shape, parallel=parallel) as at:
-            k.statement(f"{target.element(at)} = {source.element(at)}")
+            _assign(k, target, source, at)
 
 
-def fill(k: KernelBuilder, target: View, value: Expr | None) -> None:
-    """Write the stored element ``value`` all over ``target``; None means all bits zero."""
+def fill(k: KernelBuilder, target: View, value: Expr | None, *, parallel: bool = False) -> None:
+    """Write the stored element ``value`` all over ``target``; None means all bits zero.
+
+    It may be ``parallel`` where nothing that the kernel does before or after touches these places.
+    """
     if 0 in target.shape:
         return
     shape, (strides,) = merge_strides(target.shape, target.strides)
@@ -192,11 +194,13 @@ def fill(k: KernelBuilder, target: View, value: Expr | None) -> None:
     by_bytes = value is None or size == 1
     is_run = shape and strides[-1] == 1 and k.high(shape[-1]) * size >= MINIMUM_RUN_BYTES
     if by_bytes and is_run:
-        with k.loops("i", shape[:-1]) as outer:
+        with _around_runs(k, shape[:-1], parallel) as outer:
+            k.note_write(target.buffer)
             place = _pointer(target.at(*outer))
             k.statement(f"memset({place}, {value or 0}, {_bytes(shape[-1], target.buffer)})")
         return
-    with k.loops("i", shape) as at:
+    with k.loops("i", shape, parallel=parallel) as at:
+        k.note_write(target.buffer)
         k.statement(f"{target.element(at)} = {value or 0}")
 
 
@@ -210,7 +214,22 @@ def _unit_axis(k: KernelBuilder, shape: Sequence[Dim], strides: Sequence[Dim]) -
     return None
 
 
+@contextmanager
+def _around_runs(
+    k: KernelBuilder, shape: Sequence[Dim], parallel: bool
+) -> Iterator[tuple[Expr, ...]]:
+    """Loops over runs of elements; a single run is left to one thread."""
+    with k.alone(parallel and not shape), k.loops("i", shape, parallel=parallel) as outer:
+        yield outer
+
+
+def _assign(k: KernelBuilder, target: View, source: View, at: Sequence[Expr]) -> None:
+    k.note_write(target.buffer)
+    k.statement(f"{target.element(at)} = {source.element(at)}")
+
+
 def _copy_run(k: KernelBuilder, target: View, source: View) -> None:
+    k.note_write(target.buffer)
     count = _bytes(target.shape[0], target.buffer)
     k.statement(f"memcpy({_pointer(target)}, {_pointer(source)}, {count})")
 
@@ -240,7 +259,7 @@ def _copy_blocks(k: KernelBuilder, target: View, source: View, across: int, para
         for axis in (across, last):
             at[axis] = stack.enter_context(k.loop(f"i{axis}", ends[axis], start=starts[axis]))
         positions = [at[axis] for axis in range(last + 1)]
-        k.statement(f"{target.element(positions)} = {source.element(positions)}")
+        _assign(k, target, source, positions)
 
 
 def _block_end(k: KernelBuilder, axis: int, start: Expr, size: Dim) -> Expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from burnish.ir import Constant, Dim, Op, TensorType, Trait, Value
+from burnish.ir import Constant, Dim, Op, TensorType, Value
 from burnish.ir.dims import Interval, bounds
 
 from ..isa import SCALAR, Isa
@@ -80,10 +80,9 @@ class Unit:
         for index, value in enumerate(op.operands):
             if value is not None:
                 operands.setdefault(value, index)
-        elementwise = Trait.ELEMENTWISE in op.opdef.traits
-        return Unit(
-            op, None if elementwise else op, (op,) if elementwise else (), operands, {}, op.results
-        )
+        if op.is_pointwise:
+            return Unit(op, None, (op,), operands, {}, op.results)
+        return Unit(op, op, (), operands, {}, op.results)
 
     @staticmethod
     def _of_group(op: Op) -> Unit:

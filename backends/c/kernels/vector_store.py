@@ -10,9 +10,25 @@ from burnish.ir.elementwise import ElementwiseOp
 from ..code import Expr, Index, index
 from ..elements import literal
 from ..vectors import VectorRenderer, is_vector_expression
+from . import vector_quantize
 from .buffer import Buffer
 from .builder import KernelBuilder
 from .stored import as_stored, read_by_epilogue
+
+
+def _is_vector(value: Value) -> bool:
+    """Whether vectors of f32 hold the elements of a tensor."""
+    if value.type.quantized is None:
+        return value.type.dtype is DType.F32
+    return vector_quantize.is_vector_storage(value.type)
+
+
+def _is_vector_op(op: Op) -> bool:
+    """Whether an op of an epilogue has a vector form, if its operands and results have."""
+    if not isinstance(op.opdef, ElementwiseOp):
+        return vector_quantize.is_vector_quantizing(op)
+    plain = all(value.type.quantized is None for value in (*op.inputs, *op.results))
+    return plain and is_vector_expression(op.opdef.expression)
 
 
 class VectorStore:
@@ -40,14 +56,11 @@ class VectorStore:
         k = self.k
         values = [*k.unit.results, *read_by_epilogue(k)]
         values += [result for op in k.unit.epilogue for result in op.results]
-        if any(value.type.dtype is not DType.F32 for value in values):
+        if not all(map(_is_vector, values)):
             return False
         if any(value.dtype is not DType.F32 for value in k.unit.literals.values()):
             return False
-        return all(
-            isinstance(op.opdef, ElementwiseOp) and is_vector_expression(op.opdef.expression)
-            for op in k.unit.epilogue
-        )
+        return all(map(_is_vector_op, k.unit.epilogue))
 
     def store(
         self, at: Sequence[Index], vector: Expr | None = None, count: int | None = None
@@ -71,14 +84,22 @@ class VectorStore:
             known[op.result] = self._let(self._apply(op, at, known))
         for value, buffer in k.outputs.items():
             k.note_write(buffer)
-            k.statement(self.vectors.store(buffer.at(at), known[value]))
+            if value.type.quantized is None:
+                k.statement(self.vectors.store(buffer.at(at), known[value]))
+            else:
+                stored = vector_quantize.store(
+                    self.vectors, value.type, buffer.at(at), known[value]
+                )
+                k.statement(stored)
 
     def _let(self, value: Expr) -> Expr:
         return self.k.declare(f"const {self.vectors.type}", "v", value)
 
     def _apply(self, op: Op, at: Sequence[Index], known: dict[Value, Expr]) -> Expr:
         definition = op.opdef
-        assert isinstance(definition, ElementwiseOp)
+        if not isinstance(definition, ElementwiseOp):
+            value = self._operand(op.inputs[0], at, known)
+            return vector_quantize.quantizing(self.vectors, op, value)
         values = {
             name: self._operand(value, at, known)
             for name, value in zip(definition.operands, op.inputs)
@@ -96,10 +117,12 @@ class VectorStore:
             return literal(float(constant.array.reshape(-1)[0]), DType.F32)
         buffer = self.k.buffer(value)
         assert buffer is not None
-        if not buffer.shape or buffer.shape[-1] == 1:
-            loaded = self.vectors.splat(buffer.at(at))
+        is_one = not buffer.shape or buffer.shape[-1] == 1
+        if value.type.quantized is not None:
+            read = vector_quantize.splat if is_one else vector_quantize.load
+            loaded = read(self.vectors, value.type, buffer.at(at))
         else:
-            loaded = self.vectors.load(buffer.at(at))
+            loaded = (self.vectors.splat if is_one else self.vectors.load)(buffer.at(at))
         known[value] = self._let(loaded)
         return known[value]
 

@@ -8,6 +8,7 @@ from .form import Form
 from .narrow import of_narrow_floats
 from .normalizations import normalizations
 from .rotaries import rotaries
+from .rows import rows_of_matrices
 
 __all__ = ["FORMS", "Form"]
 
@@ -17,4 +18,5 @@ FORMS = [
     *attentions(),
     *rotaries(),
     *of_narrow_floats(),
+    *rows_of_matrices(),
 ]

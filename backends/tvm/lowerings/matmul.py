@@ -1,0 +1,87 @@
+"""Matrix multiplication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tvm import te, tirx
+
+from burnish.ir import DType
+
+from ..registry import Expr
+from .context import Context, Tensor, compute, is_coded, is_one, te_lowering, widened
+from .reduce import present, some_axis
+from .scalars import Scalar, constant
+
+Access = Callable[..., Scalar]
+"""An element by batch axes, then row and column."""
+
+
+@te_lowering("nn.matmul")
+def _matmul(c: Context) -> Expr:
+    dtype = c.type().dtype
+    coded = is_coded(dtype)
+    known = dtype.compute if coded else dtype
+    a, b = (c.wide(i) if coded else c.input(i) for i in (0, 1))
+    y = product(c, a, b, known, transpose_a=c.a.transpose_a, transpose_b=c.a.transpose_b)
+    if c.has(2):
+        y = c.map("y + c", dtype.compute, {"y": y, "c": c.wide(2)})
+    return c.cast(y, dtype.compute, dtype)
+
+
+def product(
+    c: Context,
+    a: Expr,
+    b: Expr,
+    dtype: DType,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+) -> Expr:
+    """Products of the matrices in the last two axes; leading axes broadcast.
+
+    Elements are of ``dtype``, those of the result of its compute type, in which products are
+    summed: that is what tensor cores do with 16-bit floats.
+    """
+
+    def function(a: Tensor, b: Tensor) -> Tensor:
+        rows, depth = _matrix(a, transpose_a)
+        _, columns = _matrix(b, transpose_b)
+        batch = _batch(list(a.shape[:-2]), list(b.shape[:-2]))
+        k = some_axis(depth)
+
+        def element(*index: Scalar) -> Scalar:
+            *lead, i, j = index
+            left = _entry(a, lead, (k, i) if transpose_a else (i, k))
+            right = _entry(b, lead, (j, k) if transpose_b else (k, j))
+            return te.sum(multiplied(left, right, dtype, [(k, depth)]), axis=k)
+
+        return compute([*batch, rows, columns], element, "product")
+
+    return c.te(function, a, b)
+
+
+def multiplied(
+    left: Scalar, right: Scalar, dtype: DType, places: Sequence[tuple[Scalar, Scalar]]
+) -> Scalar:
+    """A term of a sum of products; integers are summed in at least 32 bits."""
+    work = dtype.compute
+    value = widened(left, dtype) * widened(right, dtype)
+    return present(places, lambda: value, constant(0, work))
+
+
+def _matrix(x: Tensor, transposed: bool) -> tuple[Scalar, Scalar]:
+    rows, columns = x.shape[-2:]
+    return (columns, rows) if transposed else (rows, columns)
+
+
+def _batch(a: list[Scalar], b: list[Scalar]) -> list[Scalar]:
+    one = tirx.IntImm("int64", 1)
+    rank = max(len(a), len(b))
+    a, b = [one] * (rank - len(a)) + a, [one] * (rank - len(b)) + b
+    return [q if is_one(p) else p for p, q in zip(a, b)]
+
+
+def _entry(x: Tensor, lead: Sequence[Scalar], last: tuple[Scalar, Scalar]) -> Scalar:
+    own = lead[len(lead) - (len(x.shape) - 2) :]
+    return x(*(0 if is_one(size) else at for size, at in zip(x.shape, own)), *last)
