@@ -1,13 +1,15 @@
 """What the documentation tells readers to run, runs.
 
 A fenced block after ``<!-- test: run -->`` is executed, with the repository's ``examples`` beside
-it: ``sh`` blocks by bash, ``python`` blocks by Python.  Blocks of one page run in order, in one
+it: ``sh`` blocks by bash, ``python`` blocks by Python; after ``<!-- test: run with tvm -->`` only
+where that module is installed.  Blocks of one page run in order, in one
 folder.  A block after ``<!-- test: prints -->`` is what the block before it prints, or lines of it
 with others left out between them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -19,14 +21,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
-    r"^<!-- test: (?:run|prints) -->\n+```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^<!-- test: (?:run(?: with (\w+))?|prints) -->\n+```(\w+)\n(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 MARK = re.compile(r"^<!-- test: .*-->$", re.MULTILINE)
 
 
-def blocks(page: Path) -> list[tuple[str, str]]:
-    """Language and text of the marked blocks."""
-    return [(found[1], found[2]) for found in BLOCK.finditer(page.read_text("utf-8"))]
+def blocks(page: Path) -> list[tuple[str, str, str]]:
+    """Of the marked blocks the module that each needs (or ""), language and text."""
+    found = BLOCK.finditer(page.read_text("utf-8"))
+    return [(block[1] or "", block[2], block[3]) for block in found]
 
 
 @pytest.fixture
@@ -69,7 +73,9 @@ def test_every_mark_has_a_block(page: Path) -> None:
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda page: page.name)
 def test_marked_blocks_run(page: Path, folder: Path) -> None:
     printed = ""
-    for language, text in blocks(page):
+    for module, language, text in blocks(page):
+        if module and importlib.util.find_spec(module) is None:
+            continue
         if language == "python":
             printed = run(folder, sys.executable, "-c", text)
         elif language == "sh":

@@ -1,10 +1,10 @@
 """C that gives an emitted model the calling convention of TVM's functions.
 
-``NAME_tvm.c`` defines ``__tvm_ffi_NAME_run``, which a Relax function calls as ``"NAME_run"`` with
-tensors: the inputs, then the outputs, then working memory if the model needs more of it than a
-stack has.  Sizes of dynamic dimensions come first, as a shape; those that the model finds come
-behind the outputs, in a tensor of ``int64``.  It is compiled with the headers of the installed TVM
-(``tvm/ffi/c_api.h``), whose structs it reads.
+What is added to ``NAME.c`` defines ``__tvm_ffi_NAME_run``, which a Relax function calls as
+``"NAME_run"`` with tensors: the inputs, then the outputs, then working memory if the model needs
+more of it than a stack has.  Sizes of dynamic dimensions come first, as a shape; those that the
+model finds come behind the outputs, in a tensor of ``int64``.  It is compiled with the headers of
+the installed TVM (``tvm/ffi/c_api.h``), whose structs it reads.
 """
 
 from __future__ import annotations
@@ -33,21 +33,19 @@ def working_bytes(manifest: Mapping[str, Any]) -> int:
 
 
 def calling_text(manifest: Mapping[str, Any]) -> str:
-    """The text of ``NAME_tvm.c`` for a model of the C backend, known by its manifest."""
+    """What follows in ``NAME.c``, for a model of the C backend, known by its manifest."""
     name = manifest["name"]
     lines = [*_declarations(manifest), *_arguments(manifest), *_results(manifest)]
     body = "".join(f"    {line}\n" for line in lines)
     messages = "".join(
         f"    {string_literal(ERROR_MARK + text)},\n" for _, text in sorted(RUN_ERRORS.items())
     )
-    return f"""/* The model {name} as a function of TVM. */
+    return f"""
+/* The model {name} as a function of TVM. */
 
-#include <string.h>
 #include <tvm/ffi/c_api.h>
 
-#include "{name}.h"
-
-static const char *const messages[] = {{
+static const char *const tvm_messages[] = {{
 {messages}}};
 
 {_HELPERS}{_SHAPES if manifest.get("sizes") else ""}
@@ -86,7 +84,7 @@ def _declarations(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield "int status, i;"
     yield "(void)handle;"
     yield f"if (count != {count}) {{"
-    yield f'    return failure("{name}_run takes {count} arguments");'
+    yield f'    return tvm_failure("{name}_run takes {count} arguments");'
     yield "}"
 
 
@@ -98,24 +96,24 @@ def _arguments(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield "memset(&sizes, 0, sizeof sizes);"
         known = (entry for entry in manifest["sizes"] if entry["input"])
         for i, entry in enumerate(known):
-            yield f"sizes.{entry['member']} = (ptrdiff_t)shape_of(&args[0])[{i}];"
+            yield f"sizes.{entry['member']} = (ptrdiff_t)tvm_shape_of(&args[0])[{i}];"
         for i in range(len(manifest["inputs"])):
             yield f"{name}_input_{i}_shape(&sizes, shape);"
-            yield f"if (!has_shape(tensor_of(&args[{inputs + i}]), shape)) {{"
-            yield "    return failure(messages[4]);"
+            yield f"if (!tvm_has_shape(tvm_tensor_of(&args[{inputs + i}]), shape)) {{"
+            yield "    return tvm_failure(tvm_messages[4]);"
             yield "}"
     yield f"for (i = 0; i < {len(manifest['inputs'])}; i++) {{"
-    yield f"    const DLTensor *tensor = tensor_of(&args[{inputs} + i]);"
-    yield "    if (!is_dense(tensor)) {"
-    yield f'        return failure("{name}_run takes tensors that are dense");'
+    yield f"    const DLTensor *tensor = tvm_tensor_of(&args[{inputs} + i]);"
+    yield "    if (!tvm_is_dense(tensor)) {"
+    yield f'        return tvm_failure("{name}_run takes tensors that are dense");'
     yield "    }"
-    yield "    inputs[i] = data_of(tensor);"
+    yield "    inputs[i] = tvm_data_of(tensor);"
     yield "}"
     yield f"for (i = 0; i < {last - outputs}; i++) {{"
-    yield f"    outputs[i] = data_of(tensor_of(&args[{outputs} + i]));"
+    yield f"    outputs[i] = tvm_data_of(tvm_tensor_of(&args[{outputs} + i]));"
     yield "}"
     if working_bytes(manifest):
-        yield f"arena = data_of(tensor_of(&args[{count - 1}]));"
+        yield f"arena = tvm_data_of(tvm_tensor_of(&args[{count - 1}]));"
         yield f"arena = (char *)arena + (-(uintptr_t)arena & ({macro}_ARENA_ALIGNMENT - 1));"
 
 
@@ -126,23 +124,24 @@ def _results(manifest: Mapping[str, Any]) -> Iterator[str]:
     sizes = ", &sizes" if manifest.get("sizes") else ""
     yield f"status = {name}_run(inputs, outputs, arena{sizes});"
     yield f"if (status != {macro}_OK) {{"
-    yield "    return failure(messages[status - 1]);"
+    yield "    return tvm_failure(tvm_messages[status - 1]);"
     yield "}"
+    found = f"((int64_t *)tvm_data_of(tvm_tensor_of(&args[{last}])))"
     for i, entry in enumerate(found_sizes(manifest)):
-        yield f"((int64_t *)data_of(tensor_of(&args[{last}])))[{i}] = sizes.{entry['member']};"
+        yield f"{found}[{i}] = sizes.{entry['member']};"
     yield "result->type_index = kTVMFFINone;"
     yield "result->zero_padding = 0;"
     yield "result->v_int64 = 0;"
     yield "return 0;"
 
 
-_HELPERS = """static int failure(const char *message)
+_HELPERS = """static int tvm_failure(const char *message)
 {
     TVMFFIErrorSetRaisedFromCStr("RuntimeError", message);
     return -1;
 }
 
-static const DLTensor *tensor_of(const TVMFFIAny *argument)
+static const DLTensor *tvm_tensor_of(const TVMFFIAny *argument)
 {
     if (argument->type_index == kTVMFFIDLTensorPtr) {
         return (const DLTensor *)argument->v_ptr;
@@ -150,13 +149,13 @@ static const DLTensor *tensor_of(const TVMFFIAny *argument)
     return (const DLTensor *)((const char *)argument->v_obj + sizeof(TVMFFIObject));
 }
 
-static void *data_of(const DLTensor *tensor)
+static void *tvm_data_of(const DLTensor *tensor)
 {
     return (char *)tensor->data + tensor->byte_offset;
 }
 
 /* Whether elements lie row by row, without gaps. */
-static int is_dense(const DLTensor *tensor)
+static int tvm_is_dense(const DLTensor *tensor)
 {
     int64_t step = 1, elements = 1;
     int axis;
@@ -174,13 +173,13 @@ static int is_dense(const DLTensor *tensor)
 """
 
 _SHAPES = """
-static const int64_t *shape_of(const TVMFFIAny *argument)
+static const int64_t *tvm_shape_of(const TVMFFIAny *argument)
 {
     const char *shape = (const char *)argument->v_obj + sizeof(TVMFFIObject);
     return ((const TVMFFIShapeCell *)shape)->data;
 }
 
-static int has_shape(const DLTensor *tensor, const ptrdiff_t *shape)
+static int tvm_has_shape(const DLTensor *tensor, const ptrdiff_t *shape)
 {
     int axis;
     for (axis = 0; axis < tensor->ndim; axis++) {

@@ -60,8 +60,9 @@ class Region:
     @property
     def files(self) -> dict[str, str | bytes]:
         """Its sources."""
-        calling = {f"{self.name}_tvm.c": calling_text(self.artifact.manifest)}
-        return {**self.artifact.files, **calling}
+        source = f"{self.name}.c"
+        calling = calling_text(self.artifact.manifest)
+        return {**self.artifact.files, source: f"{self.artifact.files[source]!s}{calling}"}
 
 
 def compile_region(module: Module, options: Mapping[str, OptionValue], name: str) -> Region:

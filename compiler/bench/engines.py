@@ -6,11 +6,18 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from burnish.backends import tvm
 from burnish.ir import Array
 from burnish.ir.errors import Error, InputError, UsageError, clip
+
+from ..driver import compile as compile_model
+
+BURNISH_TVM = "burnish-tvm"
+"""The engine that is burnish's target tvm."""
 
 
 class EngineError(Error):
@@ -96,21 +103,31 @@ def _openvino(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared
 def _tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
     """TVM's Relax with its own import of ONNX and its pipeline for the CPU, not tuned."""
     onnx: Any = importlib.import_module("onnx")
-    tvm: Any = importlib.import_module("tvm")
+    package: Any = importlib.import_module("tvm")
     relax: Any = importlib.import_module("tvm.relax")
     frontend: Any = importlib.import_module("tvm.relax.frontend.onnx")
     shapes = {name: list(array.shape) for name, array in inputs.items()}
     module = frontend.from_onnx(onnx.load(str(path)), shape_dict=shapes)
-    processor = tvm.get_global_func("target.llvm_get_system_cpu")()
-    target = tvm.target.Target({"kind": "llvm", "mcpu": processor})
-    built = tvm.compile(relax.get_pipeline("zero")(module), target=target)
-    machine = relax.VirtualMachine(built, tvm.cpu())
-    tvm.get_global_func("runtime.config_threadpool")(1, threads)
-    given = [tvm.runtime.tensor(array) for array in inputs.values()]
+    processor = package.get_global_func("target.llvm_get_system_cpu")()
+    target = package.target.Target({"kind": "llvm", "mcpu": processor})
+    built = package.compile(relax.get_pipeline("zero")(module), target=target)
+    machine = relax.VirtualMachine(built, package.cpu())
+    package.get_global_func("runtime.config_threadpool")(1, threads)
+    given = [package.runtime.tensor(array) for array in inputs.values()]
     found = machine["main"](*given)
     results = [found] if hasattr(found, "numpy") else list(found)
     outputs = [result.numpy() for result in results]
     return Prepared("tvm", threads, lambda: machine["main"](*given), outputs, in_caller=False)
+
+
+def _burnish_tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
+    """burnish's own target ``tvm``: its kernels, called by TVM's virtual machine."""
+    dims = {name: array.shape for name, array in inputs.items()}
+    compiled = compile_model(path, "tvm", dims=dims, options={"threads": threads, "name": "net"})
+    runner = tvm.runner(compiled.artifact)
+    given = runner.tensors(inputs)
+    call = partial(runner.main, *given)
+    return Prepared(BURNISH_TVM, threads, call, runner.call(given), threads == 1)
 
 
 ENGINES: Mapping[str, Engine] = {
@@ -119,6 +136,7 @@ ENGINES: Mapping[str, Engine] = {
         Engine("onnxruntime", "onnxruntime", _onnxruntime),
         Engine("openvino", "openvino", _openvino),
         Engine("tvm", "tvm", _tvm),
+        Engine(BURNISH_TVM, "tvm", _burnish_tvm),
     )
 }
 """All engines by name."""
@@ -151,4 +169,9 @@ def prepare(name: str, path: Path, inputs: Mapping[str, Array], threads: int) ->
         raise EngineError(f"{name} does not run the model: {clip(str(error), 300)}") from None
 
 
-_PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "tvm": "apache-tvm"}
+_PACKAGES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "tvm": "apache-tvm",
+    BURNISH_TVM: "apache-tvm",
+}

@@ -116,7 +116,8 @@ def _inputs(path: Path, names: Sequence[str]) -> dict[str, Array] | None:
     if beside is None:
         return None
     sample = read_samples(beside, names)[0]
-    return {name: np.ascontiguousarray(array) for name, array in sample.items()}
+    # ascontiguousarray alone would make a scalar an array of one axis.
+    return {n: np.ascontiguousarray(array).reshape(array.shape) for n, array in sample.items()}
 
 
 def _rounds(

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     "engines",
     multiple=True,
     metavar="NAME",
-    help="An engine to compare with: onnxruntime, openvino, tvm. Default: all that are installed.",
+    help="An engine to compare with: onnxruntime, openvino, tvm, burnish-tvm. "
+    "Default: all that are installed.",
 )
 @click.option("--layers", is_flag=True, help="Also show the time of each step of the emitted C.")
 @dims_options

@@ -14,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 from rich.console import Console
 
+from burnish.backends import tvm
 from burnish.bench import ENGINES, Layer, Measurement, Timing, engines, installed_engines, measure
 from burnish.bench.engines import Engine, Prepared, prepare
 from burnish.bench.table import MARKDOWN_HEADER, layer_table, markdown_rows, timing_table
@@ -111,6 +112,30 @@ def test_engines_that_fail_are_listed(digits: Path, monkeypatch: pytest.MonkeyPa
     assert [t.engine for t in found.timings] == ["burnish", "idle"]
     assert found.missing == (("broken", "broken does not run the model: operator Conv is unknown"),)
     assert found.timings[1].error > 0.1  # zeros are no probabilities
+
+
+def test_scalars_stay_scalars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inputs that lie beside a model reach engines in their own shapes."""
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, []) for n in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
+    np.savez(tmp_path / "inputs.npz", x=np.ones(1, np.float32))  # one sample
+    shapes = []
+
+    def prepared(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
+        shapes.append(inputs["x"].shape)
+        return Prepared("idle", threads, lambda: None, [np.zeros((), np.float32)], in_caller=False)
+
+    monkeypatch.setattr(engines, "ENGINES", {"idle": Engine("idle", "json", prepared)})
+    measure(tmp_path / "model.onnx", engines=["idle"], rounds=1, peak=lambda: 1e9)
+    assert shapes == [()]
+
+
+@pytest.mark.skipif(not tvm.has_tvm(), reason="apache-tvm is not installed")
+def test_the_target_tvm_is_an_engine(digits: Path) -> None:
+    found = measure(digits, engines=["burnish-tvm"], rounds=1, peak=lambda: 1e9)
+    assert not found.missing
+    assert found.timings[1].error == 0
 
 
 def test_engines_that_are_not_there_are_refused(
