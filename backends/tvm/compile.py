@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from burnish.ir import Module
 from burnish.ir.dims import MAX_DIM, symbols_of
-from burnish.ir.errors import ModelError
+from burnish.ir.errors import ModelError, TargetError
 
 from ..base import Artifact, signature
 from ..c.host import thread_flags
 from ..c.names import identifier
-from ..target import Target, complete_options, find_target
+from ..target import OptionValue, Target, complete_options, find_target
+from .cuda import export_cuda
 from .library import export_library
 from .package import tvm_package
 from .partition import RegionPart, partition
+from .regions import Region
 from .runner import TvmRunner
-from .write import write_module
+from .targets import CUDA, CUDA_OPTIONS, SHARED_OPTIONS
+from .write import Written, write_module
 
 MANIFEST_VERSION = 1
 LIBRARY_FILE = "model.so"
@@ -45,12 +49,13 @@ def compile_module(
     chosen = find_target(target)
     settings = complete_options(chosen, options)
     prefix = identifier(module.name if name is None else name, "model")
-    parts = partition(module, settings, prefix)
-    written = write_module(module, parts)
-    regions = [part.region for part in parts if isinstance(part, RegionPart)]
-    sources = {file: data for region in regions for file, data in region.files.items()}
-    library = export_library(written.module, sources, chosen, thread_flags(settings))
-    files = {**sources, TEXT_FILE: f"{written.module.script()}\n", LIBRARY_FILE: library}
+    if chosen.name == CUDA:
+        built = _for_gpu(module, settings)
+    else:
+        built = _for_processor(module, chosen, settings, prefix)
+    written, regions = built.written, built.regions
+    files = {file: data for region in regions for file, data in region.files.items()}
+    files |= {TEXT_FILE: f"{written.module.script()}\n", LIBRARY_FILE: built.library}
     manifest: dict[str, Any] = {
         "version": MANIFEST_VERSION,
         "name": prefix,
@@ -64,8 +69,38 @@ def compile_module(
         "weights_bytes": sum(region.artifact.manifest["weights_bytes"] for region in regions),
         "files": sorted(files),
     }
+    return Artifact(files, manifest, built.stages)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """The module in Relax, its library, and the parts of it that are C."""
+
+    written: Written
+    library: bytes
+    regions: Sequence[Region] = ()
+    stages: dict[str, object] = field(default_factory=dict)
+
+
+def _for_processor(
+    module: Module, target: Target, settings: Mapping[str, OptionValue], prefix: str
+) -> _Built:
+    for option in CUDA_OPTIONS:
+        if settings[option.name] != option.default:
+            raise TargetError(f"option {option.name} is for target {CUDA}, not for {target.name}")
+    parts = partition(module, {name: settings[name] for name in SHARED_OPTIONS}, prefix)
+    written = write_module(module, parts)
+    regions = [part.region for part in parts if isinstance(part, RegionPart)]
+    sources = {file: data for region in regions for file, data in region.files.items()}
+    library = export_library(written.module, sources, target, thread_flags(settings))
     stages = regions[0].artifact.stages if len(parts) == len(regions) == 1 else {}
-    return Artifact(files, manifest, stages)
+    return _Built(written, library, regions, stages)
+
+
+def _for_gpu(module: Module, settings: Mapping[str, OptionValue]) -> _Built:
+    dtype = str(settings["dtype"])
+    written = write_module(module, device="cuda", dtype="" if dtype == "fp32" else dtype)
+    return _Built(written, export_cuda(written.module, str(settings["arch"])))
 
 
 def _input_sizes(module: Module) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from ..c.host import check_inputs, sizes_of
 from .calling import ERROR_MARK
 from .package import tvm_package
 from .storage import restored, stored
+from .targets import CUDA
 
 
 class TvmRunner:
@@ -26,12 +27,18 @@ class TvmRunner:
     def __init__(self, library: bytes, manifest: Mapping[str, Any]) -> None:
         self.manifest = manifest
         self._tvm = tvm_package()
+        self._device = self._tvm.cuda() if manifest["target"] == CUDA else self._tvm.cpu()
+        if not self._device.exist:
+            raise ToolchainError(
+                "the model is for a GPU of NVIDIA, and this machine has none",
+                help="what was saved runs where there is one",
+            )
         with tempfile.TemporaryDirectory(prefix="burnish-tvm-") as folder:
             path = Path(folder) / "model.so"
             path.write_bytes(library)
             try:
                 module = self._tvm.runtime.load_module(str(path))
-                self._machine = self._tvm.relax.VirtualMachine(module, self._tvm.cpu())
+                self._machine = self._tvm.relax.VirtualMachine(module, self._device)
                 self.main = self._machine["main"]
             except (AttributeError, OSError, RuntimeError) as error:
                 raise ToolchainError(f"TVM does not load the model: {error}") from None
@@ -55,7 +62,7 @@ class TvmRunner:
         """TVM's tensors of the inputs, in the order of ``main``."""
         arrays = check_inputs(self.manifest["inputs"], inputs)
         sizes_of(self.manifest, arrays)  # raises where they contradict each other
-        return [self._tvm.runtime.tensor(stored(array)) for array in arrays]
+        return [self._tvm.runtime.tensor(stored(array), self._device) for array in arrays]
 
     def call(self, tensors: Sequence[Any]) -> list[Array]:
         """The outputs for TVM's tensors."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from op_cases import OpCase, cases
+from op_cases import OpCase, assert_close, cases, data
 from relay_batches import trial
 
+from burnish import interpret, parse
 from burnish.backends import tvm as backend
 from burnish.ir import DType, lookup, registry
 from burnish.ir.elementwise import ElementwiseOp
@@ -82,3 +83,36 @@ def test_every_case(start: int) -> None:
 
     batch = EXPRESSIBLE[start : start + EVERY]
     assert dict(differences([trial(case) for case in batch])) == {}
+
+
+DYNAMIC = """
+module "dynamic" {
+  symbols {N = 0..64, S = 1..64}
+  func @main(%x: tensor<f32[N, S, 8]>, %w: tensor<f32[8, 8]>)
+      -> ("y": tensor<f32[N, S, 8]>, "m": tensor<f32[N, 8]>, "c": tensor<f32[N, S, 8]>,
+          "t": tensor<i64[N, 8]>, "n": tensor<f32[8]>, "s": tensor<i64[]>) {
+    %q = nn.matmul(%x, %w)
+    %a = nn.attention(%q, %x, %x) {scale = 0.5, heads = 2, kv_heads = 2, causal = true}
+    %y = math.add(%x, %a)
+    %m = tensor.reduce(%y) {kind = "mean", axes = [1]}
+    %c = tensor.cumulative_sum(%x) {axis = 1}
+    %t = tensor.arg_reduce(%x) {kind = "max", axis = 1}
+    %n = tensor.reduce(%x) {kind = "max", axes = [0, 1]}
+    %s = tensor.dimension() {value = N*S + 1}
+    core.return(%y, %m, %c, %t, %n, %s)
+  }
+}
+"""
+
+
+def test_symbols_stay_symbols() -> None:
+    """One build for all sizes, none at all among them."""
+    from tvm_batches import Lowered
+
+    module = parse(DYNAMIC)
+    lowered = Lowered(module)
+    for batch, steps in ((1, 1), (2, 5), (3, 64), (0, 4)):
+        inputs = {"x": data((batch, steps, 8)), "w": data((8, 8))}
+        found = lowered.run(inputs)
+        for name, expected in interpret(module, inputs).items():
+            assert_close(found[name], expected, f"{name} of {batch}, {steps}")

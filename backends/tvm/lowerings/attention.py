@@ -12,7 +12,7 @@ from burnish.ir.dims import floordiv
 from burnish.ir.ops.attention import split_heads
 
 from ..registry import Expr
-from .context import Context, Tensor, broadcast, compute, is_coded, te_lowering
+from .context import Context, Tensor, broadcast, compute, te_lowering
 from .indexing import position
 from .matmul import multiplied
 from .reduce import reduce_over, some_axis
@@ -48,15 +48,13 @@ class _Heads:
 def _attention(c: Context) -> Expr:
     """softmax(softcap(scale · q kᵀ) + mask) v."""
     dtype = c.type().dtype
-    known = dtype.compute if is_coded(dtype) else dtype
     work = dtype.compute
+    factors = [c.factor(index) for index in range(3)]
+    known = factors[0][1]
     _, shared, keys, value_size = split_heads(c.type(2), c.a.kv_heads, "operand")
     counts = (c.a.heads, c.a.kv_heads, c.a.kv_heads)
     parts = [_Heads(c, index, count, shared) for index, count in enumerate(counts)]
-    exprs = [
-        c.reshape(c.wide(i) if known is work else c.input(i), c.sizes(part.shape))
-        for i, part in enumerate(parts)
-    ]
+    exprs = [c.reshape(expr, c.sizes(part.shape)) for (expr, _), part in zip(factors, parts)]
     query = parts[0]
     batch, queries = query.shape[0], query.shape[3 if query.apart else 1]
     groups = query.shape[1:3] if query.apart else query.shape[2:4]

@@ -23,6 +23,10 @@ Tensor = Any
 """A ``te.Tensor``."""
 
 
+PRODUCTS = {"fp16": DType.F16, "bf16": DType.BF16}
+"""What products can be computed in, by the option ``dtype``."""
+
+
 class Context:
     """One op, its operands in Relax, and the means to compute with them.
 
@@ -72,6 +76,20 @@ class Context:
         dtype = self.type(index).dtype
         return self.cast(self.input(index), dtype, dtype.compute)
 
+    def factor(self, index: int) -> tuple[Expr, DType]:
+        """Operand ``index`` as a factor of products, and what its elements are.
+
+        That is the type that products are asked for in, where the operand is of ``f32``; weights
+        are rounded now, not at run time.
+        """
+        dtype = self.type(index).dtype
+        known = dtype.compute if is_coded(dtype) else dtype
+        wanted = PRODUCTS.get(self.lowering.dtype, known) if known is DType.F32 else known
+        value = self.op.operands[index]
+        if wanted is not dtype and value is not None and value.constant is not None:
+            return self.constant(scalar.convert(value.constant.array, wanted)), wanted
+        return self.cast(self.input(index), dtype, wanted), wanted
+
     def static(self, shape: Sequence[Dim], what: str) -> tuple[int, ...]:
         """``shape`` as numbers.
 
@@ -98,6 +116,10 @@ class Context:
 
     def reshape(self, expr: Expr, shape: Sequence[Any]) -> Expr:
         """The same elements under another shape."""
+        if any(isinstance(size, tirx.IntImm) and not size.value for size in shape):
+            # Relax reads a size of 0 as that of the operand.
+            nothing = tirx.const(0, str(expr.ty.dtype))
+            return self.te(lambda sizes: compute(sizes, lambda *_: nothing), list(shape))
         return self.emit(relax.op.reshape(expr, relax.ShapeExpr(list(shape))))
 
     def per_channel(self, expr: Expr, rank: int) -> Expr:

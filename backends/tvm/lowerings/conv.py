@@ -10,32 +10,28 @@ from tvm import te, tirx
 from burnish.ir import DType
 
 from ..registry import Expr
-from .context import Context, Tensor, compute, is_coded, te_lowering
+from .context import Context, Tensor, compute, te_lowering
 from .matmul import multiplied
 from .reduce import some_axis
-from .scalars import Scalar, constant
-
-
-def _operands(c: Context) -> tuple[Expr, Expr, DType]:
-    """Input and weights, and what their elements are."""
-    dtype = c.type().dtype
-    if is_coded(dtype):
-        return c.wide(0), c.wide(1), dtype.compute
-    return c.input(0), c.input(1), dtype
+from .scalars import Scalar, constant, primitive
 
 
 def _biased(c: Context, y: Expr) -> Expr:
     dtype = c.type().dtype
     if c.has(2):
-        bias = c.per_channel(c.wide(2), c.type().rank)
-        y = c.map("y + b", dtype.compute, {"y": y, "b": bias})
+        # Without a tensor in between of the result's rank, TVM fuses this into the product.
+        y = c.te(lambda y, b: _plus(y, b, dtype.compute), y, c.wide(2))
     return c.cast(y, dtype.compute, dtype)
+
+
+def _plus(y: Tensor, bias: Tensor, dtype: DType) -> Tensor:
+    return compute(y.shape, lambda *i: primitive("add", dtype, y(*i), bias(i[1])))
 
 
 @te_lowering("nn.conv")
 def _conv(c: Context) -> Expr:
     """A matrix product where channels mix, of which neither matrix is stored in memory."""
-    x, w, dtype = _operands(c)
+    (x, dtype), (w, _) = c.factor(0), c.factor(1)
     as_product = c.lowering.device == "cuda" and c.a.groups == 1
     write = _implicit_product if as_product else _direct
     y = c.te(lambda x, w, shape: write(c, x, w, shape, dtype), x, w, c.sizes(c.result().shape))
@@ -132,7 +128,7 @@ def _unravelled(at: Scalar, shape: Sequence[Scalar]) -> list[Scalar]:
 @te_lowering("nn.conv_transpose")
 def _conv_transpose(c: Context) -> Expr:
     """Every result gathers the inputs that reach it: o + pad - k·dilation = i·stride."""
-    x, w, dtype = _operands(c)
+    (x, dtype), (w, _) = c.factor(0), c.factor(1)
     y = c.te(lambda x, w, shape: _gathered(c, x, w, shape, dtype), x, w, c.sizes(c.result().shape))
     return _biased(c, y)
 

@@ -9,7 +9,7 @@ from tvm import te, tirx
 from burnish.ir import DType
 
 from ..registry import Expr
-from .context import Context, Tensor, compute, is_coded, is_one, te_lowering, widened
+from .context import Context, Tensor, compute, is_one, te_lowering, widened
 from .reduce import present, some_axis
 from .scalars import Scalar, constant
 
@@ -20,9 +20,7 @@ Access = Callable[..., Scalar]
 @te_lowering("nn.matmul")
 def _matmul(c: Context) -> Expr:
     dtype = c.type().dtype
-    coded = is_coded(dtype)
-    known = dtype.compute if coded else dtype
-    a, b = (c.wide(i) if coded else c.input(i) for i in (0, 1))
+    (a, known), (b, _) = c.factor(0), c.factor(1)
     y = product(c, a, b, known, transpose_a=c.a.transpose_a, transpose_b=c.a.transpose_b)
     if c.has(2):
         y = c.map("y + c", dtype.compute, {"y": y, "c": c.wide(2)})
