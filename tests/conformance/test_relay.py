@@ -36,6 +36,9 @@ AT_ONCE = 40
 """Cases that are one module."""
 
 RELAY_DIFFERS: dict[str, str] = {
+    "test_attention_4d_causal_fp16_expanded": "every op rounds to f16: where sums of f32 end "
+    "otherwise in the last place, two of 192 elements differ by two units of f16, which is 1.04e-3 "
+    "where 1e-3 is allowed",
     **dict.fromkeys(
         ("test_dft_inverse", "test_dft_inverse_opset19"),
         "the expected imaginary parts are the rounding errors of another algorithm, around 2e-7 "
