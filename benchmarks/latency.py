@@ -1,7 +1,7 @@
 """How long models take in C beside other engines.
 
     python benchmarks/latency.py MODEL.onnx FOLDER ... [--rounds 30] [--threads 1 2] [--layers]
-    python benchmarks/latency.py FOLDER ... --write docs/benchmarks.md
+    python benchmarks/latency.py FOLDER ... --write docs/benchmarks.md --front README.md
 
 FOLDER is searched for models.  The names of ``networks.py`` (``mobilenet-v2``, ``resnet-18``,
 ``resnet-50``) build full-size networks with random weights.  All installed engines get the same
@@ -9,12 +9,15 @@ inputs and run in turns, in one process, as ``burnish bench`` has them do for on
 has medians, ratios (burnish over the engine: less than 1 is faster), the speed-up of several
 threads, the share of the machine's peak of fused multiply-adds, which is measured between the
 rounds, and the largest difference of the outputs.  ``--write`` puts it into a page, between the
-lines ``<!-- latency: begin -->`` and ``<!-- latency: end -->``, with the command that made it.
+lines ``<!-- latency: begin -->`` and ``<!-- latency: end -->``, with the command that made it;
+``--front`` puts the times of burnish and onnxruntime on one thread into another, between the marks
+of ``figures``.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import statistics
 import sys
@@ -22,12 +25,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from models import model_files
+from models import label, model_files
 from page import machine, replace_between_marks
 from rich.console import Console
 
 import burnish
 from burnish.bench import Measurement, installed_engines, measure
+from burnish.bench.data import BURNISH
 from burnish.bench.emitted import peak_meter
 from burnish.bench.table import MARKDOWN_HEADER, layer_table, markdown_rows
 from burnish.dimensions import dims_from_samples
@@ -49,6 +53,18 @@ def summary(found: Sequence[Measurement]) -> list[str]:
     return lines
 
 
+def figures(found: Sequence[Measurement]) -> list[str]:
+    """The lines of a short table: burnish beside onnxruntime on one thread."""
+    lines = ["| one thread | burnish | onnxruntime | ratio |", "| --- | --- | --- | --- |"]
+    for row in found:
+        ours, theirs = row.find(BURNISH, 1), row.find("onnxruntime", 1)
+        if ours is not None and theirs is not None:
+            times = (f"{timing.median * 1e3:.3g} ms" for timing in (ours, theirs))
+            ratio = f"{ours.median / theirs.median:.2f}"
+            lines.append(f"| {' | '.join((row.model, *times, ratio))} |")
+    return lines
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="+")
@@ -56,7 +72,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--target", default="c")
     parser.add_argument("--layers", action="store_true", help="the time of each step")
+    parser.add_argument("--engine", nargs="+", choices=installed_engines(),
+                        default=installed_engines())  # fmt: skip
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page")
+    parser.add_argument("--front", type=Path, metavar="PAGE", help="put a short one into a page")
     arguments = parser.parse_args()
     found: list[Measurement] = []
     lines = [f"| {' | '.join(MARKDOWN_HEADER)} |", f"|{' --- |' * len(MARKDOWN_HEADER)}"]
@@ -70,7 +89,7 @@ def main() -> int:
                     path,
                     arguments.target,
                     threads=arguments.threads,
-                    engines=installed_engines(),
+                    engines=arguments.engine,
                     rounds=arguments.rounds,
                     layers=arguments.layers,
                     dims=dims_from_samples(path, {}, beside).dims if beside else None,
@@ -79,6 +98,7 @@ def main() -> int:
             except burnish.Error as error:
                 print(f"{path}: {str(error).splitlines()[0]}", file=sys.stderr)
                 continue
+            row = dataclasses.replace(row, model=label(path))
             found.append(row)
             lines += markdown_rows(row)
             print("\n".join(markdown_rows(row)), flush=True)
@@ -88,8 +108,10 @@ def main() -> int:
     print("", *means, sep="\n")
     if arguments.write is not None:
         command = shlex.join(["python", "benchmarks/latency.py", *sys.argv[1:]])
-        body = [machine(), "", f"    {command}", "", *lines, "", *means]
+        body = [machine(arguments.engine), "", f"    {command}", "", *lines, "", *means]
         replace_between_marks(arguments.write, "latency", body)
+    if arguments.front is not None:
+        replace_between_marks(arguments.front, "figures", figures(found))
     return 0
 
 

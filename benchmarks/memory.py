@@ -179,7 +179,16 @@ def main() -> int:
     if arguments.write is not None:
         command = shlex.join(["python", "benchmarks/memory.py", *sys.argv[1:]])
         rows = [memory.row() for memory in found]
-        body = [machine(), "", f"    {command}", "", *lines, *rows, "", *(f"- {s}" for s in said)]
+        body = [
+            machine(["onnxruntime"]),
+            "",
+            f"    {command}",
+            "",
+            *lines,
+            *rows,
+            "",
+            *(f"- {s}" for s in said),
+        ]
         replace_between_marks(arguments.write, "memory", body)
     return int(any(memory.arena > arguments.slack * memory.bound for memory in found))
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from burnish.bench import installed_engines
 
-
-def machine() -> str:
+def machine(engines: Sequence[str]) -> str:
     """What was measured on, and which engines."""
     name = platform.processor() or platform.machine()
     cpu = Path("/proc/cpuinfo")
@@ -18,7 +16,7 @@ def machine() -> str:
         lines = (line for line in cpu.read_text("utf-8").splitlines() if "model name" in line)
         name = next(lines, name).partition(":")[2].strip() or name
     versions = []
-    for engine in installed_engines():
+    for engine in engines:
         try:
             versions.append(f"{engine} {version('apache-tvm' if engine == 'tvm' else engine)}")
         except PackageNotFoundError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from burnish.ir import Function, Module
+from burnish.ir import Function, Module, Op
 from burnish.ir.errors import ModelError, TargetError, clip
 
 from ..base import Artifact, signature
@@ -17,7 +17,7 @@ from .isa import isa_of
 from .machine import machine_for
 from .names import identifier
 from .plan import plan
-from .select import select
+from .select import refused, select
 from .sizes import Sizes, with_sizes
 from .threads import check_threads
 
@@ -85,6 +85,17 @@ def check_module(module: Module) -> None:
     """
     function, sizes = with_sizes(module)
     select(function, "model", sizes)
+
+
+def refused_ops(module: Module, target: Target) -> list[Op]:
+    """The ops of the entry function that :func:`compile_module` refuses.
+
+    Raises:
+        UnsupportedError: a dimension is not bound.
+    """
+    function, sizes = with_sizes(module)
+    original = dict(zip(function.body, module.main.body))
+    return [original[op] for op in refused(function, sizes, isa_of(target))]
 
 
 def _check_sizes(sizes: Mapping[str, int], target: Target) -> None:

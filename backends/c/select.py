@@ -167,6 +167,20 @@ def select(
     return Selection(function, choices)
 
 
+def refused(function: Function, sizes: Sizes = STATIC, isa: Isa = SCALAR) -> list[Op]:
+    """The ops of ``function``, those of regions left out, that cannot be compiled."""
+    found = []
+    for op in function.body:
+        selector = _Selector("model", sizes, isa, 1, DEFAULT)
+        for value in op.results:
+            selector.check_type(value, op.name, "")
+        if not is_free(op):
+            selector.choose(op)
+        if selector.problems:
+            found.append(op)
+    return found
+
+
 class _Selector:
     def __init__(self, prefix: str, sizes: Sizes, isa: Isa, threads: int, machine: Machine) -> None:
         self.prefix = prefix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -83,8 +84,11 @@ class SparseProduct(OpDef):
         moved, values = np.moveaxis(widen(x), a.axis, 0), widen(values)
         rows = [slice(*bounds) for bounds in itertools.pairwise(starts)]
         with np.errstate(all="ignore"):
-            tiles = [np.tensordot(values[r].T, moved[inputs[r]], axes=1) for r in rows]
-            y = np.moveaxis(np.concatenate(tiles)[: a.outputs], 0, a.axis)
+            # Not by np.dot, which skips a single zero, whatever it is multiplied with.
+            slices = moved.reshape(len(moved), math.prod(moved.shape[1:]))
+            tiles = [np.matmul(values[r].T, slices[inputs[r]]) for r in rows]
+            outputs = np.concatenate(tiles)[: a.outputs].reshape(a.outputs, *moved.shape[1:])
+            y = np.moveaxis(outputs, 0, a.axis)
             if b is not None:
                 y = y + along(widen(b), a.axis, x.ndim)
         return narrow(y, x.dtype)

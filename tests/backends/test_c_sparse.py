@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,3 +269,14 @@ def test_layouts_of_sparse_types() -> None:
     assert burnish.ir.Sparse("block", (8, 1), 2).parts(type_.static_shape) == 4
     assert burnish.ir.Sparse("channel", (1,), 2).parts(type_.static_shape) == 4
     assert burnish.ir.Sparse("unstructured", (), 2).parts(type_.static_shape) == 32
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs() -> None:
+    """Every form of a layer is built, checked and timed."""
+    script = Path(__file__).parents[2] / "benchmarks" / "sparsity.py"
+    arguments = ["gemv", "--method", "block", "--sparsity", "0.9", "--rounds", "1"]
+    command = [sys.executable, str(script), *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert found.returncode == 0, found.stderr
+    assert "| gemv | block | 90% |" in found.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from burnish import compile as compile_model
-from burnish import load, parse
+from burnish import interpret, load, parse
 from burnish.backends import tvm as backend
-from burnish.backends.tvm import package
+from burnish.backends.c import select
+from burnish.backends.c.kernels.unit import Unit
+from burnish.backends.tvm import lowering, package, registry
 from burnish.backends.tvm.calling import STACK_BYTES
-from burnish.ir.errors import Error, InputError, ToolchainError
+from burnish.ir.errors import Error, InputError, ToolchainError, UnsupportedError
 
 needs_tvm = pytest.mark.skipif(not backend.has_tvm(), reason="apache-tvm is not installed")
 
@@ -245,3 +248,60 @@ module "wide" {
         for n in (1, 2)
     )
     np.testing.assert_array_equal(one["y"], two["y"])
+
+
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A C backend that has no kernels for softmax and erf."""
+    families = select.families_for
+
+    def fewer(unit: Unit) -> Any:
+        return () if unit.main.name in ("nn.softmax", "math.erf") else families(unit)
+
+    monkeypatch.setattr(select, "families_for", fewer)
+
+
+MIXED = """
+module "mixed" {
+  symbols {n = 1..9}
+  func @main(%x: tensor<f32[n, 3]>) -> ("y": tensor<f32[n, 3]>, "z": tensor<f32[n, 3]>) {
+    %w = core.constant() {value = dense<f32[3], [1.0, 2.0, 3.0]>}
+    %a = math.add(%x, %w)
+    %s = nn.softmax(%a) {axis = 1}
+    %m = math.mul(%s, %w)
+    %b = math.add(%m, %a)
+    %e = math.erf(%b)
+    %t = math.add(%e, %w)
+    core.return(%t, %a)
+  }
+}
+"""
+
+
+@needs_tvm
+@pytest.mark.usefixtures("without_kernels")
+def test_ops_without_kernels_are_lowered_and_the_rest_stays_in_c() -> None:
+    """C, softmax, C, erf, C: what stands in between needs both."""
+    module = parse(MIXED)
+    compiled = compile_model(module, "tvm", passes="")
+    text = compiled.source["model.relax.py"]
+    assert re.findall(r'"(mixed_\d_run)"', text) == ["mixed_0_run", "mixed_2_run", "mixed_4_run"]
+    for n in (1, 5):
+        x = np.random.default_rng(n).standard_normal((n, 3)).astype(np.float32)
+        found, expected = compiled.run({"x": x}), interpret(module, {"x": x})
+        for name, array in expected.items():
+            np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-6)
+
+
+@needs_tvm
+@pytest.mark.usefixtures("without_kernels")
+def test_what_has_neither_kernel_nor_lowering_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from burnish.backends.tvm import lowerings  # noqa: F401 - registers them
+
+    monkeypatch.setattr(registry, "LOWERINGS", {})
+    monkeypatch.setattr(lowering, "LOWERINGS", {})
+    with pytest.raises(UnsupportedError, match=r"nn\.softmax: .* math\.erf: ") as caught:
+        compile_model(parse(MIXED), "tvm", passes="")
+    assert "math.add" not in str(caught.value)

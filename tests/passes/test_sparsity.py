@@ -162,6 +162,19 @@ BAD_ROWS = {
 }
 
 
+def test_infinite_weights_by_a_single_zero() -> None:
+    """0 times infinity is not a number, for one input of one position as well."""
+    module = Module("m")
+    function, b = build_function(module, "main", {"x": tensor("f64", 1, 1)}, ["y"])
+    values = b.constant(np.array([[1.0, np.inf, np.nan]]), "values")
+    inputs = b.constant(np.zeros(1, np.int32), "inputs")
+    starts = b.constant(np.array([0, 1], np.int32), "starts")
+    operands = (function.args[0], values, inputs, starts)
+    b.ret(b("nn.sparse_product", *operands, axis=1, outputs=3))
+    found = interpret(module, {"x": np.zeros((1, 1))})["y"]
+    np.testing.assert_array_equal(found, [[0.0, np.nan, np.nan]])
+
+
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_rows_out_of_range_are_errors(name: str) -> None:
     module = Module("m")
