@@ -171,28 +171,49 @@ def _arrays(values: Sequence[Any]) -> Sequence[Any]:
 
 def run_case(case: Case, engine: str = "c") -> Outcome:
     """Prepare the case with ``engine``, run it on all its data, and compare."""
-    from onnx.backend.test.runner import Runner
-
     try:
         model, data_sets = case.load()
         rep = BurnishBackend.prepare(model, engine=engine)
         results = [(expected, rep.run(inputs)) for inputs, expected in data_sets]
-    except REFUSALS as error:
-        return Outcome(case.name, REFUSED, _findings(error))
     except Exception as error:  # the suite goes on, whatever a case does
-        kind = error.code if isinstance(error, Error) else type(error).__name__
-        return _failed(
-            case, ERROR, f"{kind}: {error.message if isinstance(error, Error) else error}"
-        )
+        return failed(case, error)
     try:
         for expected, actual in results:
-            if RANDOM & profile(model).operators:
-                _assert_same_form(expected, actual)
-            else:
-                Runner.assert_similar_outputs(expected, actual, case.rtol, case.atol)
-    except (AssertionError, TypeError) as error:
-        return _failed(case, MISMATCH, str(error))
+            assert_alike(case, model, expected, actual)
+    except AssertionError as error:
+        return failed(case, error)
     return Outcome(case.name, PASSED)
+
+
+def assert_alike(
+    case: Case, model: onnx.ModelProto, expected: Sequence[Any], actual: Sequence[Any]
+) -> None:
+    """Compare outputs as the suite does.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    from onnx.backend.test.runner import Runner
+
+    if RANDOM & profile(model).operators:
+        _assert_same_form(expected, actual)
+        return
+    try:
+        Runner.assert_similar_outputs(expected, actual, case.rtol, case.atol)
+    except TypeError as error:  # of outputs that are no arrays
+        raise AssertionError(str(error)) from None
+
+
+def failed(case: Case, error: Exception) -> Outcome:
+    """What an exception makes of a case."""
+    if isinstance(error, REFUSALS):
+        return Outcome(case.name, REFUSED, _findings(error))
+    if isinstance(error, AssertionError):
+        return _failed(case, MISMATCH, str(error))
+    kind, message = type(error).__name__, str(error)
+    if isinstance(error, Error):
+        kind, message = error.code, error.message
+    return _failed(case, ERROR, f"{kind}: {message}")
 
 
 RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",

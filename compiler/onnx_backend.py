@@ -119,9 +119,16 @@ class PreparedModel(BackendRep):
         Raises:
             InputError: inputs do not fit, or an index among them is out of range.
         """
+        runnable, named = self.bound(inputs)
+        return self.outputs(runnable.run(named))
+
+    def bound(self, inputs: Inputs) -> tuple[Runnable, dict[str, Array]]:
+        """What runs for such inputs, and these by name, elements of sequences apart."""
         named = self._by_name(inputs)
-        runnable = self._static or self._for_forms(named)
-        results = runnable.run(_flat(named))
+        return self._static or self._for_forms(named), _flat(named)
+
+    def outputs(self, results: Mapping[str, Array]) -> tuple[Output, ...]:
+        """The outputs in the model's order, from the results that ran by name."""
         return tuple(_output(name, kind, results) for name, kind in self._outputs)
 
     def _by_name(self, inputs: Inputs) -> dict[str, Any]:

@@ -19,6 +19,7 @@ STAGES: Mapping[str, str] = {
     "horizontal": "fuse-horizontal,dce",
     "rows": "gather-rows,dce",
     "fuse": "fuse,dce",
+    "unroll": f"unroll-loops{{max-ops=1024}},fold,{CLEANUP}",
 }
 """The stages of the full pipeline, in order; golden tests look at the IR after each."""
 
@@ -28,10 +29,11 @@ BACKENDS: Mapping[str, tuple[str, ...]] = {
         *("sparsity", "fuse"),
     ),
     "tvm": ("channels", "simplify", "recover", "shapes", "affine"),
-    "relay": ("channels", "simplify", "recover", "shapes", "affine"),
+    "relay": ("channels", "simplify", "recover", "shapes", "affine", "unroll"),
     "onnx": ("channels", "simplify", "recover", "shapes", "affine", "horizontal", "rows"),
 }
-"""Stages per backend: TVM fuses by itself, ONNX has no groups.
+"""Stages per backend: TVM fuses by itself, ONNX has no groups.  A loop of Relay is a function that
+calls itself, each time through its virtual machine, so that more loops are unrolled.
 
 Channels go first, while quantized weights are still integers.  The C backend computes quantized
 models in floats, so 8-bit weights become floats there.  Horizontal fusion makes fewer nodes for

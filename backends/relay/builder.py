@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from burnish.ir import Array, Constant, DType, InternalError
 
-from .checker import KEY, call_type, field_type
+from .checker import KEY, applied_type, call_type, field_type
 from .names import RelayNames
-from .operators import find_operator
+from .operators import IN_MEMORY, find_operator
 from .printer import float_text
 from .storage import CARRIERS, carrier, stored
 from .syntax import (
+    Apply,
     AttributeValue,
     Binding,
     Body,
     Call,
     Expr,
+    FunctionType,
     If,
+    Lambda,
+    Let,
     Literal,
     Parameter,
     Projection,
@@ -31,7 +36,9 @@ from .syntax import (
     TupleExpr,
     Type,
     Var,
+    bodies,
     parts,
+    with_parts,
 )
 from .type_rules import RelayTypeError
 
@@ -55,6 +62,12 @@ DTYPE_NAMES: Mapping[DType, str] = {
     DType.BOOL: "bool",
 }
 """Element types that Relay computes with on every CPU."""
+
+IN_MEMORY_MARK = "annotation.stop_fusion"
+"""Keeps a value in memory."""
+
+_LARGEST_KERNEL = 128
+"""Calls that are written out for one element; what people call an activation has about ten."""
 
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 
@@ -82,6 +95,8 @@ class Term:
     constant: Constant | None = None
     dtype: DType = DType.BOOL
     """Of a tensor; tuples have none."""
+    weight: int = 0
+    """Calls that TVM writes out again wherever the value is used; 0 for what lies in memory."""
 
     @property
     def tensor(self) -> Tensor:
@@ -101,8 +116,10 @@ class Term:
 class _Scope:
     """A body that is being written; equal calls in it, or around it, are one binding."""
 
-    bindings: list[Binding] = field(default_factory=list)
+    bindings: list[Binding | Let] = field(default_factory=list)
     made: dict[Expr, Term] = field(default_factory=dict)
+    closed: bool = False
+    """Whether it is a function's, which sees nothing that is bound around it."""
 
 
 class Builder:
@@ -145,6 +162,10 @@ class Builder:
     def call(self, op: str, *args: Term, **attributes: AttributeValue) -> Term:
         """A call of an operator, bound to a number.
 
+        TVM puts calls into the loops that use their results, once for each use: of a chain of
+        which every link is used twice it would take exponential time to build the code.  So what
+        is large goes to memory before.
+
         Raises:
             InternalError: it does not type-check, which is a mistake of the lowering.
         """
@@ -152,20 +173,40 @@ class Builder:
         given = tuple(attributes.items())
         if operator is not None and operator.key:
             given += ((KEY, f"relay.attrs.{operator.key}"),)
+        args = args if op in IN_MEMORY else tuple(self._kept_small(args))
         call = Call(op, tuple(arg.expr for arg in args), given)
         try:
             type_ = call_type(call, [arg.type for arg in args], self.version)
         except RelayTypeError as error:
             raise InternalError(f"Relay: {error}") from None
-        return self._bind(call, type_)
+        weight = 0 if op in IN_MEMORY else 1 + sum(arg.weight for arg in args)
+        return self._bind(call, type_, weight)
+
+    def apart(self, term: Term) -> Term:
+        """``term`` in memory."""
+        if term.constant is not None or not isinstance(term.type, Tensor):
+            return term
+        return replace(self.call(IN_MEMORY_MARK, term), dtype=term.dtype)
+
+    def _kept_small(self, args: Sequence[Term]) -> list[Term]:
+        """Arguments of one call, the heaviest of them in memory if all together are large."""
+        kept = list(args)
+        while sum(term.weight for term in kept) >= _LARGEST_KERNEL:
+            heaviest = max(kept, key=lambda term: term.weight)
+            stored = self.apart(heaviest)
+            if stored is heaviest:  # a tuple, whose fields were looked at
+                break
+            kept = [stored if term is heaviest else term for term in kept]
+        return kept
 
     def pack(self, *fields: Term) -> Term:
         """A tuple; it is written where it is used."""
-        return Term(TupleExpr(tuple(f.expr for f in fields)), Tuple(tuple(f.type for f in fields)))
+        return _packed(self._kept_small(fields))
 
     def project(self, term: Term, index: int) -> Term:
         """A field of a tuple that is bound."""
-        return _term(Projection(term.expr, index), field_type(term.type, index))
+        type_ = field_type(term.type, index)
+        return _term(Projection(term.expr, index), type_, term.weight)
 
     def branch(
         self, condition: Term, then: tuple[Body, Type], otherwise: tuple[Body, Type]
@@ -175,11 +216,40 @@ class Builder:
             raise InternalError(f"Relay: branches of types {then[1]} and {otherwise[1]}")
         return self._bind(If(condition.expr, then[0], otherwise[0]), then[1])
 
-    def _bind(self, expr: Expr, type_: Type) -> Term:
+    def parameter(self, wanted: str, type_: Tensor, dtype: DType) -> Term:
+        """A parameter of a function that is a value."""
+        return Term(Var(self.names.take(wanted)), type_, None, dtype)
+
+    def name(self, wanted: str, type_: FunctionType) -> Term:
+        """A function that :meth:`let` will bind, to call it in its own body."""
+        return Term(Var(self.names.take(wanted)), type_)
+
+    def let(self, name: Term, value: Lambda) -> None:
+        """Bind a function that may call itself."""
+        assert isinstance(name.expr, Var)
+        if name.type != value.type:
+            raise InternalError(f"Relay: a function of type {value.type}, not {name.type}")
+        self._scopes[-1].bindings.append(Let(name.expr.name, value.type, value))
+
+    def function(self, value: Lambda) -> Term:
+        """A function, bound to a number."""
+        return self._bind(value, value.type)
+
+    def apply(self, function: Term, args: Sequence[Term]) -> Term:
+        """A call of a function that is bound."""
+        try:
+            type_ = applied_type(function.type, tuple(arg.type for arg in args))
+        except RelayTypeError as error:
+            raise InternalError(f"Relay: {error}") from None
+        return self._bind(Apply(function.expr, tuple(arg.expr for arg in args)), type_)
+
+    def _bind(self, expr: Expr, type_: Type, weight: int = 0) -> Term:
         for scope in reversed(self._scopes):
             if expr in scope.made:
                 return scope.made[expr]
-        term, scope = _term(Ref(self._count), type_), self._scopes[-1]
+            if scope.closed:
+                break
+        term, scope = _term(Ref(self._count), type_, weight), self._scopes[-1]
         scope.bindings.append(Binding(self._count, expr))
         self._count += 1
         scope.made[expr] = term
@@ -192,13 +262,13 @@ class Builder:
         """How many bodies are open."""
         return len(self._scopes)
 
-    def open(self) -> None:
-        """Begin a nested body."""
-        self._scopes.append(_Scope())
+    def open(self, *, closed: bool = False) -> None:
+        """Begin a nested body; a closed one is a function's."""
+        self._scopes.append(_Scope(closed=closed))
 
     def close(self, results: Sequence[Term]) -> tuple[Body, Type]:
         """End the innermost body; several results are a tuple."""
-        result = results[0] if len(results) == 1 else self.pack(*results)
+        result = results[0] if len(results) == 1 else _packed(results)
         scope = self._scopes.pop()
         return Body(tuple(scope.bindings), result.expr), result.type
 
@@ -207,14 +277,25 @@ class Builder:
         named = {name: data for data, (name, _) in self._constants.items()}
         return {name: _kept(data) for name, data in named.items() if name in used}
 
+    def named(self, name: str) -> Term:
+        """The constant whose parameter has that name."""
+        return next(term for found, term in self._constants.values() if found == name)
+
     def parameter_types(self) -> dict[str, Tensor]:
         """Types of the constants, by name."""
         return {name: term.tensor for name, term in self._constants.values()}
 
 
-def _term(expr: Expr, type_: Type) -> Term:
+def _packed(fields: Sequence[Term]) -> Term:
+    type_ = Tuple(tuple(f.type for f in fields))
+    weight = sum(f.weight for f in fields)
+    return _term(TupleExpr(tuple(f.expr for f in fields)), type_, weight)
+
+
+def _term(expr: Expr, type_: Type, weight: int = 0) -> Term:
     """A result, whose element type is Relay's."""
-    return Term(expr, type_, None, DTYPES[type_.dtype] if isinstance(type_, Tensor) else DType.BOOL)
+    dtype = DTYPES[type_.dtype] if isinstance(type_, Tensor) else DType.BOOL
+    return Term(expr, type_, None, dtype, weight)
 
 
 def _kept(data: Constant) -> Constant:
@@ -234,10 +315,20 @@ def _literal(data: Constant) -> Literal | None:
     if data.dtype is DType.I64 and value != -(1 << 63):
         return Literal(f"{value}i64", "int64")
     if data.dtype is DType.F32 and _is_normal(value, np.float32):
-        return Literal(float_text(value, 9), "float32")
+        return Literal(_f32_text(value), "float32")
     if data.dtype is DType.F64 and _is_normal(value, np.float64) and np.isfinite(value):
         return Literal(f"{float_text(value, 17)}64", "float64")
     return None
+
+
+def _f32_text(value: float) -> str:
+    """The number by 9 digits, which tell it from its neighbours.
+
+    Those of the largest number are beyond it, and Relay refuses them.
+    """
+    largest = float(np.finfo(np.float32).max)
+    beyond = np.isfinite(value) and abs(float(f"{value:.9g}")) > largest
+    return float_text(value, 17 if beyond else 9)
 
 
 def _is_normal(value: float, kind: type[np.floating[Any]]) -> bool:
@@ -247,66 +338,75 @@ def _is_normal(value: float, kind: type[np.floating[Any]]) -> bool:
 
 def tidy(body: Body) -> Body:
     """``body`` without bindings that nothing reads, the others numbered in order."""
-    kept = _needed(body, set())
     numbers: dict[int, int] = {}
-    return _renumbered(kept, numbers)
+    return _renumbered(needed(body), numbers)
 
 
-def _needed(body: Body, outer: set[int]) -> Body:
+def needed(body: Body) -> Body:
+    """``body`` without bindings that nothing reads."""
+    return _needed(body, set())
+
+
+def _key(binding: Binding | Let) -> int | str:
+    """What a binding is read by."""
+    return binding.name if isinstance(binding, Let) else binding.number
+
+
+def _needed(body: Body, outer: set[int | str]) -> Body:
     """The body with the bindings that its result needs; what it needs is added to ``outer``."""
-    needed = outer
-    _note(body.result, needed)
-    kept: list[Binding] = []
+    _note(body.result, outer)
+    kept: list[Binding | Let] = []
     for binding in reversed(body.bindings):
-        if binding.number not in needed:
+        if _key(binding) not in outer:
             continue
-        value = binding.value
-        if isinstance(value, If):
-            then, otherwise = (_needed(part, needed) for part in (value.then, value.otherwise))
-            value = If(value.condition, then, otherwise)
-        _note(value, needed)
-        kept.append(Binding(binding.number, value))
+        value = with_parts(binding.value, lambda part: part, lambda inner: _needed(inner, outer))
+        _note(value, outer)
+        kept.append(_rebound(binding, value))
     return Body(tuple(reversed(kept)), body.result)
 
 
-def _note(expr: Expr, needed: set[int]) -> None:
+def _rebound(binding: Binding | Let, value: Expr) -> Binding | Let:
+    if isinstance(binding, Binding):
+        return Binding(binding.number, value)
+    assert isinstance(value, Lambda)
+    return Let(binding.name, binding.type, value)
+
+
+def _note(expr: Expr, needed: set[int | str]) -> None:
     if isinstance(expr, Ref):
         needed.add(expr.number)
+    if isinstance(expr, Var):
+        needed.add(expr.name)
     for part in parts(expr):
         _note(part, needed)
 
 
 def _renumbered(body: Body, numbers: dict[int, int]) -> Body:
-    bindings = []
+    bindings: list[Binding | Let] = []
     for binding in body.bindings:
         value = _with_numbers(binding.value, numbers)
+        if isinstance(binding, Let):
+            bindings.append(_rebound(binding, value))
+            continue
         numbers[binding.number] = len(numbers)
         bindings.append(Binding(numbers[binding.number], value))
     result = _with_numbers(body.result, numbers)
-    if bindings and result == Ref(bindings[-1].number):
-        return Body(tuple(bindings[:-1]), bindings[-1].value)
+    last = bindings[-1] if bindings else None
+    if isinstance(last, Binding) and result == Ref(last.number):
+        return Body(tuple(bindings[:-1]), last.value)
     return Body(tuple(bindings), result)
 
 
 def _with_numbers(expr: Expr, numbers: dict[int, int]) -> Expr:
     if isinstance(expr, Ref):
         return Ref(numbers[expr.number])
-    if isinstance(expr, TupleExpr):
-        return TupleExpr(tuple(_with_numbers(entry, numbers) for entry in expr.fields))
-    if isinstance(expr, Projection):
-        return Projection(_with_numbers(expr.tuple, numbers), expr.index)
-    if isinstance(expr, Call):
-        args = tuple(_with_numbers(arg, numbers) for arg in expr.args)
-        return Call(expr.op, args, expr.attributes)
-    if isinstance(expr, If):
-        condition = _with_numbers(expr.condition, numbers)
-        then, otherwise = (_renumbered(part, numbers) for part in (expr.then, expr.otherwise))
-        return If(condition, then, otherwise)
-    return expr
+    return with_parts(
+        expr, partial(_with_numbers, numbers=numbers), partial(_renumbered, numbers=numbers)
+    )
 
 
 def variables(body: Body) -> set[str]:
-    """Names of the parameters that a body reads."""
+    """Names of the parameters and functions that a body reads."""
     found: set[str] = set()
 
     def visit(expr: Expr) -> None:
@@ -314,8 +414,7 @@ def variables(body: Body) -> set[str]:
             found.add(expr.name)
         for part in parts(expr):
             visit(part)
-        if isinstance(expr, If):
-            found.update(variables(expr.then), variables(expr.otherwise))
+        found.update(*map(variables, bodies(expr)))
 
     for binding in body.bindings:
         visit(binding.value)

@@ -7,16 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 from burnish.ir.errors import TypeInferenceError
 
 from .operators import VERSIONS, Attribute, Operator, find_operator
 from .syntax import (
+    Apply,
     AttributeValue,
     Body,
     Call,
     Expr,
     Function,
+    FunctionType,
     If,
+    Lambda,
+    Let,
     Literal,
     Projection,
     Ref,
@@ -29,6 +35,8 @@ from .syntax import (
 from .type_rules import DTYPES, RelayTypeError, Signature, require
 
 KEY = "attrs_type_key"
+PRIMITIVE = "Primitive"
+"""Attribute of functions that become one kernel."""
 
 
 def check_functions(functions: Sequence[Function], version: str = VERSIONS[0]) -> None:
@@ -61,6 +69,8 @@ def _check_function(function: Function, version: str) -> None:
 
 def check_type(type_: Type) -> Type:
     """The type, if Relay has it."""
+    if isinstance(type_, FunctionType):
+        return FunctionType(tuple(map(check_type, type_.parameters)), check_type(type_.result))
     if isinstance(type_, Tuple):
         return Tuple(tuple(map(check_type, type_.fields)))
     require(type_.dtype in DTYPES, f"there is no type {type_.dtype}")
@@ -86,6 +96,9 @@ class _Scope:
         """The type of a body's result."""
         for binding in body.bindings:
             place = f"line {binding.line}"
+            if isinstance(binding, Let):
+                self.located(place, partial(self.bind, binding))
+                continue
             self.numbered[binding.number] = self.located(
                 place, partial(self.type_of, binding.value)
             )
@@ -100,13 +113,18 @@ class _Scope:
             require(expr.number in self.numbered, f"%{expr.number} is not bound")
             return self.numbered[expr.number]
         if isinstance(expr, Literal):
-            return Tensor((), expr.dtype)
+            return literal_type(expr)
         if isinstance(expr, TupleExpr):
             return Tuple(tuple(map(self.type_of, expr.fields)))
         if isinstance(expr, Projection):
             return field_type(self.type_of(expr.tuple), expr.index)
         if isinstance(expr, If):
             return self.branches(expr)
+        if isinstance(expr, Lambda):
+            return self.function(expr)
+        if isinstance(expr, Apply):
+            types = tuple(map(self.type_of, expr.args))
+            return applied_type(self.type_of(expr.function), types)
         return call_type(expr, [self.type_of(arg) for arg in expr.args], self.version)
 
     def branches(self, expr: If) -> Type:
@@ -119,6 +137,46 @@ class _Scope:
         )
         require(then == otherwise, f"branches of types {then} and {otherwise}")
         return then
+
+    def bind(self, let: Let) -> Type:
+        """The type of a function that may call itself, and is bound from here on."""
+        self.variables[let.name] = check_type(let.type)
+        found = self.type_of(let.value)
+        require(found == let.type, f"%{let.name} is declared as {let.type}, not {found}")
+        return found
+
+    def function(self, function: Lambda) -> Type:
+        """The type of a function, which sees what is around it unless it is a primitive one."""
+        closed = (PRIMITIVE, 1) in function.attributes
+        inner = _Scope(self.version)
+        if not closed:
+            inner = _Scope(self.version, dict(self.variables), dict(self.numbered))
+        for parameter in function.parameters:
+            inner.variables[parameter.name] = check_type(parameter.type)
+        result = inner.body(function.body)
+        require(result == function.result, f"the function gives {result}, not {function.result}")
+        return function.type
+
+
+_LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
+
+
+def literal_type(literal: Literal) -> Tensor:
+    """The type of a scalar, which must be able to hold it."""
+    largest = _LARGEST.get(literal.dtype)
+    if largest is not None and "inf" not in literal.text:
+        value = float(literal.text.partition("f")[0])
+        require(abs(value) <= largest, f"{literal.text} is beyond {literal.dtype}")
+    return Tensor((), literal.dtype)
+
+
+def applied_type(function: Type, types: tuple[Type, ...]) -> Type:
+    """The type of a call of a function that is bound."""
+    if not isinstance(function, FunctionType):
+        raise RelayTypeError(f"{function} is called")
+    expected = function.parameters
+    require(types == expected, f"a function of {Tuple(expected)} is given {Tuple(types)}")
+    return function.result
 
 
 def field_type(type_: Type, index: int) -> Type:

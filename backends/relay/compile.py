@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from burnish.ir import Module
+from burnish.ir.clone import clone_module
 from burnish.ir.errors import ModelError
+from burnish.passes import run_pipeline
 
 from ..base import Artifact, signature
 from ..target import Target, complete_options, find_target
 from .checker import check_functions
+from .context import Choices
 from .loader import LOADER, LOADER_FILE, NPZ_FILE, PARAMETERS_FILE, TEXT_FILE, VM_LOADER
 from .lower import lower_module
 from .parameters import npz_bytes, parameter_bytes
 from .parser import parse_relay
 from .printer import module_text
 from .runner import RelayRunner
-from .syntax import Body, If
+from .syntax import Body, If, bodies
 
 MANIFEST_VERSION = 1
 
@@ -40,7 +43,15 @@ def compile_module(
     chosen = find_target(target)
     settings = complete_options(chosen, options)
     version = str(settings["relay-version"])
-    lowered = lower_module(module, version, exact=settings["quantize"] == "exact")
+    choices = Choices(
+        exact=settings["quantize"] == "exact",
+        primitive=settings["groups"] == "primitive",
+        sparse=settings["weights"] == "sparse",
+    )
+    if choices.primitive:
+        module = clone_module(module)
+        run_pipeline(module, "fuse{prologues=false},dce")
+    lowered = lower_module(module, version, choices)
     text = module_text(lowered.main)
     check_functions(parse_relay(text), version)
     branches = _has_branches(lowered.main.body)
@@ -67,8 +78,9 @@ def compile_module(
 
 
 def _has_branches(body: Body) -> bool:
-    """Whether there is an ``if``, which only the virtual machine runs."""
-    return any(isinstance(value, If) for value in (*(b.value for b in body.bindings), body.result))
+    """Whether there is an ``if`` or a loop, which only the virtual machine runs."""
+    values = (*(binding.value for binding in body.bindings), body.result)
+    return any(isinstance(value, If) or any(map(_has_branches, bodies(value))) for value in values)
 
 
 def runner(artifact: Artifact) -> RelayRunner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,22 @@ from burnish.ir import Array, Attributes, Block, DType, Op, TensorType
 from .builder import Builder, Refusal, Term
 from .conversions import converted, plain_cast
 from .syntax import AttributeValue, Body, Type
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What may be written in several ways.
+
+    Attributes:
+        exact: whether ties of quantization and NaN through bounds go as ONNX has them, at the
+            price of operators that Relay's passes for quantized models do not know.
+        primitive: whether groups become kernels by themselves.
+        sparse: whether products by weights that are mostly zeros leave these out.
+    """
+
+    exact: bool = True
+    primitive: bool = False
+    sparse: bool = False
 
 
 class Writing(Protocol):
@@ -31,8 +48,7 @@ class Context:
         op: the op.
         a: its attributes.
         builder: where calls are written.
-        exact: whether ties of quantization and NaN through bounds go as ONNX has them, at the
-            price of operators that Relay's passes for quantized models do not know.
+        choices: what may be written in several ways.
     """
 
     def __init__(
@@ -41,12 +57,12 @@ class Context:
         builder: Builder,
         writing: Writing,
         operands: Sequence[Term | None],
-        exact: bool,
+        choices: Choices,
     ) -> None:
         self.op = op
         self.a: Attributes = op.attributes
         self.builder = builder
-        self.exact = exact
+        self.choices = choices
         self._writing = writing
         self._operands = operands
 
@@ -199,12 +215,8 @@ class Context:
         return self.call("where", condition, x, y)
 
     def apart(self, term: Term) -> Term:
-        """``term``, not to be computed anew wherever it is used.
-
-        TVM puts elementwise calls into the loops that use them, once for each use: a chain of
-        which every link is used twice takes it exponential time.
-        """
-        return term if term.constant is not None else self.call("annotation.stop_fusion", term)
+        """``term``, not to be computed anew wherever it is used."""
+        return self.builder.apart(term)
 
     def require(self, condition: bool, reason: str) -> None:
         """Refuse the op unless the condition holds."""

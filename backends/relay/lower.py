@@ -14,7 +14,7 @@ from burnish.ir.errors import UnsupportedError, clip
 
 from . import ops  # noqa: F401 - registers the lowerings
 from .builder import Builder, Refusal, Term, relay_dtype, tidy, variables
-from .context import Context
+from .context import Choices, Context
 from .elementwise import elementwise
 from .registry import Lowering, find_lowering
 from .syntax import Function, Parameter, Tensor
@@ -32,16 +32,15 @@ class Lowered:
     """Whether there is one more result, which says that all checks at run time held."""
 
 
-def lower_module(module: Module, version: str, *, exact: bool = True) -> Lowered:
+def lower_module(module: Module, version: str, choices: Choices) -> Lowered:
     """The entry function of ``module`` as ``@main`` of Relay release ``version``.
 
-    Parameters are the inputs, then the constants.  ``exact`` rounds ties of quantization to
-    even, as ONNX does, without Relay's operator, which rounds them away from zero.
+    Parameters are the inputs, then the constants.
 
     Raises:
         UnsupportedError: ops that Relay cannot express, all named.
     """
-    return _Lowering(module, Builder(version), exact).run()
+    return _Lowering(module, Builder(version), choices).run()
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def relay_type(type_: TensorType) -> Tensor:
 class _Lowering:
     module: Module
     builder: Builder
-    exact: bool
+    choices: Choices
     refused: list[_Refused] = field(default_factory=list)
     terms: dict[Value, Term] = field(default_factory=dict)
     checks: list[Term] = field(default_factory=list)
@@ -153,7 +152,7 @@ class _Lowering:
             ]
             return list(map(self.builder.array, empty))
         operands = [None if value is None else self.terms[value] for value in op.operands]
-        context = Context(op, self.builder, self, operands, self.exact)
+        context = Context(op, self.builder, self, operands, self.choices)
         result = self.lowering(op)(context)
         return [result] if isinstance(result, Term) else list(result)
 

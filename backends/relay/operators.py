@@ -201,6 +201,7 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "nn.conv3d_transpose": (Operator(2, rules.deconv, _deconv("DHW", 3)),),
     "nn.bias_add": (Operator(2, rules.bias_add, "axis: int = 1"),),
     "nn.dense": (Operator(2, rules.dense, "units: int; out_dtype: str = ''"),),
+    "nn.sparse_dense": (Operator(4, rules.sparse_dense, "sparse_lhs: bool = False"),),
     "nn.batch_matmul": (
         Operator(
             2,
@@ -227,6 +228,14 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "image.resize1d": (Operator(1, rules.resize, _resize("W")),),
     "image.resize2d": (Operator(1, rules.resize, _resize("HW")),),
     "image.resize3d": (Operator(1, rules.resize, _resize("DHW")),),
+    "vision.all_class_non_max_suppression": (
+        Operator(
+            5,
+            rules.suppression,
+            "output_format: str = 'onnx'",
+            key="AllClassNonMaximumSuppressionAttrs",
+        ),
+    ),
     "qnn.quantize": (Operator(3, rules.quantize, "out_dtype: str; axis: int = -1"),),
     "qnn.dequantize": (
         Operator(3, rules.dequantize, "axis: int = -1", versions=("0.10",)),
@@ -234,6 +243,26 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     ),
 }
 """Operators by name, one entry for each form that releases have."""
+
+ANCHORS = frozenset(
+    (
+        *("nn.dense", "nn.batch_matmul"),
+        *(name for name in OPERATORS if name.startswith("nn.conv")),
+    )
+)
+"""Operators into whose loops TVM puts the elementwise calls that follow."""
+
+IN_MEMORY = ANCHORS | frozenset(
+    (
+        *("annotation.stop_fusion", "cumsum", "cumprod", "sort", "argsort", "topk"),
+        *("sum", "mean", "prod", "max", "min", "all", "any", "argmax", "argmin"),
+        *("scatter", "scatter_add", "scatter_elements", "scatter_nd"),
+        *("nn.softmax", "nn.log_softmax", "nn.lrn", "nn.sparse_dense"),
+        *(name for name in OPERATORS if name.startswith(("nn.max_", "nn.avg_"))),
+        *("vision.all_class_non_max_suppression", "zeros", "full"),
+    )
+)
+"""Operators whose results TVM does not compute inside the loops that read them."""
 
 
 def find_operator(name: str, version: str) -> Operator | None:

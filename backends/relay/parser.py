@@ -13,11 +13,15 @@ from burnish.ir.errors import ParseError, clip
 
 from .printer import VERSION
 from .syntax import (
+    Apply,
     Binding,
     Body,
     Call,
     Function,
+    FunctionType,
     If,
+    Lambda,
+    Let,
     Literal,
     Parameter,
     Projection,
@@ -107,6 +111,10 @@ class _Builder(Transformer[Token, Any]):
     def tuple_type(self, *fields: Any) -> Tuple:
         return Tuple(fields)
 
+    def function_type(self, *items: Any) -> FunctionType:
+        *parameters, result = items
+        return FunctionType(tuple(parameters), result)
+
     @v_args(inline=False, meta=True)
     def body(self, meta: Any, items: list[Any]) -> Body:
         *bindings, result = items
@@ -114,6 +122,18 @@ class _Builder(Transformer[Token, Any]):
 
     def binding(self, number: Token, value: Any) -> Binding:
         return Binding(int(number[1:]), value, number.line or 0)
+
+    def let(self, name: Token, type_: Any, value: Lambda) -> Let:
+        return Let(name[1:], type_, value, name.line or 0)
+
+    def lambda_(self, *items: Any) -> Lambda:
+        *items_, result, body = items
+        parameters = tuple(item for item in items_ if isinstance(item, Parameter))
+        attributes = tuple(item for item in items_ if isinstance(item, tuple))
+        return Lambda(parameters, result, body, attributes)
+
+    def apply(self, function: Any, *args: Any) -> Apply:
+        return Apply(function, args)
 
     def call(self, op: Token, *items: Any) -> Call:
         attributes = tuple(item for item in items if isinstance(item, tuple))

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .syntax import (
+    Apply,
     AttributeValue,
+    Binding,
     Body,
     Call,
     Expr,
     Function,
     If,
+    Lambda,
+    Let,
     Literal,
     Projection,
     Ref,
@@ -43,8 +47,14 @@ def _function(function: Function) -> str:
 
 def _body(body: Body, depth: int) -> str:
     indent = _INDENT * depth
-    lines = [f"{indent}%{b.number} = {_expr(b.value, depth)};\n" for b in body.bindings]
+    lines = [f"{indent}{_left(b)} = {_expr(b.value, depth)};\n" for b in body.bindings]
     return "".join([*lines, f"{indent}{_expr(body.result, depth)}\n"])
+
+
+def _left(binding: Binding | Let) -> str:
+    if isinstance(binding, Let):
+        return f"let %{binding.name}: {binding.type}"
+    return f"%{binding.number}"
 
 
 def _expr(expr: Expr, depth: int) -> str:
@@ -62,7 +72,18 @@ def _expr(expr: Expr, depth: int) -> str:
         given = [_expr(arg, depth) for arg in expr.args]
         given += [f"{name}={_value(value)}" for name, value in expr.attributes]
         return f"{expr.op}({', '.join(given)})"
-    return _if(expr, depth)
+    if isinstance(expr, Apply):
+        args = ", ".join(_expr(arg, depth) for arg in expr.args)
+        return f"{_expr(expr.function, depth)}({args})"
+    return _lambda(expr, depth) if isinstance(expr, Lambda) else _if(expr, depth)
+
+
+def _lambda(expr: Lambda, depth: int) -> str:
+    items = [f"%{p.name}: {p.type}" for p in expr.parameters]
+    items += [f"{name}={_value(value)}" for name, value in expr.attributes]
+    closing = _INDENT * depth + "}"
+    body = _body(expr.body, depth + 1)
+    return f"fn ({', '.join(items)}) -> {expr.result} {{\n{body}{closing}"
 
 
 def _if(expr: If, depth: int) -> str:

@@ -1,7 +1,8 @@
 """Runs a model by a TVM that has Relay, in a process of its own.
 
 Such a TVM lives in an environment with an old Python; ``BURNISH_RELAY_PYTHON`` names its
-interpreter.  One process serves all models: it takes seconds to start.
+interpreter, and ``BURNISH_RELAY_TARGET`` the target that it builds for.  One process serves all
+models: it takes seconds to start.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from .storage import restored, stored
 
 RELAY_PYTHON = "BURNISH_RELAY_PYTHON"
 """Names the interpreter that can import ``tvm.relay``."""
+
+RELAY_TARGET = "BURNISH_RELAY_TARGET"
+"""The machine and the effort to build for, as TVM writes targets; ``llvm`` where it is not set."""
 
 _DTYPES = {str(dtype): dtype for dtype in DType}
 
@@ -124,6 +128,7 @@ class RelayRunner:
             text=str(self._path(TEXT_FILE)),
             params=str(self._path(NPZ_FILE)),
             executor=manifest["executor"],
+            target=os.environ.get(RELAY_TARGET) or "llvm",
         )["id"]
         weakref.finalize(self, _drop, self._server, self._id)
 

@@ -1,8 +1,8 @@
 """Builds and runs Relay modules for another process; run by an interpreter that has TVM.
 
 Knows nothing of burnish.  Every line of standard input is a request, in JSON, and is answered by
-one line: ``{"do": "build", "text": PATH, "params": NPZ, "executor": "graph"}`` gives an
-``id``; ``{"do": "run", "id": ID, "inputs": NPZ, "outputs": NPZ}`` runs it, and
+one line: ``{"do": "build", "text": PATH, "params": NPZ, "executor": "graph", "target": "llvm"}``
+gives an ``id``; ``{"do": "run", "id": ID, "inputs": NPZ, "outputs": NPZ}`` runs it, and
 ``{"do": "drop", "id": ID}`` forgets it.
 """
 
@@ -79,19 +79,20 @@ def build(request: Request) -> Request:
     parse = getattr(relay, "fromtext", None) or tvm.parser.fromtext
     module = staged("parse", lambda: parse(text))
     module = staged("type", lambda: relay.transform.InferType()(module))
-    run = staged("build", lambda: executor(module, params, request["executor"]))
+    target, kind = request["target"], request["executor"]
+    run = staged("build", lambda: executor(module, params, target, kind))
     number = max(MODELS, default=0) + 1
     MODELS[number] = run
     return {"id": number}
 
 
-def executor(module: Any, params: Request, kind: str) -> Run:
+def executor(module: Any, params: Request, target: str, kind: str) -> Run:
     """A function from inputs by name to the list of outputs."""
     with tvm.transform.PassContext(opt_level=3):
         if kind == "vm":
-            executable = relay.vm.compile(module, target="llvm", params=params)
+            executable = relay.vm.compile(module, target=target, params=params)
         else:
-            library = relay.build(module, target="llvm", params=params)
+            library = relay.build(module, target=target, params=params)
     if kind == "vm":
         from tvm.runtime.vm import VirtualMachine
 

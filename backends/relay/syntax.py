@@ -1,14 +1,15 @@
 """Relay modules as data: types, expressions, functions.
 
 Only what burnish emits: static tensors and tuples of them, bindings by number (``%0 = ...;``),
-calls of operators, tuples, projections, ``if`` and scalar literals.  Everything is immutable and
-compared by value, so that equal expressions are found by hashing.
+calls of operators, tuples, projections, ``if``, scalar literals, and functions as values, which
+``let`` binds by name where they call themselves.  Everything is immutable and compared by value,
+so that equal expressions are found by hashing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Union
 
 
@@ -39,7 +40,18 @@ class Tuple:
         return tuple_text([str(field) for field in self.fields])
 
 
-Type = Union[Tensor, Tuple]  # noqa: UP007 - both name each other
+@dataclass(frozen=True, slots=True)
+class FunctionType:
+    """The type of a function."""
+
+    parameters: tuple[Type, ...]
+    result: Type
+
+    def __str__(self) -> str:
+        return f"fn ({', '.join(map(str, self.parameters))}) -> {self.result}"
+
+
+Type = Union[Tensor, Tuple, FunctionType]  # noqa: UP007 - they name each other
 
 
 def tuple_text(items: list[str]) -> str:
@@ -105,7 +117,31 @@ class If:
     otherwise: Body
 
 
-Expr = Union[Var, Ref, Literal, TupleExpr, Projection, Call, If]  # noqa: UP007
+@dataclass(frozen=True, slots=True)
+class Lambda:
+    """A function as a value, ``fn (%p: T, Primitive=1) -> T { body }``."""
+
+    parameters: tuple[Parameter, ...]
+    result: Type
+    body: Body
+    attributes: tuple[tuple[str, AttributeValue], ...] = ()
+
+    @property
+    def type(self) -> FunctionType:
+        return FunctionType(tuple(each.type for each in self.parameters), self.result)
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A call of a function that is bound, ``%0(%x)``."""
+
+    function: Expr
+    args: tuple[Expr, ...]
+
+
+Expr = Union[  # noqa: UP007
+    Var, Ref, Literal, TupleExpr, Projection, Call, If, Lambda, Apply
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +154,20 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Let:
+    """``let %name: type = function;``: a function that may call itself."""
+
+    name: str
+    type: FunctionType
+    value: Lambda
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """Bindings and the value they lead to."""
 
-    bindings: tuple[Binding, ...]
+    bindings: tuple[Binding | Let, ...]
     result: Expr
     line: int = field(default=0, compare=False)
 
@@ -145,7 +191,7 @@ class Function:
 
 
 def parts(expr: Expr) -> Iterator[Expr]:
-    """The expressions right below one, those in bodies of ``if`` left out."""
+    """The expressions right below one, those in bodies left out."""
     if isinstance(expr, TupleExpr):
         yield from expr.fields
     elif isinstance(expr, Projection):
@@ -154,3 +200,46 @@ def parts(expr: Expr) -> Iterator[Expr]:
         yield from expr.args
     elif isinstance(expr, If):
         yield expr.condition
+    elif isinstance(expr, Apply):
+        yield expr.function
+        yield from expr.args
+
+
+def bodies(expr: Expr) -> tuple[Body, ...]:
+    """The bodies right below an expression."""
+    if isinstance(expr, If):
+        return expr.then, expr.otherwise
+    return (expr.body,) if isinstance(expr, Lambda) else ()
+
+
+def with_parts(expr: Expr, change: Callable[[Expr], Expr], inside: Callable[[Body], Body]) -> Expr:
+    """``expr`` with the expressions and the bodies right below it changed, in order."""
+    if isinstance(expr, TupleExpr):
+        return TupleExpr(tuple(map(change, expr.fields)))
+    if isinstance(expr, Projection):
+        return Projection(change(expr.tuple), expr.index)
+    if isinstance(expr, Call):
+        return Call(expr.op, tuple(map(change, expr.args)), expr.attributes)
+    if isinstance(expr, If):
+        return If(change(expr.condition), inside(expr.then), inside(expr.otherwise))
+    if isinstance(expr, Lambda):
+        return replace(expr, body=inside(expr.body))
+    if isinstance(expr, Apply):
+        return Apply(change(expr.function), tuple(map(change, expr.args)))
+    return expr
+
+
+def called_operators(body: Body) -> Iterator[str]:
+    """The operators that a body calls, those in bodies inside included."""
+
+    def visit(expr: Expr) -> Iterator[str]:
+        if isinstance(expr, Call):
+            yield expr.op
+        for part in parts(expr):
+            yield from visit(part)
+        for inner in bodies(expr):
+            yield from called_operators(inner)
+
+    for binding in body.bindings:
+        yield from visit(binding.value)
+    yield from visit(body.result)

@@ -21,6 +21,21 @@ OPTIONS = (
         "exact",
         ("exact", "qnn"),
     ),
+    Option(
+        "weights",
+        "how products read weights of which three quarters or more are zeros: dense, or sparse "
+        "(without the zeros, as compressed rows)",
+        "dense",
+        ("dense", "sparse"),
+    ),
+    Option(
+        "groups",
+        "what is computed together: inline (TVM fuses by itself) or primitive (every convolution "
+        "and product with what follows it, and every chain of elementwise ops, is a function that "
+        "TVM makes one kernel of)",
+        "inline",
+        ("inline", "primitive"),
+    ),
 )
 register_backend("relay", OPTIONS)
 

@@ -455,6 +455,22 @@ def dense(s: Signature) -> Tensor:
     return Tensor((x.shape[0], w.shape[0]), s["out_dtype"] or x.dtype)
 
 
+def sparse_dense(s: Signature) -> Tensor:
+    """x times the transpose of weights in compressed rows.
+
+    ``data`` are the numbers that are left, ``indices`` the column of each, and ``indptr`` says
+    where rows begin, and the last one ends.
+    """
+    x, data, indices, indptr = s.tensors()
+    require(not s["sparse_lhs"], "only the weights are sparse")
+    require(x.rank == 2 and data.rank == 1, f"{x} times {data}")
+    require(data.dtype == x.dtype, f"weights of {data.dtype} for {x.dtype}")
+    require(indices.shape == data.shape, f"{indices} for {data}")
+    require(indptr.rank == 1 and indptr.shape[0] > 1, f"rows begin at {indptr}")
+    require(indices.dtype == indptr.dtype == "int32", f"places of {indices.dtype}")
+    return Tensor((x.shape[0], indptr.shape[0] - 1), x.dtype)
+
+
 def batch_matmul(s: Signature) -> Tensor:
     """Products of two stacks of matrices."""
     x, y = s.tensors()
@@ -485,6 +501,16 @@ def resize(s: Signature) -> Tensor:
     require(x.rank == len(s["size"]) + 2, f"{x} to {s['size']}")
     require(len(s["roi"]) == 2 * len(s["size"]), f"{len(s['roi'])} bounds of the region")
     return Tensor((*x.shape[:2], *s["size"]), s["out_dtype"] or x.dtype)
+
+
+def suppression(s: Signature) -> Tuple:
+    """Boxes that are kept, by batch and class, as many rows as there are boxes; and how many."""
+    boxes, scores, *limits = s.tensors()
+    batch, classes, count = scores.shape
+    require(boxes.shape == (batch, count, 4), f"boxes {boxes} with scores {scores}")
+    require(all(limit.rank == 0 for limit in limits), "limits are no scalars")
+    require(s["output_format"] == "onnx", f"output_format {s['output_format']} is not known")
+    return Tuple((Tensor((batch * classes * count, 3), "int64"), Tensor((1,), "int64")))
 
 
 def _check_parameters(s: Signature, x: Tensor) -> None:

@@ -1,17 +1,31 @@
-"""Many modules as one: Relay takes longer to start a build than to build an op."""
+"""Tests by a TVM that has Relay, where there is one: many modules as one.
+
+Relay takes longer to start a build than to build an op.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from op_cases import OpCase, assert_close
 
 from burnish import ir
-from burnish.backends.relay import compile_module, runner
+from burnish.backends.relay import RELAY_PYTHON, RELAY_TARGET, compile_module, runner
 from burnish.ir.clone import clone_op
 from burnish.ir.errors import Error
+
+needs_relay = pytest.mark.skipif(
+    not os.environ.get(RELAY_PYTHON),
+    reason=f"{RELAY_PYTHON} names no interpreter that has Relay",
+)
+"""Marks tests that run what is compiled."""
+
+FAST_BUILD = "llvm -opt-level=0"
+"""Target of modules that take longer to build than to run."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,10 @@ def differences(trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
         f"{n}:{name}": array for n, t in enumerate(trials) for name, array in t.inputs.items()
     }
     try:
-        found = runner(compile_module(merged([t.module for t in trials]))).run(inputs)
+        artifact = compile_module(merged([t.module for t in trials]))
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(RELAY_TARGET, FAST_BUILD)
+            found = runner(artifact).run(inputs)
     except Error as error:
         if len(trials) == 1:
             yield trials[0].name, str(error)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from relay_batches import needs_relay
 
 from burnish import compile as compile_model
-from burnish import parse
-from burnish.backends.relay import compile_module
+from burnish import interpret, parse
+from burnish.backends.relay import compile_module, runner
 from burnish.testing import Golden
 
 MODULES = {
@@ -49,6 +51,22 @@ module "changed" {
   }
 }
 """,
+    "repeated": """
+module "repeated" {
+  func @main(%x: tensor<f32[2]>, %n: tensor<i64[]>, %w: tensor<f32[2]>)
+      -> ("y": tensor<f32[2]>, "all": tensor<f32[3, 2]>) {
+    %k = core.constant() {value = dense<f32[2], [0.5, 2.0]>}
+    %y, %s = control.loop(%n, _, %x, %w, %k) {carried = 1, iterations = 3}
+      region(%i: tensor<i64[]>, %c: tensor<bool[]>, %a: tensor<f32[2]>,
+             %v: tensor<f32[2]>, %u: tensor<f32[2]>) {
+      %b = math.mul(%a, %v)
+      %d = math.add(%b, %u)
+      core.yield(%c, %d, %b)
+    }
+    core.return(%y, %s)
+  }
+}
+""",
     "checked": """
 module "checked" {
   func @main(%x: tensor<f32[2]>, %n: tensor<i64[1]>) -> ("y": tensor<f32[2]>) {
@@ -70,6 +88,68 @@ def test_text(name: str, version: str, golden: Golden) -> None:
 def test_quantized_by_operators(golden: Golden) -> None:
     artifact = compile_module(parse(MODULES["quantized"]), options={"quantize": "qnn"})
     golden(artifact.files["model.relay"], ".relay")
+
+
+GROUPED = """
+module "grouped" {
+  func @main(%x: tensor<f32[1, 2, 4, 4]>, %z: tensor<f32[1, 3, 4, 4]>)
+      -> ("y": tensor<f32[1, 3, 4, 4]>, "m": tensor<f32[1, 3, 1, 1]>) {
+    %w = core.constant() {value = splat<f32[3, 2, 1, 1], 0.5>}
+    %c = nn.conv(%x, %w) {strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1}
+    %s = math.add(%c, %z)
+    %y = math.relu(%s)
+    %m = tensor.reduce(%y) {kind = "mean", axes = [2, 3], keep_dims = true}
+    core.return(%y, %m)
+  }
+}
+"""
+
+
+def test_groups_as_kernels(golden: Golden) -> None:
+    artifact = compile_module(parse(GROUPED), options={"groups": "primitive"})
+    golden(artifact.files["model.relay"], ".relay")
+
+
+PRUNED = """
+module "pruned" {
+  func @main(%x: tensor<f32[2, 4]>) -> ("y": tensor<f32[2, 3]>) {
+    %w = core.constant() {value = dense<f32[4, 3], [0.0, 0.5, 0.0, 0.0, 0.0, 0.0,
+                                                    0.0, 0.0, 2.0, 0.0, 0.0, 0.0]>}
+    %y = nn.matmul(%x, %w)
+    core.return(%y)
+  }
+}
+"""
+
+
+def test_weights_without_their_zeros(golden: Golden) -> None:
+    artifact = compile_module(parse(PRUNED), options={"weights": "sparse"})
+    golden(artifact.files["model.relay"], ".relay")
+
+
+@pytest.mark.slow
+@needs_relay
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (GROUPED, {"groups": "primitive"}),
+        (PRUNED, {"weights": "sparse"}),
+        (MODULES["repeated"], {}),
+        (MODULES["choice"], {}),
+    ],
+)
+def test_relay_computes_the_same(text: str, options: dict[str, str]) -> None:
+    module = parse(text)
+    rng = np.random.default_rng(0)
+    inputs = {
+        name: np.asarray(rng.integers(0, 2, arg.type.static_shape)).astype(arg.type.dtype.numpy)
+        for name, arg in zip(module.main.arg_names, module.main.args)
+    }
+    if "n" in inputs:
+        inputs["n"] = np.array(3)
+    found = runner(compile_module(module, options=options)).run(inputs)
+    for name, expected in interpret(module, inputs).items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-6)
 
 
 def test_example(root: Path, golden: Golden) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from relay_batches import needs_relay
 
 from burnish import compile as compile_model
 from burnish import load, parse
@@ -104,9 +104,8 @@ def test_inputs_are_checked(inputs: dict[str, np.ndarray], message: str) -> None
 
 
 @pytest.mark.slow
+@needs_relay
 def test_relay_runs_a_model() -> None:
-    if not os.environ.get(RELAY_PYTHON):
-        pytest.skip(f"{RELAY_PYTHON} names no interpreter that has Relay")
     compiled = compile_model(parse(MODULE), "relay")
     np.testing.assert_array_equal(compiled.run({"x": X, "n": N})["y"], X.sum(0))
     with pytest.raises(InputError, match="other sizes"):

@@ -34,6 +34,17 @@ WELL_FORMED = {
     "tuple": main("  %0 = (%x,);\n  (%0.0, 3, 4i64, True, 2.5f64)",
                   "(Tensor[(2, 3), float32], int32, int64, bool, float64)"),
     "pairs": main("  nn.pad(%x, 0f, pad_width=[[1, 0], [0, 2]])", "Tensor[(3, 5), float32]"),
+    "loop": main(
+        "  let %f: fn (int64, Tensor[(2, 3), float32]) -> Tensor[(2, 3), float32] = "
+        "fn (%i: int64, %a: Tensor[(2, 3), float32]) -> Tensor[(2, 3), float32] {\n"
+        "    %0 = less(%i, 3i64);\n    if (%0) {\n      %1 = add(%i, 1i64);\n"
+        "      %2 = exp(%a);\n      %f(%1, %2)\n    } else {\n      %a\n    }\n  };\n"
+        "  %f(0i64, %x)"
+    ),
+    "function": main(
+        "  %0 = fn (%p: Tensor[(2, 3), float32], Primitive=1) -> Tensor[(2, 3), float32] {\n"
+        "    exp(%p)\n  };\n  %0(%x)"
+    ),
     "none": main("  // a comment\n  sum(%x, axis=None)", "float32"),
 }  # fmt: skip
 
@@ -80,6 +91,18 @@ ILL_TYPED = {
     "condition": (main("  if (%x) {\n    %x\n  } else {\n    %x\n  }"), "the condition is"),
     "branches": (main("  if (%c) {\n    %x\n  } else {\n    %c\n  }"), "branches of types"),
     "field": (main("  %0 = (%x,);\n  %0.1"), "field 1"),
+    "type of a function": (
+        main("  let %f: fn (int32) -> int32 = fn (%a: int64) -> int32 {\n    1\n  };\n  %x"),
+        "declared as fn (int32) -> int32, not fn (int64) -> int32"),
+    "too large a number": (main("  add(%x, 3.40282347e+38f)"), "beyond float32"),
+    "call of a tensor": (main("  %x(%x)"), "Tensor[(2, 3), float32] is called"),
+    "argument": (
+        main("  %0 = fn (%p: int32) -> int32 {\n    %p\n  };\n  %1 = %0(%x);\n  %x"),
+        "a function of (int32,) is given (Tensor[(2, 3), float32],)"),
+    "result of a function": (
+        main("  %0 = fn (%p: int32) -> int64 {\n    %p\n  };\n  %x"), "gives int32, not int64"),
+    "primitive function that sees more": (
+        main("  %0 = fn (%p: int32, Primitive=1) -> bool {\n    %c\n  };\n  %x"), "%c is not"),
     "operands": (main("  add(%x)"), "takes 2 operands"),
     "needless key": (main('  exp(%x, attrs_type_key="relay.attrs.ExpAttrs")'), "attrs_type_key"),
     "missing key": (main("  cumsum(%x, axis=0)"), "relay.attrs.ScanopAttrs"),
@@ -154,7 +177,7 @@ def test_all_that_relay_cannot_express_is_named_at_once() -> None:
     text = """
     module "m" {
       symbols {N = 1..4}
-      func @main(%x: tensor<f32[N]>, %y: tensor<c64[2]>, %z: tensor<f32[2, 2]>)
+      func @main(%x: tensor<f32[N]>, %y: tensor<c64[2]>, %z: tensor<f32[33, 33]>)
           -> ("a": tensor<f32[N]>, "b": tensor<c64[2]>, "d": tensor<f32[]>) {
         %a = math.exp(%x)
         %b = tensor.tile(%y) {repeats = [1]}
@@ -167,6 +190,39 @@ def test_all_that_relay_cannot_express_is_named_at_once() -> None:
         compile_module(parse(text))
     for part in ("dimensions that are not bound", "no c64", "nn.determinant"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["3.4028234663852886e+38", "-3.4028234663852886e+38", "1e-30"])
+def test_numbers_of_the_text_are_within_the_type(value: str) -> None:
+    text = f"""
+    module "m" {{
+      func @main(%0: tensor<f32[2]>) -> ("y": tensor<f32[2]>) {{
+        %1 = core.constant() {{value = dense<f32[], [{value}]>}}
+        %2 = math.add(%0, %1)
+        core.return(%2)
+      }}
+    }}
+    """
+    found = str(compile_module(parse(text)).files["model.relay"])
+    written = re.search(r"add\(%\w+, (\S+)f\)", found)
+    assert written is not None
+    assert np.float32(float(written[1])) == np.float32(float(value))
+    assert abs(float(written[1])) <= np.finfo(np.float32).max
+
+
+def test_large_kernels_are_cut() -> None:
+    """Every square is used twice: TVM would write out a million products for one element."""
+    steps = "\n".join(f"%{n + 1} = math.mul(%{n}, %{n})" for n in range(20))
+    text = f"""
+    module "m" {{
+      func @main(%0: tensor<f32[2]>) -> ("y": tensor<f32[2]>) {{
+        {steps}
+        core.return(%20)
+      }}
+    }}
+    """
+    found = compile_module(parse(text)).files["model.relay"]
+    assert str(found).count("annotation.stop_fusion") == 2
 
 
 def test_equal_modules_are_equal_bytes(root: Path) -> None:

@@ -27,10 +27,12 @@ def test_every_pass_and_stage_is_in_the_docs(root: Path) -> None:
     assert all(f"`{stage}`" in text for stage in STAGES.values())
 
 
-def test_the_c_pipeline_has_all_stages_but_those_for_onnx_alone() -> None:
-    stages = [text for name, text in STAGES.items() if name not in ("horizontal", "rows")]
+def test_the_c_pipeline_has_all_stages_but_those_of_one_backend() -> None:
+    others = ("horizontal", "rows", "unroll")
+    stages = [text for name, text in STAGES.items() if name not in others]
     assert standard_pipeline("c") == ",".join(stages)
     assert standard_pipeline("onnx").endswith(f"{STAGES['horizontal']},{STAGES['rows']}")
+    assert standard_pipeline("relay").endswith(STAGES["unroll"])
 
 
 @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=list(PATTERNS))

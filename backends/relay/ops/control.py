@@ -1,18 +1,56 @@
-"""Control flow, and groups."""
+"""Control flow, and groups.
+
+A loop is a function that calls itself: Relay has no other.  Loops that run a few times are unrolled
+before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
-from ..builder import Term
+import numpy as np
+
+from burnish.ir import DType
+
+from ..builder import Term, needed, relay_dtype, variables
+from ..checker import PRIMITIVE
 from ..context import Context
+from ..operators import ANCHORS, IN_MEMORY
 from ..registry import lowering
+from ..syntax import FunctionType, Lambda, Parameter, Tuple, Var, called_operators
 
 
 @lowering("core.group")
 def _group(c: Context) -> Sequence[Term]:
-    """Relay fuses by itself."""
-    return c.inline(c.op.regions[0], c.inputs())
+    """One kernel by itself where that is asked for, and TVM can make one; else Relay fuses."""
+    kernel = _kernel(c) if c.choices.primitive else None
+    return c.inline(c.op.regions[0], c.inputs()) if kernel is None else [kernel]
+
+
+def _kernel(c: Context) -> Term | None:
+    """The call of a primitive function; None where it would be no kernel that TVM can make.
+
+    Such a function sees nothing around it, so that constants are handed over as well, by the
+    names that they have.
+    """
+    if len(c.op.results) != 1:
+        return None
+    b = c.builder
+    given = list(dict.fromkeys(term for term in c.inputs() if term.constant is None))
+    params = {term: b.parameter("p", term.tensor, term.dtype) for term in given}
+    b.open(closed=True)
+    body, type_ = b.close(c.inline(c.op.regions[0], [params.get(t, t) for t in c.inputs()]))
+    called = [op for op in called_operators(body) if op in IN_MEMORY]
+    if len(called) > 1 or not set(called) <= ANCHORS:
+        return None
+    body = needed(body)
+    types = b.parameter_types()
+    constants = [name for name in types if name in variables(body)]
+    parameters = [*map(_parameter, params.values()), *(Parameter(n, types[n]) for n in constants)]
+    function = b.function(Lambda(tuple(parameters), type_, body, ((PRIMITIVE, 1),)))
+    return b.apply(function, [*given, *(b.named(name) for name in constants)])
 
 
 @lowering("control.if")
@@ -22,6 +60,73 @@ def _if(c: Context) -> Sequence[Term]:
     result = c.builder.branch(c.reshape(condition, ()), then, otherwise)
     count = len(c.op.results)
     return [result] if count == 1 else [c.project(result, index) for index in range(count)]
+
+
+@lowering("control.loop")
+def _loop(c: Context) -> Sequence[Term]:
+    """``let %loop = fn (%i, %going, state..., scans..., captured...) { if ... }``.
+
+    Constants are not handed over: a function sees the parameters of ``@main``.
+    """
+    limit, start = c.optional(0), c.optional(1)
+    state, captured = _values(c)
+    stacks = [c.op.results[len(state) + i].type for i in range(len(c.op.results) - len(state))]
+    scans = [_nothing(c, type_.static_shape, type_.dtype) for type_ in stacks]
+    read = (term for term in (limit, *captured) if term is not None and term.constant is None)
+    handed = list(dict.fromkeys(read))
+    first = [c.scalar(0, DType.I64), c.scalar(True, DType.BOOL) if start is None else start]
+    initial = [*first, *state, *scans, *handed]
+    b = c.builder
+    wanted = ["at", "going", *["state"] * len(state), *["scan"] * len(scans)]
+    wanted += ["read"] * len(handed)
+    params = [b.parameter(name, t.tensor, t.dtype) for name, t in zip(wanted, initial)]
+    result = Tuple(tuple(term.type for term in (first[0], *state, *scans)))
+    loop = b.name("loop", FunctionType(tuple(term.type for term in initial), result))
+    inner = dict(zip(handed, params[len(initial) - len(handed) :]))
+    b.open(closed=True)
+    at, going = params[:2]
+    condition = going
+    if limit is not None:
+        condition = c.call("logical_and", going, c.call("less", at, inner.get(limit, limit)))
+    kept = params[2 : 2 + len(state) + len(scans)]
+    b.open()
+    arguments = [*params[:2], *kept[: len(state)], *(inner.get(term, term) for term in captured)]
+    again, *yielded = c.inline(c.op.regions[0], arguments)
+    fresh = yielded[: len(state)]
+    fresh += map(partial(_noted, c, at), kept[len(state) :], yielded[len(state) :])
+    next_ = c.call("add", at, c.scalar(1, DType.I64))
+    then = b.close([b.apply(loop, [next_, again, *fresh, *inner.values()])])
+    b.open()
+    otherwise = b.close([b.pack(at, *kept)])
+    body, type_ = b.close([b.branch(condition, then, otherwise)])
+    b.let(loop, Lambda(tuple(map(_parameter, params)), type_, body))
+    final = b.apply(loop, initial)
+    if scans:
+        c.check(c.call("equal", c.project(final, 0), c.scalar(c.a.iterations, DType.I64)))
+    return [c.project(final, 1 + index) for index in range(len(c.op.results))]
+
+
+def _parameter(term: Term) -> Parameter:
+    assert isinstance(term.expr, Var)
+    return Parameter(term.expr.name, term.type)
+
+
+def _values(c: Context) -> tuple[list[Term], list[Term]]:
+    """What a loop carries, and what its body reads besides."""
+    values = [c.input(2 + index) for index in range(len(c.op.operands) - 2)]
+    return values[: c.a.carried], values[c.a.carried :]
+
+
+def _nothing(c: Context, shape: Sequence[int], dtype: DType) -> Term:
+    """What scans are written over."""
+    zeros = c.call("zeros", shape=tuple(shape), dtype=relay_dtype(dtype))
+    return replace(zeros, dtype=dtype)
+
+
+def _noted(c: Context, at: Term, scan: Term, value: Term) -> Term:
+    """The rows of ``scan``, of which row ``at`` becomes ``value``."""
+    rows = c.ints(np.arange(scan.shape[0]).reshape(-1, *[1] * value.rank))
+    return c.where(c.call("equal", rows, at), c.reshape(value, (1, *value.shape)), scan)
 
 
 @lowering("control.require")

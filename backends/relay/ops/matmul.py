@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from burnish.ir import DType
+
 from ..builder import Term
 from ..context import Context
 from ..registry import lowering
@@ -40,7 +42,10 @@ def product(
         weights = c.reshape(b, b.shape[-2:])
         weights = weights if transpose_b else _swapped(c, weights)
         flat = c.reshape(a, (math.prod(a.shape[:-1]), depth))
-        y = c.call("nn.dense", flat, weights, units=columns)
+        if c.choices.sparse and _is_sparse(weights):
+            y = _sparse_product(c, flat, weights)
+        else:
+            y = c.call("nn.dense", flat, weights, units=columns)
         return c.reshape(y, (*batch, rows, columns))
     count = math.prod(batch)
     a = c.reshape(c.broadcast(a, (*batch, rows, depth)), (count, rows, depth))
@@ -53,3 +58,33 @@ def product(
 def _swapped(c: Context, x: Term) -> Term:
     """The last two axes exchanged."""
     return c.transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+
+
+_MOST_FILLED = 0.25
+"""Share of weights that are no zeros, where zeros are left out: each brings its place along."""
+
+
+def _is_sparse(weights: Term) -> bool:
+    """Whether weights of 32-bit floats are mostly zeros."""
+    if weights.constant is None or weights.dtype is not DType.F32:
+        return False
+    array = weights.constant.array
+    return bool(np.count_nonzero(array) <= _MOST_FILLED * array.size)
+
+
+def _sparse_product(c: Context, x: Term, weights: Term) -> Term:
+    """x times the transpose of the weights, of which each row is its numbers and their columns."""
+    assert weights.constant is not None
+    array = weights.constant.array
+    rows, columns = np.nonzero(array)
+    if not rows.size:
+        return c.array(np.zeros((x.shape[0], array.shape[0]), array.dtype))
+    starts = np.searchsorted(rows, np.arange(array.shape[0] + 1))
+    return c.call(
+        "nn.sparse_dense",
+        x,
+        c.array(array[rows, columns]),
+        c.ints(columns, DType.I32),
+        c.ints(starts, DType.I32),
+        sparse_lhs=False,
+    )

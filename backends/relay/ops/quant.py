@@ -48,7 +48,7 @@ def _quantize(c: Context) -> Term:
     """``qnn.quantize`` takes ties away from zero: where that matters, it is written out."""
     q: Quantized = c.a.encoding
     storage: DType = c.a.dtype
-    if not c.exact and _is_native(q, storage):
+    if not c.choices.exact and _is_native(q, storage):
         scale, zero, axis = _parameters(c, q)
         return c.call(
             "qnn.quantize", c.input(0), scale, zero, out_dtype=relay_dtype(storage), **axis
