@@ -9,9 +9,11 @@ import pytest
 
 import burnish
 from burnish.backends import Target, find_target
+from burnish.backends.c import compile_module, runner
 from burnish.backends.c.isa import isa_of
 from burnish.backends.target import targets
 from burnish.ir import interpret, parse
+from burnish.passes import run_pipeline
 
 PORTABLE = "c:portable-vectors"
 
@@ -88,9 +90,7 @@ def test_epilogue(dtype: str, zero_point: int, scale: float, target: str) -> Non
         assert "rounded_f32x8" in compiled.source["m.c"]
 
 
-@pytest.mark.parametrize("target", ["c", PORTABLE])
-@pytest.mark.parametrize(("dtype", "zero_point", "scale"), STORAGES)
-def test_stored(dtype: str, zero_point: int, scale: float, target: str) -> None:
+def stored_twice(dtype: str, zero_point: int, scale: float) -> str:
     """What is quantized is a result as well, and is read again by another kernel."""
     stored = f"tensor<{dtype}[1, 16, 5, 7], quant({scale}, {zero_point})>"
     rest = f"""%2 = quant.dequantize(%1) : tensor<f32[1, 16, 5, 7], {LAYOUT}>
@@ -105,9 +105,26 @@ def test_stored(dtype: str, zero_point: int, scale: float, target: str) -> None:
       %7 = tensor.relayout(%1) {{layout = layout(0, 1, 2, 3)}}
       %8 = tensor.relayout(%6) {{layout = layout(0, 1, 2, 3)}}
       core.return(%7, %8)"""
-    check(
-        convolution(dtype, zero_point, scale, rest, f'"a": {stored}, "b": {stored}'), target, scale
-    )
+    return convolution(dtype, zero_point, scale, rest, f'"a": {stored}, "b": {stored}')
+
+
+@pytest.mark.parametrize("target", ["c", PORTABLE])
+@pytest.mark.parametrize(("dtype", "zero_point", "scale"), STORAGES)
+def test_stored(dtype: str, zero_point: int, scale: float, target: str) -> None:
+    check(stored_twice(dtype, zero_point, scale), target, scale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["c", PORTABLE])
+@pytest.mark.parametrize(("dtype", "zero_point", "scale"), STORAGES)
+def test_sanitizers_have_nothing_to_say(
+    dtype: str, zero_point: int, scale: float, target: str
+) -> None:
+    """Neither of places nor of numbers, whatever is quantized."""
+    module = parse(stored_twice(dtype, zero_point, scale))
+    run_pipeline(module, "fuse,dce")
+    artifact = compile_module(module, target)
+    runner(artifact, sanitize=True).run({"x": numbers((1, 16, 5, 7), scale)})
 
 
 def test_layouts_pass_through() -> None:

@@ -166,10 +166,11 @@ def test_sizes_have_to_be_known(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_a_table_or_json(burnish: CommandLine, digits: Path) -> None:
-    shown = burnish("bench", str(digits), "--rounds", "1", "--layers")
+    alone = ("bench", str(digits), "--rounds", "1", "--engine", "onnxruntime")
+    shown = burnish(*alone, "--layers")
     assert "burnish" in shown
     assert "blocked_conv" in shown or "conv" in shown
-    data = json.loads(burnish("bench", str(digits), "--rounds", "1", "--json"))
+    data = json.loads(burnish(*alone, "--json"))
     assert data["model"] == "digits"
     assert data["timings"][0]["engine"] == "burnish"
     assert data["timings"][0]["ratio"] == 1.0

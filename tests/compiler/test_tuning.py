@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +91,43 @@ def test_equal_ops_are_one_question() -> None:
     assert asked == sorted(asked, key=lambda question: -question.cycles)
 
 
+@dataclass
+class Tuned:
+    """A network that was tuned in an empty cache, what its programs were built by, and the stages
+    that were told."""
+
+    compiled: burnish.CompiledModel
+    cache: Path
+    stages: list[str]
+    executor_lives: bool
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """One tuning for all tests: it builds a program per candidate."""
+    cache = tmp_path_factory.mktemp("tuned") / "cache"
+    stages: list[str] = []
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setenv("BURNISH_CACHE", str(cache))
+        compiled = burnish.compile(
+            network(), "c", options={"tune": "60s"}, executor=pool,
+            progress=lambda stage, _: stages.append(stage),
+        )  # fmt: skip
+        return Tuned(compiled, cache, stages, pool.submit(int).result() == 0)
+
+
+@pytest.fixture
+def tuned_cache(tuned: Tuned, tmp_path: Path, own_cache: None) -> Path:
+    """A cache of the test's own that knows what was measured."""
+    return Path(shutil.copytree(tuned.cache, tmp_path / "cache"))
+
+
 @needs_vectors
-def test_a_tuned_model_computes_the_same_and_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, stages = network(), []
-
-    def tuned() -> burnish.CompiledModel:
-        return burnish.compile(
-            module, "c", options={"tune": "60s"}, progress=lambda stage, _: stages.append(stage)
-        )
-
-    first = tuned()
-    assert any(stage.startswith("tune: timed") for stage in stages)
+def test_a_tuned_model_computes_the_same_and_remembers(
+    tuned: Tuned, tuned_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, first = network(), tuned.compiled
+    assert any(stage.startswith("tune: timed") for stage in tuned.stages)
     assert first.report.pipeline == burnish.compile(module, "c").report.pipeline
     x = {"x": np.random.default_rng(1).standard_normal((1, 8, 8, 8)).astype(np.float32)}
     np.testing.assert_allclose(first.run(x)["y"], interpret(module, x)["y"], rtol=1e-4, atol=1e-5)
@@ -108,13 +136,12 @@ def test_a_tuned_model_computes_the_same_and_remembers(monkeypatch: pytest.Monke
         raise AssertionError("it was measured before")
 
     monkeypatch.setattr(measure, "build_timer", no_build)
-    assert tuned().source == first.source
+    assert burnish.compile(module, "c", options={"tune": "60s"}).source == first.source
 
 
 @needs_vectors
-def test_broken_memories_are_measured_anew(tmp_path: Path) -> None:
-    burnish.compile(network(), "c", options={"tune": "60s"})
-    kept = sorted((tmp_path / "cache" / "times").iterdir())
+def test_broken_memories_are_measured_anew(tuned_cache: Path) -> None:
+    kept = sorted((tuned_cache / "times").iterdir())
     assert kept
     for path, text in zip(kept, ("", "{}", '{"cycles": ["many"]}', "null")):
         path.write_text(text, "utf-8")
@@ -155,10 +182,8 @@ def test_what_is_not_built_in_time_is_estimated() -> None:
 
 
 @needs_vectors
-def test_an_executor_builds() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        burnish.compile(network(), "c", options={"tune": "60s"}, executor=pool)
-        assert pool.submit(int).result() == 0, "it is the caller's to shut down"
+def test_an_executor_builds(tuned: Tuned) -> None:
+    assert tuned.executor_lives, "it is the caller's to shut down"
 
 
 @needs_vectors
