@@ -81,16 +81,16 @@ def _scheduled_function(tvm: Any, function: Any) -> Any:
     """
     dlight = importlib.import_module("tvm.s_tir.dlight")
     function = function.with_attr("dlight.do_not_tensorize", True)
-    module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+    alone = function.with_attr("global_symbol", "main")
     fallback = dlight.gpu.Fallback()
     rules = [getattr(dlight.gpu, rule)() for rule in RULES]
     try:
-        found = dlight.ApplyDefaultSchedule(*rules, fallback)(module)
+        found = dlight.ApplyDefaultSchedule(*rules, fallback)(tvm.IRModule({"main": alone}))
         # Some rules take functions whose reductions cannot be lowered afterwards.
         transform = importlib.import_module("tvm.s_tir.transform")
         transform.LowerCrossThreadReduction()(transform.CanonicalizeLoop()(found))
     except (RuntimeError, ValueError, TypeError, AssertionError):
-        found = dlight.ApplyDefaultSchedule(fallback)(module)
+        found = dlight.ApplyDefaultSchedule(fallback)(tvm.IRModule({"main": alone}))
     result = found["main"]
     kept = function.attrs.get("global_symbol")
     if kept is None:

@@ -64,6 +64,11 @@ class TvmRunner:
         sizes_of(self.manifest, arrays)  # raises where they contradict each other
         return [self._tvm.runtime.tensor(stored(array), self._device) for array in arrays]
 
+    def seconds(self, tensors: Sequence[Any], rounds: int) -> list[float]:
+        """The time of each of ``rounds`` runs; on a GPU between two events of its own."""
+        evaluator = self._machine.time_evaluator("main", self._device, number=1, repeat=rounds)
+        return [float(second) for second in evaluator(*tensors).results]
+
     def call(self, tensors: Sequence[Any]) -> list[Array]:
         """The outputs for TVM's tensors."""
         try:

@@ -11,19 +11,19 @@ from burnish.ir.errors import UsageError
 from burnish.onnx_backend import TVM
 from burnish.operators import profile
 
-SHARES = {1: 0.98, 2: 0.90}
-"""How many of the cases of a tier pass at least."""
+FLOORS = {1: 1399, 2: 420}
+"""How many of the cases of a tier pass at least: all."""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_tvm(), reason="apache-tvm is not installed")
-@pytest.mark.parametrize("tier", SHARES)
-def test_so_many_cases_pass_and_the_others_are_refused(tier: int) -> None:
+@pytest.mark.parametrize("tier", FLOORS)
+def test_so_many_cases_pass(tier: int) -> None:
     cases = [case for case in load_suite() if profile(case.load()[0]).tier == tier]
     outcomes = run_suite(cases, TVM, processes=1)
     wrong = {o.case: o.reason for o in outcomes if o.status in (MISMATCH, ERROR)}
     assert wrong == {}
-    assert sum(o.status == PASSED for o in outcomes) >= SHARES[tier] * len(cases)
+    assert sum(o.status == PASSED for o in outcomes) >= FLOORS[tier]
 
 
 def test_the_device_is_there_where_tvm_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
