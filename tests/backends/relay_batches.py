@@ -66,6 +66,25 @@ def merged(modules: Sequence[ir.Module]) -> ir.Module:
     return result
 
 
+def batches(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """Trials that are built at once: 40 of one op, fewer of many.
+
+    TVM simplifies a function by looking at all of it for each thing that it changes, which takes
+    time by the square of the function's size.
+    """
+    batch: list[Trial] = []
+    ops = 0
+    for each in trials:
+        size = sum(1 for _ in each.module.main.body)
+        if batch and (len(batch) == 40 or ops + size > 160):
+            yield batch
+            batch, ops = [], 0
+        batch.append(each)
+        ops += size
+    if batch:
+        yield batch
+
+
 def differences(trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
     """The trials that Relay computes otherwise, or not at all, and how; in halves if need be."""
     inputs = {

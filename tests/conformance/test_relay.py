@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from relay_batches import Trial, differences, needs_relay
+from relay_batches import Trial, batches, differences, needs_relay
 
 import burnish.onnx_backend as backend
 from burnish import CompiledModel
@@ -32,9 +32,6 @@ from burnish.operators import profile
 
 SHARES = {1: 0.97, 2: 0.85}
 """How many of the cases of a tier pass at least."""
-AT_ONCE = 40
-"""Cases that are one module."""
-
 RELAY_DIFFERS: dict[str, str] = {
     "test_attention_4d_causal_fp16_expanded": "every op rounds to f16: where sums of f32 end "
     "otherwise in the last place, two of 192 elements differ by two units of f16, which is 1.04e-3 "
@@ -79,8 +76,8 @@ def test_so_many_cases_pass_and_the_others_are_refused(tier: int) -> None:
         except Exception as error:
             outcome = failed(case, error)
             (refused if outcome.status == REFUSED else wrong)[case.name] = outcome.reason
-    for start in range(0, len(trials), AT_ONCE):
-        wrong |= differences(trials[start : start + AT_ONCE])
+    for batch in batches(trials):
+        wrong |= differences(batch)
     assert {name: why for name, why in wrong.items() if name not in RELAY_DIFFERS} == {}
     assert len(cases) - len(refused) - len(wrong) >= SHARES[tier] * len(cases), refused
 
