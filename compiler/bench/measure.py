@@ -22,13 +22,20 @@ from ..samples import file_beside, read_samples, seeded_samples
 from .data import BURNISH, Measurement, Timing
 from .emitted import Emitted, peak_meter
 from .engines import EngineError, Prepared, prepare
+from .turns import turns
 
 LEAST_TIME = 0.01
 """Seconds that one engine runs in a round, at least: short models run several times."""
 
-WARM_TIME = 0.005
+WARM_TIME = 0.02
 """Seconds that an engine of several threads runs before: what is measured is a stream of inputs, in
-which its threads are awake, and on cores of their own."""
+which its threads are awake."""
+
+WAKING_TIME = 0.15
+"""The same, where one thread alone ran before: threads take that long to get cores of their own."""
+
+SETTLING_TIME = 0.1
+"""Seconds between engines of several threads: those of some look for work for 50 ms after a run."""
 
 
 def measure(
@@ -132,21 +139,24 @@ def _rounds(
         contestant.call()
         counts.append(max(1, int(LEAST_TIME / _seconds(contestant, 1))))
     times: list[list[float]] = [[] for _ in contestants]
-    peaks = []
-    for number in range(rounds):
-        progress("measure", number / rounds)
+    peaks: list[float] = []
+    numbers = sorted({contestant.threads for contestant in contestants})
+    for number, threads in turns(numbers, rounds):
+        progress("measure", len(peaks) / (rounds * len(numbers)))
         for contestant, count, found in zip(contestants, counts, times):
-            _warm(contestant)
-            found.append(_seconds(contestant, count))
+            if contestant.threads == threads:
+                _warm(contestant, WAKING_TIME if number == 0 else WARM_TIME)
+                found.append(_seconds(contestant, count))
+                time.sleep(SETTLING_TIME if threads > 1 else 0)
         peaks.append(peak())
     return times, peaks
 
 
-def _warm(contestant: Prepared) -> None:
+def _warm(contestant: Prepared, seconds: float) -> None:
     """What the engine before left in the caches, or left asleep, is not the fault of this one."""
     start = time.perf_counter()
     contestant.call()
-    while contestant.threads > 1 and time.perf_counter() - start < WARM_TIME:
+    while contestant.threads > 1 and time.perf_counter() - start < seconds:
         contestant.call()
 
 

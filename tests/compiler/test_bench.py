@@ -18,6 +18,7 @@ from burnish.backends import tvm
 from burnish.bench import ENGINES, Layer, Measurement, Timing, engines, installed_engines, measure
 from burnish.bench.engines import Engine, Prepared, prepare
 from burnish.bench.table import MARKDOWN_HEADER, layer_table, markdown_rows, timing_table
+from burnish.bench.turns import turns
 from burnish.ir import Array
 from burnish.ir.errors import InputError, TargetError, UsageError
 
@@ -175,3 +176,12 @@ def test_the_command_prints_a_table_or_json(burnish: CommandLine, digits: Path) 
     assert data["timings"][0]["engine"] == "burnish"
     assert data["timings"][0]["ratio"] == 1.0
     assert data["layers"] == []
+
+
+def test_rounds_of_a_number_of_threads_follow_each_other() -> None:
+    """So that cores stay awake; several runs of them, so that drift meets all alike."""
+    found = list(turns((1, 2), 23))
+    assert [threads for _, threads in found] == [
+        threads for length in (10, 10, 3) for threads in [1] * length + [2] * length
+    ]
+    assert [threads for number, threads in found if number == 0] == [1, 2, 1, 2, 1, 2]
