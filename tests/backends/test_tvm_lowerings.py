@@ -45,8 +45,8 @@ def is_expressible(case: OpCase) -> bool:
 
 
 EXPRESSIBLE = [case for case in CASES if is_expressible(case)]
-SAMPLE = list({case.op: case for case in reversed(EXPRESSIBLE)}.values())
-"""The first case of each op."""
+SAMPLE = list({case.op: case for case in reversed(EXPRESSIBLE)}.values())[::6]
+"""The first case of some ops, for every day: TVM takes seconds to build a few."""
 
 
 def test_every_op_has_a_lowering_or_a_reason() -> None:
@@ -69,11 +69,10 @@ def test_what_is_not_expressible_is_refused_by_name(case: OpCase) -> None:
         write_module(case.module())
 
 
-@pytest.mark.parametrize("start", range(0, len(SAMPLE), EVERY))
-def test_one_case_of_every_op(start: int) -> None:
+def test_some_ops_compute_the_same() -> None:
     from tvm_batches import differences
 
-    assert dict(differences([trial(case) for case in SAMPLE[start : start + EVERY]])) == {}
+    assert dict(differences([trial(case) for case in SAMPLE])) == {}
 
 
 @pytest.mark.slow
