@@ -44,18 +44,20 @@ def limits(a: Attributes) -> dict[str, str]:
     return {"low": "-0.5", "high": "size - 0.5", "span": "size", **known}
 
 
-def settling(a: Attributes, *, may_be_single: bool = True) -> list[tuple[str, str]]:
+def settling(a: Attributes, *, is_single: bool | None = None) -> list[tuple[str, str]]:
     """Assignments that bring position ``p`` along an axis to where it is read.
 
     Scalar expressions, one after another, over ``p``, the names assigned before and
-    :func:`limits`.  ``may_be_single`` says that the axis might have one element.
+    :func:`limits`.  ``is_single`` says whether the axis has one element, None that it is not known.
     """
     steps = [("p", "round_even(p)")] if a.mode == "nearest" else []
     inside = "p >= low and p <= high"
     if a.padding == "border":
         steps.append(("p", f"p if {inside} else min(max(p, 0), last)"))
-    if a.padding == "reflection":
-        single = "0 if span == 0 else " if a.align_corners and may_be_single else ""
+    if a.padding == "reflection" and a.align_corners and is_single:
+        steps.append(("p", f"p if {inside} else 0"))
+    elif a.padding == "reflection":
+        single = "0 if span == 0 else " if a.align_corners and is_single is None else ""
         steps += [
             ("beyond", "low - p if p < low else p - high"),
             ("turns", "floor(beyond / span)"),

@@ -72,7 +72,7 @@ def counted(type_: TensorType) -> Array | None:
     shape = type_.static_shape
     if not shape or math.prod(shape) != shape[-1]:
         return None
-    return np.arange(shape[-1], dtype=type_.dtype.numpy).reshape(shape)
+    return np.arange(shape[-1]).astype(type_.dtype.numpy).reshape(shape)
 
 
 def _doubled(type_: TensorType, double: Callable[[Array], Array]) -> Array | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.ir import Module, lookup
+from burnish.ir import DType, Module, lookup, tensor
 from burnish.passes import Match, Outcome, PatternSet
 from burnish.passes.attack import Verdict, attack_file, attack_pattern
+from burnish.passes.attack.hints import counted
 
 WRONG = {
     "infinity": """
@@ -186,3 +187,11 @@ def test_right_python_patterns_hold() -> None:
 
     assert lookup("math.neg")
     assert attack_pattern(next(iter(patterns)), instances=30).holds
+
+
+@pytest.mark.parametrize("dtype", ["bool", "i8", "f32", "bf16"])
+def test_hints_count_in_every_type(dtype: str) -> None:
+    """NumPy's own range refuses more than two truth values."""
+    made = counted(tensor(dtype, 1, 5))
+    assert made is not None
+    assert made.tolist() == [np.arange(5).astype(DType.parse(dtype).numpy).tolist()]

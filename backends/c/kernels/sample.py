@@ -53,7 +53,7 @@ def _taps(
     a = k.attributes
     dtype = k.operand("positions").dtype
     known = {"p": k.variable("p", dtype, position), **_limits(k, size)}
-    for name, expression in settling(a, may_be_single=k.low(size) < 2):
+    for name, expression in settling(a, is_single=None if k.low(size) < 2 else False):
         value = k.value(expression, dtype, **known)
         if name == "p":
             k.assign(known["p"], value)

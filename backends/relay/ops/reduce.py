@@ -81,13 +81,25 @@ def _cumulative(c: Context) -> Term:
     return c.cast(y, c.type().dtype)
 
 
+SORTED_INTEGERS = (DType.I8, DType.U8, DType.I32, DType.I64)
+"""Types of integers that TVM's sort knows."""
+
+
 @lowering("tensor.top_k")
 def _top_k(c: Context) -> Sequence[Term]:
     """Relay's sort is stable, so that of equal elements those at lower positions come first."""
-    x, axis = c.input(0), c.a.axis
-    wide = c.wide(0)
+    x, sorted_ = c.input(0), c.wide(0)
+    flip = None
+    if x.dtype.is_integer and x.dtype not in SORTED_INTEGERS:
+        sorted_ = c.plain_cast(x, DType.I64)
+        if x.dtype is DType.U64:  # in the order of unsigned numbers once the first bit is turned
+            flip = c.scalar(-(1 << 63), DType.I64)
+            sorted_ = c.call("bitwise_xor", sorted_, flip)
+    rising = not c.a.largest
     result = c.call(
-        "topk", wide, k=c.a.k, axis=axis, ret_type="both", is_ascend=not c.a.largest, dtype="int64"
+        "topk", sorted_, k=c.a.k, axis=c.a.axis, ret_type="both", is_ascend=rising, dtype="int64"
     )
     values, places = c.project(result, 0), c.project(result, 1)
-    return [c.cast(values, x.dtype), places]
+    if flip is not None:
+        values = c.call("bitwise_xor", values, flip)
+    return [c.plain_cast(values, x.dtype), places]

@@ -38,7 +38,7 @@ def _taps(c: Context, positions: Term, size: int, dtype: DType) -> list[Tap]:
     values: dict[str, Rendered] = {"p": positions}
     for name, text in limits(c.a).items():
         values[name] = expression(c, text, {"size": size}, work)
-    for name, text in settling(c.a):
+    for name, text in settling(c.a, is_single=size == 1):
         values[name] = c.apart(expression(c, text, values, work))
     place = values["p"]
     assert isinstance(place, Term)
