@@ -11,7 +11,7 @@ threads, the share of the machine's peak of fused multiply-adds, which is measur
 rounds, and the largest difference of the outputs.  ``--write`` puts it into a page, between the
 lines ``<!-- latency: begin -->`` and ``<!-- latency: end -->``, with the command that made it;
 ``--front`` puts the times of burnish and onnxruntime on one thread into another, between the marks
-of ``figures``.
+of ``figures``, with that command.
 """
 
 from __future__ import annotations
@@ -106,12 +106,12 @@ def main() -> int:
                 Console().print(layer_table(row.layers, row.peak))
     means = summary(found)
     print("", *means, sep="\n")
+    command = shlex.join(["python", "benchmarks/latency.py", *sys.argv[1:]])
     if arguments.write is not None:
-        command = shlex.join(["python", "benchmarks/latency.py", *sys.argv[1:]])
         body = [machine(arguments.engine), "", f"    {command}", "", *lines, "", *means]
         replace_between_marks(arguments.write, "latency", body)
     if arguments.front is not None:
-        replace_between_marks(arguments.front, "figures", figures(found))
+        replace_between_marks(arguments.front, "figures", [*figures(found), "", f"    {command}"])
     return 0
 
 

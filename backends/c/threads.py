@@ -25,8 +25,7 @@ from .machine import Machine
 
 LEAST_CYCLES = 6_000.0
 """A kernel that takes fewer is left to one thread: to hand it out and wait for all takes about a
-thousand.  Small networks gain most from a low bound: of kernels of 10 us each (ResNet-50 of 32x32
-pixels), two threads take 0.92 of one thread's time where 40,000 is the bound, 0.68 with this."""
+thousand.  Small networks, whose kernels take some ten thousand, gain by a low bound."""
 
 SCRATCH_ALIGNMENT = 64
 """Of the scratch memory of each thread, so that no two write to one cache line."""

@@ -139,7 +139,7 @@ class Apply:
     args: tuple[Expr, ...]
 
 
-Expr = Union[  # noqa: UP007
+Expr = Union[  # noqa: UP007 - some are defined further down
     Var, Ref, Literal, TupleExpr, Projection, Call, If, Lambda, Apply
 ]
 

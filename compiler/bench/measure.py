@@ -97,7 +97,7 @@ def measure(
     times, peaks = _rounds(contestants, rounds, meter, progress)
     macs = block_cost(module.main.body).macs
     return Measurement(
-        _name(path),
+        path.parent.name if path.stem == "model" else path.stem,
         2.0 * macs if isinstance(macs, int) else 0.0,
         statistics.median(peaks),
         tuple(
@@ -107,14 +107,6 @@ def measure(
         built[0].layers() if layers else (),
         tuple(missing.items()),
     )
-
-
-def _name(path: Path) -> str:
-    """What the table calls a model: its folder, or the file where a folder has several."""
-    if path.stem == "model":
-        return path.parent.name
-    beside_another = path.with_name("model.onnx").is_file()
-    return f"{path.parent.name}/{path.stem}" if beside_another else path.stem
 
 
 def _inputs(path: Path, names: Sequence[str]) -> dict[str, Array] | None:
