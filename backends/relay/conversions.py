@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from burnish.ir import DType, scalar
 
+from ..codes import decoding, rounding
 from .builder import Term, relay_dtype
-from .storage import CARRIERS, carrier, decoding, rounding
+from .storage import CARRIERS, carrier
 
 if TYPE_CHECKING:
     from .context import Context

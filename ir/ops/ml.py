@@ -16,6 +16,13 @@ from ..types import TensorType
 NAN_TAKES_FIRST, EQUALITY = 1, 2
 """Bits of ``flags``."""
 
+AGGREGATES: dict[str, tuple[float, np.ufunc]] = {
+    "sum": (0.0, np.add),
+    "min": (np.inf, np.minimum),
+    "max": (-np.inf, np.maximum),
+}
+"""What columns start from, and how leaves are put together."""
+
 _COMPUTED = frozenset({DType.F32, DType.F64})
 
 
@@ -76,8 +83,7 @@ class TreeEnsemble(OpDef):
         return TensorType((x.shape[0], a.targets), a.weights.dtype)
 
     def evaluate(self, a: Attributes, x: Array) -> Array:
-        start = {"sum": 0.0, "min": np.inf, "max": -np.inf}[a.aggregate]
-        combine = {"sum": np.add, "min": np.minimum, "max": np.maximum}[a.aggregate]
+        start, combine = AGGREGATES[a.aggregate]
         y = np.full((len(x), a.targets), start, a.weights.dtype.numpy)
         starts, columns, weights = a.starts.array, a.columns.array, a.weights.array
         for root in a.roots.array:
@@ -106,6 +112,25 @@ class TreeEnsemble(OpDef):
         trees = max(1, a.roots.size)
         levels = max(1, (a.features.size // trees + 1).bit_length())
         return Cost(flops=results[0].shape[0] * (trees * levels), **traffic(operands, results))
+
+
+def tree_depth(a: Attributes) -> int:
+    """How many inner nodes the longest way down has; children come after their parents."""
+    levels = np.zeros(a.features.size + 1, np.int64)
+    for node in reversed(range(a.features.size)):
+        children = (int(a.first.array[node]), int(a.second.array[node]))
+        levels[node] = 1 + max((levels[child] for child in children if child >= 0), default=0)
+    return int(max((levels[root] for root in a.roots.array if root >= 0), default=0))
+
+
+def leaf_table(a: Attributes) -> Array:
+    """What each leaf adds to each column [leaves, targets]."""
+    start, combine = AGGREGATES[a.aggregate]
+    leaves = a.starts.size - 1
+    table = np.full((leaves, a.targets), start, a.weights.dtype.numpy)
+    owner = np.repeat(np.arange(leaves), np.diff(a.starts.array))
+    combine.at(table, (owner, a.columns.array), a.weights.array)
+    return table
 
 
 def _table(a: Attributes, name: str) -> Constant:

@@ -7,23 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from op_cases import OpCase, assert_close, cases, data
+from portable_vectors import portable
 
 import burnish
-from burnish.backends import Target, find_target
 from burnish.backends.c import compile_module, threads
 from burnish.backends.c.host import build
 from burnish.backends.c.kernels import packed_attention
 from burnish.ir import DType, Module, build_function, interpret, parse
-
-GENERIC = find_target("c:generic")
-WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1")
-
-
-def portable(isa: str, *more: str) -> Target:
-    """Vectors for machines without them: compilers split them."""
-    flags = (*GENERIC.flags, *WARNINGS, *more)
-    name = f"c:{isa}-anywhere"
-    return Target(name, "c", "", GENERIC.compilers, flags, host=True, isa=isa, threads=True)
 
 
 def attention(

@@ -8,23 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from op_cases import OpCase, assert_close, cases
+from portable_vectors import portable
 
 import burnish
-from burnish.backends import Target, find_target
 from burnish.backends.c import compile_module, threads
 from burnish.backends.c.host import build
 from burnish.ir import DType, Layout, Module, build_function
-
-GENERIC = find_target("c:generic")
-WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
-
-
-def portable(isa: str, *more: str) -> Target:
-    """Vectors for machines without them: compilers split them."""
-    flags = (*GENERIC.flags, *WARNINGS, "-O1", *more)
-    name = f"c:{isa}-anywhere"
-    return Target(name, "c", "", GENERIC.compilers, flags, host=True, isa=isa, threads=True)
-
 
 LANES = {"avx2": 8, "neon": 4}
 ACTIVATIONS = {"nn.rnn": 1, "nn.gru": 2, "nn.lstm": 3}

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from portable_vectors import PORTABLE
 
 import burnish
-from burnish.backends import Target, find_target
+from burnish.backends import find_target
 from burnish.backends.c import compile_module, runner
 from burnish.backends.c.isa import isa_of
-from burnish.backends.target import targets
 from burnish.ir import interpret, parse
 from burnish.passes import run_pipeline
 
-PORTABLE = "c:portable-vectors"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def portable() -> Iterator[None]:
-    """Vectors of eight floats for machines without them: compilers split them."""
-    generic = find_target("c:generic")
-    target = Target(PORTABLE, "c", "", generic.compilers, generic.flags, host=True, isa="avx2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(targets(), PORTABLE, target)
-        yield
+pytestmark = pytest.mark.usefixtures("portable_vectors")
 
 
 LAYOUT = "layout(0, 1, 2, 3, 1:8)"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from op_cases import OpCase, cases
-from relay_batches import differences, needs_relay, trial
+from relay_batches import needs_relay, relay_differences
+from trials import trial
 
 from burnish.backends.relay import compile_module
 from burnish.backends.relay.registry import lowered_ops
@@ -84,4 +85,4 @@ RELAY_DIFFERS = {
 @pytest.mark.parametrize("start", range(0, len(EXPRESSIBLE), EVERY))
 def test_relay_computes_the_same(start: int) -> None:
     batch = [case for case in EXPRESSIBLE[start : start + EVERY] if case.id not in RELAY_DIFFERS]
-    assert dict(differences([trial(case) for case in batch])) == {}
+    assert dict(relay_differences([trial(case) for case in batch])) == {}

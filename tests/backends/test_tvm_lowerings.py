@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from op_cases import OpCase, assert_close, cases, data
-from relay_batches import trial
+from trials import trial
 
 from burnish import interpret, parse
 from burnish.backends import tvm as backend
@@ -70,18 +70,18 @@ def test_what_is_not_expressible_is_refused_by_name(case: OpCase) -> None:
 
 
 def test_some_ops_compute_the_same() -> None:
-    from tvm_batches import differences
+    from tvm_batches import tvm_differences
 
-    assert dict(differences([trial(case) for case in SAMPLE])) == {}
+    assert dict(tvm_differences([trial(case) for case in SAMPLE])) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, len(EXPRESSIBLE), EVERY))
 def test_every_case(start: int) -> None:
-    from tvm_batches import differences
+    from tvm_batches import tvm_differences
 
     batch = EXPRESSIBLE[start : start + EVERY]
-    assert dict(differences([trial(case) for case in batch])) == {}
+    assert dict(tvm_differences([trial(case) for case in batch])) == {}
 
 
 DYNAMIC = """

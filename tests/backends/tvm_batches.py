@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from relay_batches import Trial, merged
+from trials import Results, Trial, differences
 
 from burnish import ir
 from burnish.backends.tvm.package import tvm_package
@@ -37,25 +37,10 @@ class Lowered:
         return {**results, "checked": arrays[-1]} if self.checked else results
 
 
-def differences(trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
-    """The trials that TVM computes otherwise, or not at all, and how; in halves if need be."""
-    inputs = {
-        f"{n}:{name}": array for n, t in enumerate(trials) for name, array in t.inputs.items()
-    }
-    try:
-        found = Lowered(merged([t.module for t in trials])).run(inputs)
-    except (RuntimeError, UnsupportedError) as error:
-        if len(trials) == 1:
-            yield trials[0].name, str(error)
-            return
-        middle = len(trials) // 2
-        yield from differences(trials[:middle])
-        yield from differences(trials[middle:])
-        return
-    for number, each in enumerate(trials):
-        mark = f"{number}:"
-        own = {k.removeprefix(mark): v for k, v in found.items() if k.startswith(mark)}
-        try:
-            each.judge(own)
-        except AssertionError as error:
-            yield each.name, " ".join(str(error).split())
+def tvm_differences(trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+    """The trials that TVM computes otherwise, or not at all, and how."""
+    return differences(trials, _computed, (RuntimeError, UnsupportedError))
+
+
+def _computed(module: ir.Module, inputs: Results) -> Results:
+    return Lowered(module).run(inputs)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from relay_batches import Trial, batches, differences, needs_relay
+from relay_batches import batches, needs_relay, relay_differences
+from trials import Trial
 
 import burnish.onnx_backend as backend
 from burnish import CompiledModel
@@ -77,7 +78,7 @@ def test_so_many_cases_pass_and_the_others_are_refused(tier: int) -> None:
             outcome = failed(case, error)
             (refused if outcome.status == REFUSED else wrong)[case.name] = outcome.reason
     for batch in batches(trials):
-        wrong |= differences(batch)
+        wrong |= relay_differences(batch)
     assert {name: why for name, why in wrong.items() if name not in RELAY_DIFFERS} == {}
     assert len(cases) - len(refused) - len(wrong) >= SHARES[tier] * len(cases), refused
 

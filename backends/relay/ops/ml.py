@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from burnish.ir import Array, Attributes, DType
-from burnish.ir.ops.ml import EQUALITY, NAN_TAKES_FIRST
+from burnish.ir import Array, DType
+from burnish.ir.ops.ml import AGGREGATES, EQUALITY, NAN_TAKES_FIRST, leaf_table, tree_depth
 
 from ..builder import Refusal, Term
 from ..context import Context
@@ -29,12 +27,12 @@ def _tree_ensemble(c: Context) -> Term:
     if 0 in (rows, trees, leaves):
         return c.array(np.zeros(c.shape(), a.weights.dtype.numpy))
     at = c.array(np.broadcast_to(a.roots.array, (rows, trees)).astype(np.int64))
-    for _ in range(_depth(a)):
+    for _ in range(tree_depth(a)):
         at = _descended(c, x, at)
     leaf = expression(c, "-1 - at", {"at": at}, DType.I64)
-    parts = c.call("take", c.array(_leaf_table(a)), leaf, axis=0)
+    parts = c.call("take", c.array(leaf_table(a)), leaf, axis=0)
     y = reduced(c, a.aggregate, parts, (1,), keep=False)
-    start = {"sum": 0.0, "min": math.inf, "max": -math.inf}[a.aggregate]
+    start, _ = AGGREGATES[a.aggregate]
     values: Values = {"y": y, "start": start}
     return expression(c, "0 if y == start else y", values, y.dtype)
 
@@ -60,23 +58,3 @@ def _descended(c: Context, x: Term, at: Term) -> Term:
     first, second = (column(t.array.astype(np.int64)) for t in (a.first, a.second))
     inner = c.call("greater_equal", at, c.scalar(0, DType.I64))
     return c.apart(c.where(inner, c.where(passed, first, second), at))
-
-
-def _depth(a: Attributes) -> int:
-    """Inner nodes on the longest way down; children come after their parents."""
-    levels = np.zeros(a.features.size + 1, np.int64)
-    for node in reversed(range(a.features.size)):
-        children = (int(a.first.array[node]), int(a.second.array[node]))
-        levels[node] = 1 + max((levels[child] for child in children if child >= 0), default=0)
-    return int(max((levels[root] for root in a.roots.array if root >= 0), default=0))
-
-
-def _leaf_table(a: Attributes) -> Array:
-    """What each leaf adds to each column [leaves, targets]."""
-    start = {"sum": 0.0, "min": np.inf, "max": -np.inf}[a.aggregate]
-    combine = {"sum": np.add, "min": np.minimum, "max": np.maximum}[a.aggregate]
-    leaves = a.starts.size - 1
-    table = np.full((leaves, a.targets), start, a.weights.dtype.numpy)
-    owner = np.repeat(np.arange(leaves), np.diff(a.starts.array))
-    combine.at(table, (owner, a.columns.array), a.weights.array)
-    return table

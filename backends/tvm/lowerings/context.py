@@ -10,6 +10,7 @@ from tvm import relax, te, tirx
 
 from burnish.ir import Array, Attributes, Dim, DType, Op, TensorType, scalar
 
+from ...codes import decoding, rounding
 from ...expressions import Number
 from ..refusal import Refusal
 from ..registry import Expr, lowering
@@ -185,9 +186,9 @@ class Context:
     def _encoded(self, expr: Expr, source: DType, dtype: DType) -> Expr:
         if source is not DType.F64:
             expr, source = self.cast(expr, source, DType.F32), DType.F32
-        rounding = Rounding(dtype, source)
-        tables = [self.constant(table) for table in rounding.tables]
-        return self.te(lambda *ts: _encoded(rounding, *ts), expr, *tables)
+        table = rounding(dtype, source)
+        arrays = [self.constant(a) for a in (table.bounds, table.positive, table.negative)]
+        return self.te(lambda *ts: _encoded(table.nan, source, *ts), expr, *arrays)
 
 
 def te_lowering(*names: str) -> Callable[[Callable[[Context], Any]], Callable[[Context], Any]]:
@@ -268,45 +269,12 @@ def is_coded(dtype: DType) -> bool:
     return dtype.is_float and carrier(dtype) is not dtype
 
 
-def decoding(dtype: DType) -> Array:
-    """The number that each code means, f32."""
-    codes = np.arange(1 << dtype.bits, dtype=np.uint8).view(dtype.numpy)
-    return codes.astype(np.float32)
-
-
 def _decoded(x: Tensor, table: Tensor) -> Tensor:
     return each(x, lambda code: table(tirx.Cast("int64", code)))
 
 
-class Rounding:
-    """How numbers become codes.
-
-    The magnitude exceeds so many of ``bounds``: that is the place of the code, in ``positive`` or
-    in ``negative``.  Between two neighbours lies a bound, for ties one step beyond it if the even
-    code lies above; what follows the largest number, and what NaN is, the conversion tells.
-    """
-
-    def __init__(self, dtype: DType, source: DType) -> None:
-        half = decoding(dtype)[: 1 << max(1, dtype.bits - dtype.is_signed)].astype(np.float64)
-        finite = np.unique(half[np.isfinite(half)])
-        beyond = 2 * finite[-1] - finite[-2]
-        steps = np.append(finite, beyond)
-        bounds = ((steps[1:] + steps[:-1]) / 2).astype(source.numpy)
-        odd = np.arange(len(bounds)) % 2 == 1
-        bounds = np.where(odd, np.nextafter(bounds, source.numpy.type(0)), bounds)
-        numbers = np.append(finite, 4 * beyond).astype(np.float32)
-        with np.errstate(all="ignore"):
-            codes = [
-                scalar.convert(array, dtype).view(np.uint8)
-                for array in (numbers, -numbers, np.array([np.nan], np.float32))
-            ]
-        self.tables = (bounds, codes[0], codes[1])
-        self.nan = int(codes[2][0])
-        self.source = source
-
-
 def _encoded(
-    rounding: Rounding, x: Tensor, bounds: Tensor, positive: Tensor, negative: Tensor
+    nan: int, source: DType, x: Tensor, bounds: Tensor, positive: Tensor, negative: Tensor
 ) -> Tensor:
     step = te.reduce_axis((0, bounds.shape[0]), "bound")
     place = compute(
@@ -314,12 +282,12 @@ def _encoded(
         lambda *index: te.sum(tirx.Cast("int32", tirx.abs(x(*index)) > bounds[step]), axis=step),
         "place",
     )
-    integer = "int32" if rounding.source is DType.F32 else "int64"
+    integer = "int32" if source is DType.F32 else "int64"
 
     def code(*index: Scalar) -> Scalar:
         minus = tirx.reinterpret(integer, x(*index)) < 0
         at = tirx.Cast("int64", place(*index))
         found = tirx.Select(minus, negative[at], positive[at])
-        return tirx.Select(tirx.isnan(x(*index)), tirx.const(rounding.nan, "uint8"), found)
+        return tirx.Select(tirx.isnan(x(*index)), tirx.const(nan, "uint8"), found)
 
     return compute(x.shape, code)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from tvm import tirx
 
-from burnish.ir import Array, Attributes
-from burnish.ir.ops.ml import EQUALITY, NAN_TAKES_FIRST
+from burnish.ir.ops.ml import AGGREGATES, EQUALITY, NAN_TAKES_FIRST, leaf_table, tree_depth
 
 from ..refusal import Refusal
 from ..registry import Expr
@@ -40,9 +38,9 @@ def _tree_ensemble(c: Context) -> Expr:
             c.constant(table.array)
             for table in (a.features, a.thresholds, a.first, a.second, a.flags)
         ]
-        for _ in range(_depth(a)):
+        for _ in range(tree_depth(a)):
             at = c.te(lambda x, at, tables: _below(c, x, at, tables), c.input(0), at, tables)
-    leaf = c.constant(_leaf_table(a))
+    leaf = c.constant(leaf_table(a))
     parts = c.te(
         lambda at, leaf: compute(
             [*at.shape, leaf.shape[1]],
@@ -52,7 +50,7 @@ def _tree_ensemble(c: Context) -> Expr:
         leaf,
     )
     y = reduced(c, a.aggregate, parts, dtype, (1,), False)
-    start = {"sum": 0.0, "min": math.inf, "max": -math.inf}[a.aggregate]
+    start, _ = AGGREGATES[a.aggregate]
     return c.map("0 if y == start else y", dtype, {"y": y, "start": start})
 
 
@@ -79,23 +77,3 @@ def _below(c: Context, x: Tensor, at: Tensor, tables: Sequence[Tensor]) -> Tenso
         return select(here >= 0, select(passed, first(node), second(node)), here)
 
     return compute(at.shape, step)
-
-
-def _depth(a: Attributes) -> int:
-    """Inner nodes on the longest way down; children come after their parents."""
-    levels = np.zeros(a.features.size + 1, np.int64)
-    for node in reversed(range(a.features.size)):
-        children = (int(a.first.array[node]), int(a.second.array[node]))
-        levels[node] = 1 + max((levels[child] for child in children if child >= 0), default=0)
-    return int(max((levels[root] for root in a.roots.array if root >= 0), default=0))
-
-
-def _leaf_table(a: Attributes) -> Array:
-    """What each leaf adds to each column [leaves, targets]."""
-    start = {"sum": 0.0, "min": np.inf, "max": -np.inf}[a.aggregate]
-    combine = {"sum": np.add, "min": np.minimum, "max": np.maximum}[a.aggregate]
-    leaves = a.starts.size - 1
-    table = np.full((leaves, a.targets), start, a.weights.dtype.numpy)
-    owner = np.repeat(np.arange(leaves), np.diff(a.starts.array))
-    combine.at(table, (owner, a.columns.array), a.weights.array)
-    return table
