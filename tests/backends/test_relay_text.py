@@ -11,10 +11,11 @@ import pytest
 
 from burnish import Error, parse
 from burnish import compile as compile_model
+from burnish.backends.codes import decoding, rounding
 from burnish.backends.relay import check_functions, compile_module, parse_relay
 from burnish.backends.relay.parameters import npz_bytes, parameter_bytes, read_parameters
 from burnish.backends.relay.printer import module_text
-from burnish.backends.relay.storage import CARRIERS, decoding, rounding, stored
+from burnish.backends.relay.storage import CARRIERS, stored
 from burnish.ir import Constant, DType, scalar
 from burnish.ir.errors import ParseError, TypeInferenceError
 

@@ -15,7 +15,7 @@ import pytest
 from fuzzer import agreement
 from fuzzer.batch import Job, run_batch
 from fuzzer.campaign import Campaign, replay, subject_of
-from fuzzer.checks import Settings, Subject, check
+from fuzzer.checks import Settings, Subject, check, disagreement, interpreted
 from fuzzer.maker import MAKERS, Profile, random_module, unmade
 from fuzzer.onnx_worker import Worker
 from fuzzer.shrink import shrink
@@ -179,6 +179,26 @@ def test_integers_are_exact() -> None:
         core.return(%0)
       }""")
     assert _differs(module, np.arange(3, dtype=np.int32), np.array([0, 0, 1]))
+
+
+def test_a_refusal_is_excused_only_where_no_result_needs_what_was_refused() -> None:
+    def verdict(returned: str) -> str:
+        """What is said of results where the interpreter refuses: the index is 5, the axis 2."""
+        module = parse(f"""module "refusing" {{
+          func @main(%x: tensor<f32[2]>, %i: tensor<i64[1]>) -> ("r": tensor<bool[1]>) {{
+            %0 = tensor.gather(%x, %i) : tensor<f32[1]>
+            %1 = math.less(%0, %0) : tensor<bool[1]>
+            %2 = math.neg(%0) : tensor<f32[1]>
+            %3 = math.less(%2, %0) : tensor<bool[1]>
+            core.return(%{returned})
+          }}
+        }}""")
+        inputs = {"x": np.zeros(2, np.float32), "i": np.array([5])}
+        expected = interpreted(module, inputs)
+        return disagreement(module, inputs, expected, {"r": np.zeros(1, bool)}, reassociated=True)
+
+    assert verdict("1") == ""
+    assert verdict("3").startswith("gives results, but the interpreter refuses: index 5")
 
 
 def test_a_crash_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

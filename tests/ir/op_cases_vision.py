@@ -176,6 +176,8 @@ def _determinants() -> list[OpCase]:
     def case(note: str, x: np.ndarray, *, here: bool = False) -> OpCase:
         return OpCase("nn.determinant", note, (x,), defined_here=here)
 
+    wide = np.array([[3e30, 1e28, 0], [0, 2e30, 1], [1e-8, 0, 1e-38]], np.float32)
+    small = np.array([[1e-38, 1, 0], [0, 2e-30, 0], [0, 1, 3e38]], np.float32)
     singular = np.array([[0, 1, 2], [0, 3, 4], [0, 5, 7]], np.float32)
     return [
         case("two", data((2, 2))),
@@ -184,6 +186,8 @@ def _determinants() -> list[OpCase]:
         case("batch", data((2, 3, 4, 4))),
         case("pivots", np.array([[0, 2, 1], [3, 0, 0], [0, 0, 4]], np.float32)),
         case("singular", singular),
+        case("overflow", np.stack([wide, wide.T, wide[::-1]]), here=True),
+        case("underflow", np.stack([small, small[::-1]]), here=True),
         case("f64", data((4, 4), "f64")),
         case("f16", data((2, 3, 3), "f16"), here=True),
         case("bf16", data((2, 3, 3), "bf16"), here=True),

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from burnish.ir.dtypes import DType
+
 from ..builder import Refusal, Term
 from ..context import Context
 from ..registry import lowering
@@ -17,7 +19,8 @@ _LARGEST = 32
 
 @lowering("nn.determinant")
 def _determinant(c: Context) -> Term:
-    """By elimination: the pivot of each step is the largest element of the first column left."""
+    """By elimination: the pivot of each step is the largest element of the first column left.
+    The product of all is one of f64, so that it stays in range on the way."""
     x, size = c.wide(0), c.type().static_shape[-1]
     if size > _LARGEST:
         raise Refusal(f"determinants of {size} rows")
@@ -28,6 +31,7 @@ def _determinant(c: Context) -> Term:
     result: Term | None = None
     for left in range(size, 0, -1):
         pivot, rows = _eliminated(c, rows, batch, left)
+        pivot = c.cast(pivot, DType.F64)
         result = pivot if result is None else c.call("multiply", result, pivot)
     assert result is not None
     return c.cast(c.reshape(result, c.shape()), c.type().dtype)

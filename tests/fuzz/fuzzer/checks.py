@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 
 from burnish.ir import Array, Error, Module, Op, interpret, parse, to_text, verify
-from burnish.ir.dims import substitute
+from burnish.ir.dims import Dim
 from burnish.ir.errors import InternalError, ToolchainError
-from burnish.ir.interpreter import bind_inputs
+from burnish.ir.interpreter import Around, Evaluation, bind_inputs
 from burnish.passes import run_pipeline, standard_pipeline
 
 from .agreement import differences
@@ -56,11 +56,11 @@ class Settings:
 DEFAULT = Settings()
 
 
-def interpreted(module: Module, inputs: Inputs) -> Outcome:
+def interpreted(module: Module, inputs: Inputs, around: Around | None = None) -> Outcome:
     """What the interpreter says; anything but a result or a clear error is raised."""
     try:
         with np.errstate(all="ignore"):
-            return interpret(module, inputs)
+            return interpret(module, inputs, around=around)
     except InternalError:
         raise
     except Error as error:
@@ -128,7 +128,7 @@ def disagreement(
     if isinstance(expected, Error) and isinstance(actual, Error):
         return ""
     if isinstance(expected, Error):
-        if _unused(module) or _fails_on_nothing(module, inputs):
+        if _needless(module, inputs):
             return ""
         return f"gives results, but the interpreter refuses: {expected.message}"
     if isinstance(actual, Error):
@@ -137,22 +137,44 @@ def disagreement(
     return "; ".join(f"{d.name}: {d.text}" for d in found)
 
 
-def _unused(module: Module) -> bool:
-    """Whether some op has no use: who computes less need not notice what is wrong with it."""
-    return any(not any(r.use_count for r in op.results) for op in module.walk() if op.results)
-
-
-def _fails_on_nothing(module: Module, inputs: Inputs) -> bool:
-    """Whether the op that refuses would give no elements: then nobody need look at its data."""
-    done: list[Op] = []
+def _needless(module: Module, inputs: Inputs) -> bool:
+    """Whether no result depends on what the ops would give that refuse their operands: who computes
+    less (dead code, ``x < x``, data that no element of a result is taken from) need not notice
+    what is wrong with them.  Results that do not exist are filled with one number, then another."""
     try:
         _, binding = bind_inputs(module.main, inputs, module.symbols)
-        with np.errstate(all="ignore"):
-            interpret(module, inputs, observe=lambda op, _: done.append(op))
     except Error:
-        failed = list(module.main.body)[len(done)]
-        return any(substitute(r.type.elements, binding) == 0 for r in failed.results)
-    return False
+        return False
+    results = []
+    for fill in FILLS:
+        sizes = {name: min(low + fill, high) for name, (low, high) in module.symbols.items()}
+        outcome = interpreted(module, inputs, partial(_filled, fill, {**sizes, **binding}))
+        if isinstance(outcome, Error):
+            return False
+        results.append([(array.shape, array.tobytes()) for array in outcome.values()])
+    return all(other == results[0] for other in results)
+
+
+FILLS = (0, 1, 3)
+"""For elements, of whatever dtype (bool has two of them), and for how far sizes that are not known
+are above the least."""
+
+
+def _filled(
+    fill: int,
+    sizes: Mapping[str, Dim],
+    op: Op,
+    operands: Sequence[Array | None],
+    evaluate: Evaluation,
+) -> list[Array]:
+    """The results of ``op``, or where it refuses its operands as many elements of ``fill``."""
+    try:
+        return evaluate(operands)
+    except InternalError:
+        raise
+    except Error:
+        types = [r.type.substitute(sizes) for r in op.results]
+        return [np.full(t.shape, fill).astype(t.dtype.numpy) for t in types]
 
 
 def guarded(action: Callable[[], str | None]) -> str:
