@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def machine(engines: Sequence[str]) -> str:
-    """What was measured on, and which engines."""
+    """What was measured on, and which engines, if any."""
     name = platform.processor() or platform.machine()
     cpu = Path("/proc/cpuinfo")
     if cpu.is_file():
@@ -21,7 +21,7 @@ def machine(engines: Sequence[str]) -> str:
             versions.append(f"{engine} {version('apache-tvm' if engine == 'tvm' else engine)}")
         except PackageNotFoundError:
             versions.append(engine)
-    return f"{name}; {', '.join(versions) or 'no other engine'}"
+    return f"{name}; {', '.join(versions)}" if versions else name
 
 
 def replace_between_marks(page: Path, name: str, lines: Sequence[str]) -> None:
