@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from burnish.bench import ENGINES
+
 
 def machine(engines: Sequence[str]) -> str:
     """What was measured on, and which engines, if any."""
@@ -18,7 +20,7 @@ def machine(engines: Sequence[str]) -> str:
     versions = []
     for engine in engines:
         try:
-            versions.append(f"{engine} {version('apache-tvm' if engine == 'tvm' else engine)}")
+            versions.append(f"{engine} {version(ENGINES[engine].package or engine)}")
         except PackageNotFoundError:
             versions.append(engine)
     return f"{name}; {', '.join(versions)}" if versions else name
