@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,13 @@ from typing import Any, Protocol
 from burnish.ir import Array, Function, Module, TensorType
 
 from .target import Target
+
+Notify = Callable[[str, float], None]
+"""Told what is at work, and the fraction done, 0 to 1."""
+
+
+def silent(stage: str, fraction: float) -> None:
+    """For those who do not want to know."""
 
 
 class Runner(Protocol):
@@ -54,8 +61,12 @@ class Backend(Protocol):
         target: str | Target,
         options: Mapping[str, object] | None,
         name: str | None,
+        **how: Notify,
     ) -> Artifact:
-        """Emit the entry function of ``module``, called ``name``."""
+        """Emit the entry function of ``module``, called ``name``.
+
+        A backend that declares an option ``tune`` is also given ``notify`` (:data:`Notify`).
+        """
 
     def runner(self, artifact: Artifact, **how: bool) -> Runner:
         """A way to call what was emitted on this machine."""

@@ -170,13 +170,14 @@ def chosen_target(target: str | Target, given: Mapping[str, object] | None = Non
         if not option.targets or option.name not in asked:
             continue
         value = option.parse(asked[option.name])
-        if found.defaults.get(option.name, value) != value:
+        own = found.defaults.get(option.name)
+        if own not in (None, value):
             raise TargetError(
-                f"option {option.name} is {value}, but target {found.name} is for "
-                f"{found.defaults[option.name]}",
+                f"option {option.name} is {value}, but target {found.name} is for {own}",
                 help=f"leave the option out, or take target {option.targets[value]}",
             )
-        found = find_target(option.targets[value])
+        if own is None:
+            found = find_target(option.targets[value])
     return found
 
 
@@ -190,14 +191,17 @@ def split_options(
 ) -> tuple[dict[str, OptionValue], dict[str, OptionValue]]:
     """The common options with their values, and those of ``target`` (see complete_options).
 
+    An option of the target's stands for the common one of the same name, which keeps its default.
+
     Raises:
         TargetError: an unknown option, one given twice, or a value it does not take.
     """
+    declared = {option.name for option in options_of(target.backend)}
     common = {option.name: option for option in COMMON_OPTIONS}
     chosen = {name: option.default for name, option in common.items()}
     own = {}
     for name, value in _as_declared(given or {}).items():
-        if name in common:
+        if name in common and name not in declared:
             chosen[name] = common[name].parse(value)
         else:
             own[name] = value
@@ -218,7 +222,7 @@ def complete_options(
     asked = _as_declared(given or {})
     for name in asked:
         if name not in declared:
-            known = [*declared, *(option.name for option in COMMON_OPTIONS)]
+            known = list(dict.fromkeys([*declared, *(o.name for o in COMMON_OPTIONS)]))
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             raise TargetError(

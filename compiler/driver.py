@@ -71,7 +71,8 @@ def compile(
         options: of the target, and those of every compilation: ``name``, the prefix of every
             emitted symbol, and ``fast_math``, which lets all passes that know the option, those
             of ``passes`` too, use what holds in real arithmetic only; and ``tune``, how long
-            kernels may be timed here (``"60s"``) to choose between them.
+            kernels may be timed here (``"60s"``) to choose between them; of TVM's targets, how
+            many schedules are tried for each function (``64``).
         ram: bytes there are for activations, such as ``65536`` or ``"64K"``.
         flash: bytes there are for code and weights.
         verify: ``"each"`` (or True) checks the IR after every pass; ``"semantic"`` also
@@ -109,7 +110,7 @@ def compile(
             module = with_layouts(module, layouts or {})
             report = _optimize(module, pipeline, mode, notify)
             notify("emit", 0.8)
-            artifact = _emit(module, chosen, complete, str(common["name"]) or module.name)
+            artifact = _emit(module, chosen, complete, str(common["name"]) or module.name, notify)
             compiled = CompiledModel(
                 module=module,
                 target=chosen,
@@ -220,8 +221,15 @@ def _optimize(
     return run_pipeline(module, pipeline, verify=verify, instruments=watch)
 
 
-def _emit(module: Module, target: Target, options: Mapping[str, object], name: str) -> Artifact:
-    return backend_of(target).compile_module(module, target, options, name)
+def _emit(
+    module: Module,
+    target: Target,
+    options: Mapping[str, object],
+    name: str,
+    notify: ProgressCallback,
+) -> Artifact:
+    more = {"notify": notify} if "tune" in options else {}
+    return backend_of(target).compile_module(module, target, options, name, **more)
 
 
 def _fitting(compiled: CompiledModel, limits: Mapping[str, int]) -> CompiledModel:

@@ -17,6 +17,7 @@ from typing import Any
 from burnish.ir.errors import TargetError, ToolchainError, clip
 
 from .package import tvm_package
+from .tuning import Tuning
 
 ARCHITECTURE = re.compile(r"sm_[1-9][0-9]+a?")
 """How ``nvcc`` calls generations of GPUs."""
@@ -34,8 +35,10 @@ RULES = ("Matmul", "GEMV", "Reduction", "GeneralReduction")
 """Schedules of dlight in the order in which they are tried; ``Fallback`` takes what is left."""
 
 
-def export_cuda(module: Any, architecture: str) -> bytes:
+def export_cuda(module: Any, architecture: str, tuning: Tuning | None = None) -> bytes:
     """The library of a Relax module, whose kernels are for GPUs like ``sm_90``.
+
+    ``tuning`` finds schedules that are faster than the default ones.
 
     Raises:
         TargetError: that names no generation of GPUs.
@@ -52,9 +55,9 @@ def export_cuda(module: Any, architecture: str) -> bytes:
             "target tvm:cuda needs the CUDA compiler nvcc",
             help="install the CUDA toolkit, and have nvcc on the PATH",
         )
-    target = tvm.target.Target({"kind": "cuda", "arch": architecture, **_LIMITS}, host="llvm")
+    target = tvm.target.Target(cuda_target(architecture), host="llvm")
     try:
-        executable = tvm.compile(scheduled(module, target), target=target)
+        executable = tvm.compile(scheduled(module, target, tuning), target=target)
         with tempfile.TemporaryDirectory(prefix="burnish-tvm-") as folder:
             path = Path(folder) / "model.so"
             executable.export_library(str(path))
@@ -63,22 +66,31 @@ def export_cuda(module: Any, architecture: str) -> bytes:
         raise ToolchainError(f"TVM does not compile the module: {clip(str(error), 600)}") from None
 
 
-def scheduled(module: Any, target: Any) -> Any:
+def cuda_target(architecture: str) -> dict[str, Any]:
+    """GPUs of a generation, as TVM describes targets."""
+    return {"kind": "cuda", "arch": architecture, **_LIMITS}
+
+
+def scheduled(module: Any, target: Any, tuning: Tuning | None = None) -> Any:
     """A Relax module of fused functions, each with a schedule for the GPU ``target``."""
     tvm = tvm_package()
     with target:
         module = tvm.relax.get_pipeline("zero")(module)
+        tuned: frozenset[str] = frozenset()
+        if tuning is not None:
+            module, tuned = tuning.apply(module)
         for name, function in list(module.functions_items()):
-            if isinstance(function, tvm.tirx.PrimFunc):
-                module[name] = _scheduled_function(tvm, function)
+            if isinstance(function, tvm.tirx.PrimFunc) and name.name_hint not in tuned:
+                module[name] = scheduled_function(function)
     return module
 
 
-def _scheduled_function(tvm: Any, function: Any) -> Any:
+def scheduled_function(function: Any) -> Any:
     """A function by the first rule that fits.
 
     Tensor cores are left alone: dlight's schedules for them end the process where they do not fit.
     """
+    tvm = tvm_package()
     dlight = importlib.import_module("tvm.s_tir.dlight")
     function = function.with_attr("dlight.do_not_tensorize", True)
     alone = function.with_attr("global_symbol", "main")

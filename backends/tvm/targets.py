@@ -9,6 +9,7 @@ SHARED_OPTIONS = ("winograd", "threads")
 """Options of the C backend that say how kernels are written, which are called from Relax."""
 
 CPU = "tvm"
+LLVM = "tvm:llvm"
 CUDA = "tvm:cuda"
 
 DEVICE = Option(
@@ -36,10 +37,19 @@ CUDA_OPTIONS = (
 )
 """Options that make no difference on a processor."""
 
+TUNE = Option(
+    "tune",
+    "how many schedules are tried on this machine for each function that TVM generates code for; "
+    "the fastest is remembered",
+    0,
+    limits=(0, 1_000_000),
+)
+
 OPTIONS = (
     DEVICE,
     *(option for option in C_OPTIONS if option.name in SHARED_OPTIONS),
     *CUDA_OPTIONS,
+    TUNE,
 )
 register_backend("tvm", OPTIONS)
 
@@ -58,6 +68,18 @@ register_target(
         isa=_HOST.isa,
         threads=_HOST.threads,
         pipeline=KERNELS,
+    )
+)
+
+register_target(
+    Target(
+        LLVM,
+        "tvm",
+        "TVM Relax on this machine, without kernels of burnish: TVM generates all code",
+        _HOST.compilers,
+        _HOST.flags,
+        host=True,
+        defaults={DEVICE.name: "cpu"},
     )
 )
 

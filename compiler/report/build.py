@@ -121,6 +121,7 @@ def build_report(
         memory=memory_of(plan, module) if isinstance(plan, Plan) else None,
         sizes=Sizes(_weight_bytes(module, artifact), None, _file_sizes(artifact)),
         choices=kernel_choices(passes),
+        notes=tuple(artifact.manifest.get("notes", ())),
     )
 
 

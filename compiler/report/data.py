@@ -155,6 +155,7 @@ class Report:
     memory: Memory | None = None
     sizes: Sizes = field(default_factory=lambda: Sizes(0, None, {}))
     choices: tuple[KernelChoice, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def macs(self) -> Count:

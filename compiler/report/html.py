@@ -90,6 +90,7 @@ def _summary_rows(report: Report) -> list[tuple[str, str]]:
     if report.memory is not None:
         rows.append(("RAM", ram_text(report.memory)))
     rows.append(("pipeline", report.pipeline))
+    rows += [("note", note) for note in report.notes]
     return [(escape(label), escape(value)) for label, value in rows]
 
 

@@ -60,6 +60,7 @@ def _summary(report: Report) -> Table:
     if report.memory is not None:
         rows.append(("RAM", ram_text(report.memory)))
     rows.append(("flash", flash_text(report)))
+    rows += [("note", note) for note in report.notes]
     for label, value in rows:
         table.add_row(label, Text(clip(value, 200)))
     return table
