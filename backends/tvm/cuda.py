@@ -17,6 +17,7 @@ from typing import Any
 from burnish.ir.errors import TargetError, ToolchainError, clip
 
 from .package import tvm_package
+from .tensor_cores import tensorized
 
 ARCHITECTURE = re.compile(r"sm_[1-9][0-9]+a?")
 """How ``nvcc`` calls generations of GPUs."""
@@ -75,11 +76,14 @@ def scheduled(module: Any, target: Any) -> Any:
 
 
 def _scheduled_function(tvm: Any, function: Any) -> Any:
-    """A function by the first rule that fits.
-
-    Tensor cores are left alone: dlight's schedules for them end the process where they do not fit.
-    """
+    """A function by the first rule that fits."""
     dlight = importlib.import_module("tvm.s_tir.dlight")
+    try:
+        schedule = tensorized(function)
+    except (RuntimeError, ValueError, TypeError, AssertionError):
+        schedule = None
+    if schedule is not None:
+        return schedule.mod["main"]
     function = function.with_attr("dlight.do_not_tensorize", True)
     alone = function.with_attr("global_symbol", "main")
     fallback = dlight.gpu.Fallback()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from tvm import te, tirx
@@ -10,6 +11,8 @@ from burnish.ir import DType
 
 from ..registry import Expr
 from .context import Context, Tensor, compute, is_one, te_lowering, widened
+from .fragments import Factor, fragments_form
+from .indices import ravelled, unravelled
 from .reduce import present, some_axis
 from .scalars import Scalar, constant
 
@@ -46,15 +49,48 @@ def product(
         rows, depth = _matrix(a, transpose_a)
         _, columns = _matrix(b, transpose_b)
         batch = _batch(list(a.shape[:-2]), list(b.shape[:-2]))
-        k = some_axis(depth)
+
+        def left(lead: Sequence[Scalar], i: Scalar, k: Scalar) -> Scalar:
+            return _entry(a, lead, (k, i) if transpose_a else (i, k))
+
+        def right(lead: Sequence[Scalar], k: Scalar, j: Scalar) -> Scalar:
+            return _entry(b, lead, (j, k) if transpose_b else (k, j))
+
+        # Weights that all entries of a batch share: the batch is more rows.
+        shared = all(is_one(size) for size in b.shape[:-2])
+        outer, more = ([], batch) if shared else (batch, [])
+        form = fragments_form(c, dtype, outer, (math.prod([rows, *more]), columns, depth))
+        if form is None:
+            k = some_axis(depth)
+
+            def element(*index: Scalar) -> Scalar:
+                *lead, i, j = index
+                terms = multiplied(left(lead, i, k), right(lead, k, j), dtype, [(k, depth)])
+                return te.sum(terms, axis=k)
+
+            return compute([*batch, rows, columns], element, "product")
+
+        def left_row(lead: Sequence[Scalar], row: Scalar, k: Scalar) -> Scalar:
+            if not more:
+                return left(lead, row, k)
+            *own, i = unravelled(row, [*more, rows])
+            return left(own, i, k)
+
+        found = form.product(
+            Factor(left_row, inner=1 if transpose_a else depth),
+            Factor(
+                right,
+                inner=depth if transpose_b else columns,
+                transposed=transpose_b,
+            ),
+            dtype,
+        )
 
         def element(*index: Scalar) -> Scalar:
             *lead, i, j = index
-            left = _entry(a, lead, (k, i) if transpose_a else (i, k))
-            right = _entry(b, lead, (j, k) if transpose_b else (k, j))
-            return te.sum(multiplied(left, right, dtype, [(k, depth)]), axis=k)
+            return found(ravelled([*lead, i], [*more, rows]), j) if more else found(*index)
 
-        return compute([*batch, rows, columns], element, "product")
+        return compute([*batch, rows, columns], element)
 
     return c.te(function, a, b)
 
