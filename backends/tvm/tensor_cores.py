@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 LEFT, RIGHT, PRODUCT = "fragments_left", "fragments_right", "fragments_product"
@@ -255,24 +256,27 @@ def store(sums: T.handle, target: T.handle) -> None:
 """
 
 
+_TEXTS = {"left": _LOAD, "right": _LOAD, "start": _START, "multiply": _MULTIPLY, "store": _STORE}
+
+
 def instruction(role: str, dtype: str, transposed: bool) -> tuple[list[Any], Any]:
-    """The buffers of an instruction, and the call of it."""
-    text = {"left": _LOAD, "right": _LOAD, "start": _START, "multiply": _MULTIPLY, "store": _STORE}
+    """The buffers of an instruction, and the call of it; both are new each time."""
+    s_tir = importlib.import_module("tvm.s_tir")
+    order = "col_major" if role == "right" and transposed else "row_major"
+    function = s_tir.renew_defs(_parsed(role, dtype, order))
+    return list(function.params), function.body.block.body
+
+
+@lru_cache(maxsize=None)
+def _parsed(role: str, dtype: str, order: str) -> Any:
     numbers = {
         name: f"{name}.elem_offset // {stride} // 16 * ({stride} // 16) "
         f"+ {name}.elem_offset % {stride} // 16"
         for name, stride in (("A", "a1"), ("B", "b1"), ("C", "c1"), ("F", "f1"))
     }
-    script = importlib.import_module("tvm.script")
-    function = script.from_source(
-        text[role].format(
-            dtype=dtype,
-            side="a" if role == "left" else "b",
-            order="col_major" if role == "right" and transposed else "row_major",
-            **numbers,
-        )
-    )
-    return list(function.params), function.body.block.body
+    side = "b" if role == "right" else "a"
+    text = _TEXTS[role].format(dtype=dtype, side=side, order=order, **numbers)
+    return importlib.import_module("tvm.script").from_source(text)
 
 
 def _same(one: Any, other: Any) -> bool:
