@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from burnish.bench import ENGINES
+
 
 def machine(engines: Sequence[str]) -> str:
-    """What was measured on, and which engines."""
+    """What was measured on, and which engines, if any."""
     name = platform.processor() or platform.machine()
     cpu = Path("/proc/cpuinfo")
     if cpu.is_file():
@@ -18,10 +20,10 @@ def machine(engines: Sequence[str]) -> str:
     versions = []
     for engine in engines:
         try:
-            versions.append(f"{engine} {version('apache-tvm' if engine == 'tvm' else engine)}")
+            versions.append(f"{engine} {version(ENGINES[engine].package or engine)}")
         except PackageNotFoundError:
             versions.append(engine)
-    return f"{name}; {', '.join(versions) or 'no other engine'}"
+    return f"{name}; {', '.join(versions)}" if versions else name
 
 
 def replace_between_marks(page: Path, name: str, lines: Sequence[str]) -> None:

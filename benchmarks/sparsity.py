@@ -1,20 +1,22 @@
 """Speed against sparsity: layers with pruned weights, beside our own dense kernels.
 
     python benchmarks/sparsity.py [LAYER ...] [--sparsity 0.5 0.75] [--method block] [--rounds 30]
-                                  [--target c] [--plot sparsity.png]
+                                  [--target c] [--plot sparsity.png] [--write docs/sparsity.md]
 
 Each layer is pruned by magnitude (random weights), and computed by the dense kernel and in every
 sparse form that there is a kernel for; these run in turns, in one process.  What is compared is
 the time of the kernel itself, in whatever layout it works, so that the cost of converting a lone
 layer's tensors counts for nobody.  The table has medians of the rounds, the ratio dense / sparse
 for each form, and which form the estimates select; "of best" is how that one compares with the
-fastest.
+fastest.  ``--write`` puts that ratio for the selected forms into a page, between the lines
+``<!-- sparsity: begin -->`` and ``<!-- sparsity: end -->``, with the command that made it.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import shlex
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from page import machine, replace_between_marks
 
 from burnish.backends import find_target
 from burnish.backends.c import compile_module
@@ -65,6 +66,10 @@ class LayerShape:
     outputs: int
     size: int = 0
     rows: int = 0
+
+    def __str__(self) -> str:
+        where = f"{self.rows} at a time" if self.rows else f"{self.size} x {self.size}"
+        return f"{self.inputs} to {self.outputs}, {where}"
 
     def module(self) -> Module:
         """The layer with random weights, a bias and ReLU."""
@@ -236,6 +241,22 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
                 yield measure(layer, method, sparsity, arguments.target, arguments.rounds)
 
 
+def gains(found: Sequence[Row]) -> list[str]:
+    """The lines of a table of how much the selected forms gain, a line for each layer."""
+    columns = sorted(
+        {(row.method, row.sparsity) for row in found},
+        key=lambda column: (list(METHODS).index(column[0]), column[1]),
+    )
+    header = ("layer", *(f"{method} {sparsity:.0%}" for method, sparsity in columns))
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    for layer in dict.fromkeys(row.layer for row in found):
+        by_column = {(row.method, row.sparsity): row for row in found if row.layer == layer}
+        chosen = [by_column[column] for column in columns]
+        cells = [DENSE if r.chosen == DENSE else f"{r.gain(r.chosen):.2f}" for r in chosen]
+        lines.append(f"| {' | '.join((f'{layer}: {LAYERS[layer]}', *cells))} |")
+    return lines
+
+
 def plot(found: Sequence[Row], path: Path) -> None:
     """Speed against sparsity, one line per layer and method."""
     from matplotlib import pyplot
@@ -260,16 +281,19 @@ def main() -> int:
     parser.add_argument("--target", default="c", help="one whose code runs here")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--plot", type=Path, help="draw into this file (needs matplotlib)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put a table into a page")
     arguments = parser.parse_args()
-    table = Table(*HEADER)
     found = []
+    print(f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}", sep="\n", flush=True)
     for row in rows(arguments):
         found.append(row)
-        table.add_row(*row.cells)
         print(f"| {' | '.join(row.cells)} |", flush=True)
-    Console().print(table)
     if arguments.plot:
         plot(found, arguments.plot)
+    if arguments.write:
+        command = shlex.join(["python", "benchmarks/sparsity.py", *sys.argv[1:]])
+        body = [machine([]), "", f"    {command}", "", *gains(found)]
+        replace_between_marks(arguments.write, "sparsity", body)
     return 0
 
 

@@ -216,9 +216,9 @@ class Builder:
             raise InternalError(f"Relay: branches of types {then[1]} and {otherwise[1]}")
         return self._bind(If(condition.expr, then[0], otherwise[0]), then[1])
 
-    def parameter(self, wanted: str, type_: Tensor, dtype: DType) -> Term:
+    def parameter(self, wanted: str, type_: Tensor, dtype: DType, weight: int = 0) -> Term:
         """A parameter of a function that is a value."""
-        return Term(Var(self.names.take(wanted)), type_, None, dtype)
+        return Term(Var(self.names.take(wanted)), type_, None, dtype, weight)
 
     def name(self, wanted: str, type_: FunctionType) -> Term:
         """A function that :meth:`let` will bind, to call it in its own body."""
@@ -235,13 +235,13 @@ class Builder:
         """A function, bound to a number."""
         return self._bind(value, value.type)
 
-    def apply(self, function: Term, args: Sequence[Term]) -> Term:
+    def apply(self, function: Term, args: Sequence[Term], weight: int = 0) -> Term:
         """A call of a function that is bound."""
         try:
             type_ = applied_type(function.type, tuple(arg.type for arg in args))
         except RelayTypeError as error:
             raise InternalError(f"Relay: {error}") from None
-        return self._bind(Apply(function.expr, tuple(arg.expr for arg in args)), type_)
+        return self._bind(Apply(function.expr, tuple(arg.expr for arg in args)), type_, weight)
 
     def _bind(self, expr: Expr, type_: Type, weight: int = 0) -> Term:
         for scope in reversed(self._scopes):
@@ -284,6 +284,12 @@ class Builder:
     def parameter_types(self) -> dict[str, Tensor]:
         """Types of the constants, by name."""
         return {name: term.tensor for name, term in self._constants.values()}
+
+
+def parameter_of(term: Term) -> Parameter:
+    """The parameter that a term is."""
+    assert isinstance(term.expr, Var)
+    return Parameter(term.expr.name, term.type)
 
 
 def _packed(fields: Sequence[Term]) -> Term:

@@ -37,6 +37,17 @@ from .type_rules import DTYPES, RelayTypeError, Signature, require
 KEY = "attrs_type_key"
 PRIMITIVE = "Primitive"
 """Attribute of functions that become one kernel."""
+COMPOSITE = "Composite"
+"""Attribute of functions that a code generator may take: its name, a dot, and that of a pattern."""
+PATTERN = "PartitionedFromPattern"
+"""Attribute of such functions: the operators, each with ``_`` behind it."""
+
+_CLOSED: Mapping[str, Callable[[object], bool]] = {
+    PRIMITIVE: lambda value: value == 1,
+    COMPOSITE: lambda value: isinstance(value, str) and "." in value.strip("."),
+    PATTERN: lambda value: isinstance(value, str),
+}
+"""Attributes of functions that see nothing around them, and what they may be."""
 
 
 def check_functions(functions: Sequence[Function], version: str = VERSIONS[0]) -> None:
@@ -146,10 +157,12 @@ class _Scope:
         return found
 
     def function(self, function: Lambda) -> Type:
-        """The type of a function, which sees what is around it unless it is a primitive one."""
-        closed = (PRIMITIVE, 1) in function.attributes
+        """The type of a function, which sees what is around it unless it has attributes."""
+        for name, value in function.attributes:
+            require(name in _CLOSED, f"functions have no attribute {name}")
+            require(_CLOSED[name](value), f"attribute {name} of a function is {value!r}")
         inner = _Scope(self.version)
-        if not closed:
+        if not function.attributes:
             inner = _Scope(self.version, dict(self.variables), dict(self.numbered))
         for parameter in function.parameters:
             inner.variables[parameter.name] = check_type(parameter.type)

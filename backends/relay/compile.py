@@ -8,14 +8,14 @@ from typing import Any
 
 from burnish.ir import Module
 from burnish.ir.clone import clone_module
-from burnish.ir.errors import ModelError
+from burnish.ir.errors import ModelError, TargetError
 from burnish.passes import run_pipeline
 
 from ..base import Artifact, signature
-from ..target import Target, complete_options, find_target
+from ..target import OptionValue, Target, complete_options, find_target
 from .checker import check_functions
 from .context import Choices
-from .loader import LOADER, LOADER_FILE, NPZ_FILE, PARAMETERS_FILE, TEXT_FILE, VM_LOADER
+from .loader import LOADER_FILE, NPZ_FILE, PARAMETERS_FILE, TEXT_FILE, loader_script
 from .lower import lower_module
 from .parameters import npz_bytes, parameter_bytes
 from .parser import parse_relay
@@ -38,28 +38,24 @@ def compile_module(
 
     Raises:
         UnsupportedError: ops that Relay cannot express, all named.
-        TargetError: unknown option or release.
+        TargetError: unknown option or release, or a name of a code generator that is none.
     """
     chosen = find_target(target)
     settings = complete_options(chosen, options)
     version = str(settings["relay-version"])
-    choices = Choices(
-        exact=settings["quantize"] == "exact",
-        primitive=settings["groups"] == "primitive",
-        sparse=settings["weights"] == "sparse",
-    )
-    if choices.primitive:
+    choices = _choices(settings)
+    if choices.groups != "inline":
         module = clone_module(module)
         run_pipeline(module, "fuse{prologues=false},dce")
     lowered = lower_module(module, version, choices)
     text = module_text(lowered.main)
     check_functions(parse_relay(text), version)
-    branches = _has_branches(lowered.main.body)
+    executor = "vm" if _has_branches(lowered.main.body) else "graph"
     files: dict[str, str | bytes] = {
         TEXT_FILE: text,
         NPZ_FILE: npz_bytes(lowered.constants),
         PARAMETERS_FILE: parameter_bytes(lowered.constants),
-        LOADER_FILE: VM_LOADER if branches else LOADER,
+        LOADER_FILE: loader_script(executor, composite=choices.groups == "composite"),
     }
     manifest: dict[str, Any] = {
         "version": MANIFEST_VERSION,
@@ -69,12 +65,27 @@ def compile_module(
         **signature(module.main),
         "parameters": dict(lowered.inputs),
         "checked": lowered.checked,
-        "executor": "vm" if branches else "graph",
+        "executor": executor,
         "calls": len(lowered.main.body.bindings),
         "weights_bytes": sum(data.nbytes for data in lowered.constants.values()),
         "files": sorted(files),
     }
     return Artifact(files, manifest)
+
+
+def _choices(settings: Mapping[str, OptionValue]) -> Choices:
+    codegen = str(settings["codegen"])
+    if not (codegen.isascii() and codegen.isidentifier()):
+        raise TargetError(
+            f"option codegen is {codegen!r}, but must be letters, digits and _",
+            help="TVM knows a code generator by what stands before the dot in names of patterns",
+        )
+    return Choices(
+        exact=settings["quantize"] == "exact",
+        sparse=settings["weights"] == "sparse",
+        groups=str(settings["groups"]),
+        codegen=codegen,
+    )
 
 
 def _has_branches(body: Body) -> bool:

@@ -22,12 +22,14 @@ class Choices:
     Attributes:
         exact: whether ties of quantization and NaN through bounds go as ONNX has them, at the
             price of operators that Relay's passes for quantized models do not know.
-        primitive: whether groups become kernels by themselves.
+        groups: whether groups are written inline, as primitive functions or as composite ones.
+        codegen: whose patterns composite functions are named as.
         sparse: whether products by weights that are mostly zeros leave these out.
     """
 
     exact: bool = True
-    primitive: bool = False
+    groups: str = "inline"
+    codegen: str = ""
     sparse: bool = False
 
 

@@ -128,6 +128,7 @@ class RelayRunner:
             text=str(self._path(TEXT_FILE)),
             params=str(self._path(NPZ_FILE)),
             executor=manifest["executor"],
+            composite=manifest["options"].get("groups") == "composite",
             target=os.environ.get(RELAY_TARGET) or "llvm",
         )["id"]
         weakref.finalize(self, _drop, self._server, self._id)

@@ -1,9 +1,9 @@
 """Builds and runs Relay modules for another process; run by an interpreter that has TVM.
 
 Knows nothing of burnish.  Every line of standard input is a request, in JSON, and is answered by
-one line: ``{"do": "build", "text": PATH, "params": NPZ, "executor": "graph", "target": "llvm"}``
-gives an ``id``; ``{"do": "run", "id": ID, "inputs": NPZ, "outputs": NPZ}`` runs it, and
-``{"do": "drop", "id": ID}`` forgets it.
+one line: ``{"do": "build", "text": PATH, "params": NPZ, "executor": "graph", "composite": false,
+"target": "llvm"}`` gives an ``id``; ``{"do": "run", "id": ID, "inputs": NPZ, "outputs": NPZ}`` runs
+it, and ``{"do": "drop", "id": ID}`` forgets it.
 """
 
 import json
@@ -79,6 +79,8 @@ def build(request: Request) -> Request:
     parse = getattr(relay, "fromtext", None) or tvm.parser.fromtext
     module = staged("parse", lambda: parse(text))
     module = staged("type", lambda: relay.transform.InferType()(module))
+    if request["composite"]:
+        module = staged("inline", lambda: relay.transform.DefuseOps()(module))
     target, kind = request["target"], request["executor"]
     run = staged("build", lambda: executor(module, params, target, kind))
     number = max(MODELS, default=0) + 1

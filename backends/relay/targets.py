@@ -30,11 +30,18 @@ OPTIONS = (
     ),
     Option(
         "groups",
-        "what is computed together: inline (TVM fuses by itself) or primitive (every convolution "
+        "what is computed together: inline (TVM fuses by itself), primitive (every convolution "
         "and product with what follows it, and every chain of elementwise ops, is a function that "
-        "TVM makes one kernel of)",
+        "TVM makes one kernel of) or composite (every group is a function with the name of its "
+        "pattern, for code generators outside of TVM)",
         "inline",
-        ("inline", "primitive"),
+        ("inline", "primitive", "composite"),
+    ),
+    Option(
+        "codegen",
+        "the code generator whose patterns composite functions are named as: dnnl gives "
+        "dnnl.conv2d_bias_relu",
+        "burnish",
     ),
 )
 register_backend("relay", OPTIONS)

@@ -21,7 +21,7 @@ from burnish.ir.errors import InputError
 
 from ..compiled import CompiledModel
 from .data import BURNISH, Layer
-from .engines import Prepared
+from .prepared import Prepared
 
 _SOURCES = Path(__file__).parent / "runtime"
 _CLOCKS = ("-D_GNU_SOURCE",)

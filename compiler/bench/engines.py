@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,45 +12,25 @@ from typing import Any
 
 from burnish.backends import tvm
 from burnish.ir import Array
-from burnish.ir.errors import Error, InputError, UsageError, clip
+from burnish.ir.errors import InputError, UsageError, clip
 
 from ..driver import compile as compile_model
+from .generators import EMX, prepare_emx
+from .prepared import EngineError, Prepare, Prepared
 
 BURNISH_TVM = "burnish-tvm"
 """The engine that is burnish's target tvm."""
 
 
-class EngineError(Error):
-    """An engine that burnish is compared with does not run the model."""
-
-    code = "E-ENGINE"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A model that is ready to run: ``call`` runs it once, ``outputs`` are what it wrote.
-
-    ``in_caller`` says that all its work is done in the thread that calls.
-    """
-
-    engine: str
-    threads: int
-    call: Callable[[], object]
-    outputs: Sequence[Array]
-    in_caller: bool
-
-
-Prepare = Callable[[Path, Mapping[str, Array], int], Prepared]
-"""Makes a model ready for inputs by name and a number of threads."""
-
-
 @dataclass(frozen=True)
 class Engine:
-    """An engine: the module that has to be installed, and how it prepares a model."""
+    """An engine: the module that has to be installed, how it prepares a model, and the package
+    that has the module, where that is not called as the engine is."""
 
     name: str
     module: str
     prepare: Prepare
+    package: str = ""
 
     @property
     def is_installed(self) -> bool:
@@ -135,8 +115,9 @@ ENGINES: Mapping[str, Engine] = {
     for engine in (
         Engine("onnxruntime", "onnxruntime", _onnxruntime),
         Engine("openvino", "openvino", _openvino),
-        Engine("tvm", "tvm", _tvm),
-        Engine(BURNISH_TVM, "tvm", _burnish_tvm),
+        Engine("tvm", "tvm", _tvm, "apache-tvm"),
+        Engine(BURNISH_TVM, "tvm", _burnish_tvm, "apache-tvm"),
+        Engine(EMX, "emx_onnx_cgen", prepare_emx),
     )
 }
 """All engines by name."""
@@ -160,18 +141,10 @@ def prepare(name: str, path: Path, inputs: Mapping[str, Array], threads: int) ->
             f'there is no engine "{clip(name)}"', help=f"there are {', '.join(ENGINES)}"
         )
     if not engine.is_installed:
-        raise UsageError(f"{name} is not installed", help=f"pip install {_PACKAGES[name]}")
+        raise UsageError(f"{name} is not installed", help=f"pip install {engine.package or name}")
     try:
         return engine.prepare(path, inputs, threads)
     except InputError:
         raise
     except Exception as error:  # each engine has exceptions of its own
         raise EngineError(f"{name} does not run the model: {clip(str(error), 300)}") from None
-
-
-_PACKAGES = {
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
-    "tvm": "apache-tvm",
-    BURNISH_TVM: "apache-tvm",
-}

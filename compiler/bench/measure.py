@@ -21,7 +21,8 @@ from ..progress import ProgressCallback, silent
 from ..samples import file_beside, read_samples, seeded_samples
 from .data import BURNISH, Measurement, Timing
 from .emitted import Emitted, peak_meter
-from .engines import EngineError, Prepared, prepare
+from .engines import prepare
+from .prepared import EngineError, Prepared
 from .turns import turns
 
 LEAST_TIME = 0.01

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     "engines",
     multiple=True,
     metavar="NAME",
-    help="An engine to compare with: onnxruntime, openvino, tvm, burnish-tvm. "
+    help="An engine to compare with: onnxruntime, openvino, tvm, burnish-tvm, emx-onnx-cgen. "
     "Default: all that are installed.",
 )
 @click.option("--layers", is_flag=True, help="Also show the time of each step of the emitted C.")

@@ -110,6 +110,11 @@ def test_groups_as_kernels(golden: Golden) -> None:
     golden(artifact.files["model.relay"], ".relay")
 
 
+def test_groups_as_patterns(golden: Golden) -> None:
+    options = {"groups": "composite", "codegen": "dnnl"}
+    golden(compile_module(parse(GROUPED), options=options).files["model.relay"], ".relay")
+
+
 PRUNED = """
 module "pruned" {
   func @main(%x: tensor<f32[2, 4]>) -> ("y": tensor<f32[2, 3]>) {
@@ -133,8 +138,10 @@ def test_weights_without_their_zeros(golden: Golden) -> None:
     ("text", "options"),
     [
         (GROUPED, {"groups": "primitive"}),
+        (GROUPED, {"groups": "composite"}),
         (PRUNED, {"weights": "sparse"}),
         (MODULES["repeated"], {}),
+        (MODULES["repeated"], {"groups": "composite"}),
         (MODULES["choice"], {}),
     ],
 )

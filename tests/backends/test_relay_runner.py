@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -110,3 +112,50 @@ def test_relay_runs_a_model() -> None:
     np.testing.assert_array_equal(compiled.run({"x": X, "n": N})["y"], X.sum(0))
     with pytest.raises(InputError, match="other sizes"):
         compiled.run({"x": X, "n": N[::-1].copy()})
+
+
+PARTITION = """
+import sys, tvm
+from tvm import relay
+module = tvm.parser.fromtext(open(sys.argv[1]).read())
+for step in (relay.transform.AnnotateTarget("burnish"), relay.transform.MergeCompilerRegions(),
+             relay.transform.PartitionGraph(), relay.transform.DefuseOps()):
+    module = step(relay.transform.InferType()(module))
+for name in module.get_global_vars():
+    function = module[name]
+    if function.attrs and "Compiler" in function.attrs.keys():
+        found = []
+        relay.analysis.post_order_visit(
+            function.body, lambda e: found.append(str(e.attrs["Composite"]))
+            if isinstance(e, relay.Function) else None)
+        print(function.attrs["Compiler"], *sorted(found))
+"""
+
+
+@pytest.mark.slow
+@needs_relay
+def test_code_generators_find_their_patterns(root: Path, tmp_path: Path) -> None:
+    model = root / "examples" / "digits" / "digits.onnx"
+    compiled = compile_model(model, "relay", options={"groups": "composite"})
+    compiled.save(tmp_path / "saved")
+    script = tmp_path / "partition.py"
+    script.write_text(PARTITION)
+    relay = os.environ[RELAY_PYTHON]
+    command = [relay, str(script), str(tmp_path / "saved" / "model.relay")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert sorted(found.splitlines()) == [
+        "burnish burnish.conv2d_bias_maximum_minimum burnish.conv2d_bias_relu",
+        "burnish burnish.conv2d_bias_relu burnish.conv2d_bias_relu",
+    ]
+
+
+@pytest.mark.slow
+@needs_relay
+@pytest.mark.parametrize("groups", ["inline", "composite"])
+def test_the_loader_builds_the_model(root: Path, tmp_path: Path, groups: str) -> None:
+    model = root / "examples" / "digits" / "digits.onnx"
+    folder = compile_model(model, "relay", options={"groups": groups}).save(tmp_path / "saved")
+    script = "from load_model import model; model.run(); print(model.get_output(0).shape)"
+    command = [os.environ[RELAY_PYTHON], "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    assert done.stdout.splitlines()[-1] == "(1, 10)"

@@ -17,7 +17,7 @@ from burnish.backends.relay.parameters import npz_bytes, parameter_bytes, read_p
 from burnish.backends.relay.printer import module_text
 from burnish.backends.relay.storage import CARRIERS, stored
 from burnish.ir import Constant, DType, scalar
-from burnish.ir.errors import ParseError, TypeInferenceError
+from burnish.ir.errors import ParseError, TargetError, TypeInferenceError
 
 HEAD = '#[version = "0.0.5"]\n'
 
@@ -45,6 +45,10 @@ WELL_FORMED = {
     "function": main(
         "  %0 = fn (%p: Tensor[(2, 3), float32], Primitive=1) -> Tensor[(2, 3), float32] {\n"
         "    exp(%p)\n  };\n  %0(%x)"
+    ),
+    "composite function": main(
+        "  %0 = fn (%p: Tensor[(2, 3), float32], PartitionedFromPattern=\"exp_\", "
+        "Composite=\"a.exp\") -> Tensor[(2, 3), float32] {\n    exp(%p)\n  };\n  %0(%x)"
     ),
     "none": main("  // a comment\n  sum(%x, axis=None)", "float32"),
 }  # fmt: skip
@@ -104,6 +108,15 @@ ILL_TYPED = {
         main("  %0 = fn (%p: int32) -> int64 {\n    %p\n  };\n  %x"), "gives int32, not int64"),
     "primitive function that sees more": (
         main("  %0 = fn (%p: int32, Primitive=1) -> bool {\n    %c\n  };\n  %x"), "%c is not"),
+    "composite function that sees more": (
+        main("  %0 = fn (%p: int32, Composite=\"a.b\") -> bool {\n    %c\n  };\n  %x"),
+        "%c is not"),
+    "name of a composite function": (
+        main("  %0 = fn (%p: int32, Composite=\"a.\") -> int32 {\n    %p\n  };\n  %x"),
+        "attribute Composite of a function is 'a.'"),
+    "attribute of a function": (
+        main("  %0 = fn (%p: int32, Kernel=1) -> int32 {\n    %p\n  };\n  %x"),
+        "functions have no attribute Kernel"),
     "operands": (main("  add(%x)"), "takes 2 operands"),
     "needless key": (main('  exp(%x, attrs_type_key="relay.attrs.ExpAttrs")'), "attrs_type_key"),
     "missing key": (main("  cumsum(%x, axis=0)"), "relay.attrs.ScanopAttrs"),
@@ -191,6 +204,12 @@ def test_all_that_relay_cannot_express_is_named_at_once() -> None:
         compile_module(parse(text))
     for part in ("dimensions that are not bound", "no c64", "nn.determinant"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a b", 'a"', "ä"])
+def test_names_of_code_generators_are_those_that_tvm_can_find(name: str) -> None:
+    with pytest.raises(TargetError, match="option codegen is"):
+        compile_module(parse(HOSTILE), options={"groups": "composite", "codegen": name})
 
 
 @pytest.mark.parametrize("value", ["3.4028234663852886e+38", "-3.4028234663852886e+38", "1e-30"])

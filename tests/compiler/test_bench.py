@@ -16,7 +16,8 @@ from rich.console import Console
 
 from burnish.backends import tvm
 from burnish.bench import ENGINES, Layer, Measurement, Timing, engines, installed_engines, measure
-from burnish.bench.engines import Engine, Prepared, prepare
+from burnish.bench.engines import Engine, prepare
+from burnish.bench.prepared import EngineError, Prepared
 from burnish.bench.table import MARKDOWN_HEADER, layer_table, markdown_rows, timing_table
 from burnish.bench.turns import turns
 from burnish.ir import Array
@@ -139,6 +140,58 @@ def test_the_target_tvm_is_an_engine(digits: Path) -> None:
     assert found.timings[1].error == 0
 
 
+@pytest.fixture
+def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the module of emx-onnx-cgen, which is a program that writes model.c."""
+    package = tmp_path / "emx_onnx_cgen"
+    package.mkdir()
+    (package / "__init__.py").write_text("", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return package / "__main__.py"
+
+
+def test_another_generator_of_c_is_an_engine(tmp_path: Path, generator: Path) -> None:
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 4]) for n in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph), tmp_path / "open.onnx")
+    generator.write_text(
+        """
+import sys
+assert sys.argv[1:6] == ["compile", "--model-name", "emitted_model", "--input-dim", "x:0=2"]
+open("emitted_model.bin", "wb").write(bytes([3]))
+open(sys.argv[7], "w").write('''
+#include <stdio.h>
+static int factor;
+_Bool emitted_model_load(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    factor = file ? fgetc(file) : 0;
+    return file && fclose(file) == 0;
+}
+void emitted_model(const float x[2][4], float y[2][4])
+{
+    for (int i = 0; i < 8; i++)
+        y[0][i] = factor * x[0][i];
+}
+''')
+""",
+        "utf-8",
+    )
+    x = np.arange(8, dtype=np.float32).reshape(2, 4)
+    ready = ENGINES["emx-onnx-cgen"].prepare(tmp_path / "open.onnx", {"x": x}, 1)
+    ready.call()
+    np.testing.assert_array_equal(ready.outputs[0], 3 * x)
+    assert ready.in_caller
+
+
+def test_another_generator_of_c_may_refuse(digits: Path, generator: Path) -> None:
+    generator.write_text("raise SystemExit('error: Conv is unknown')", "utf-8")
+    with pytest.raises(EngineError, match="error: Conv is unknown"):
+        ENGINES["emx-onnx-cgen"].prepare(digits, {"x": np.zeros((1, 1, 8, 8), np.float32)}, 1)
+    with pytest.raises(EngineError, match="one thread"):
+        ENGINES["emx-onnx-cgen"].prepare(digits, {}, 2)
+
+
 def test_engines_that_are_not_there_are_refused(
     digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,8 +200,9 @@ def test_engines_that_are_not_there_are_refused(
     absent = replace(ENGINES["tvm"], module="no_such_module")
     monkeypatch.setattr(engines, "ENGINES", {"tvm": absent})
     assert installed_engines() == []
-    with pytest.raises(UsageError, match="tvm is not installed"):
+    with pytest.raises(UsageError, match="tvm is not installed") as caught:
         prepare("tvm", digits, {}, 1)
+    assert "pip install apache-tvm" in str(caught.value)
 
 
 def test_only_what_runs_here_is_measured(digits: Path) -> None:

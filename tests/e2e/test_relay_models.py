@@ -7,6 +7,7 @@ that only small ones are built, unless EVERY_MODEL is set in the environment.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ QUICK = [
 ]
 """Models that are built within seconds."""
 BUILT = [*FLOAT_FILES, *QUANTIZED_FILES] if os.environ.get(EVERY_MODEL) else QUICK
+OTHERWISE = BUILT if os.environ.get(EVERY_MODEL) else QUICK[:4]
+"""Models that are built with other options, too."""
 STEPS = {"models/mobilenet_v2_imagenet_int8/int8.onnx": 46}
 """Rounding ties grow over 52 layers."""
 
@@ -49,13 +52,24 @@ def test_small_models_are_text_that_type_checks(shared: Path, name: str) -> None
     compile_model(shared / name, "relay", dims=dims_of(shared / name))
 
 
+def check(path: Path, name: str, options: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
+    patch.setenv(RELAY_TARGET, FAST_BUILD)
+    steps = STEPS.get(name, 1)
+    result = verify_model(
+        str(path), "relay", dims=dims_of(path), samples=1, steps=steps, options=options
+    )
+    assert [c for c in result.comparisons if not c.ok] == []
+
+
 @pytest.mark.slow
 @needs_relay
 @pytest.mark.parametrize("name", BUILT)
 def test_relay_computes_the_same(shared: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(RELAY_TARGET, FAST_BUILD)
-    path = shared / name
-    result = verify_model(
-        str(path), "relay", dims=dims_of(path), samples=1, steps=STEPS.get(name, 1)
-    )
-    assert [c for c in result.comparisons if not c.ok] == []
+    check(shared / name, name, {}, monkeypatch)
+
+
+@pytest.mark.slow
+@needs_relay
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_groups_may_be_functions(shared: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(shared / name, name, {"groups": "composite"}, monkeypatch)

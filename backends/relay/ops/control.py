@@ -1,4 +1,4 @@
-"""Control flow, and groups.
+"""Control flow.
 
 A loop is a function that calls itself: Relay has no other.  Loops that run a few times are unrolled
 before.
@@ -14,43 +14,10 @@ import numpy as np
 
 from burnish.ir import DType
 
-from ..builder import Term, needed, relay_dtype, variables
-from ..checker import PRIMITIVE
+from ..builder import Term, parameter_of, relay_dtype
 from ..context import Context
-from ..operators import ANCHORS, IN_MEMORY
 from ..registry import lowering
-from ..syntax import FunctionType, Lambda, Parameter, Tuple, Var, called_operators
-
-
-@lowering("core.group")
-def _group(c: Context) -> Sequence[Term]:
-    """One kernel by itself where that is asked for, and TVM can make one; else Relay fuses."""
-    kernel = _kernel(c) if c.choices.primitive else None
-    return c.inline(c.op.regions[0], c.inputs()) if kernel is None else [kernel]
-
-
-def _kernel(c: Context) -> Term | None:
-    """The call of a primitive function; None where it would be no kernel that TVM can make.
-
-    Such a function sees nothing around it, so that constants are handed over as well, by the
-    names that they have.
-    """
-    if len(c.op.results) != 1:
-        return None
-    b = c.builder
-    given = list(dict.fromkeys(term for term in c.inputs() if term.constant is None))
-    params = {term: b.parameter("p", term.tensor, term.dtype) for term in given}
-    b.open(closed=True)
-    body, type_ = b.close(c.inline(c.op.regions[0], [params.get(t, t) for t in c.inputs()]))
-    called = [op for op in called_operators(body) if op in IN_MEMORY]
-    if len(called) > 1 or not set(called) <= ANCHORS:
-        return None
-    body = needed(body)
-    types = b.parameter_types()
-    constants = [name for name in types if name in variables(body)]
-    parameters = [*map(_parameter, params.values()), *(Parameter(n, types[n]) for n in constants)]
-    function = b.function(Lambda(tuple(parameters), type_, body, ((PRIMITIVE, 1),)))
-    return b.apply(function, [*given, *(b.named(name) for name in constants)])
+from ..syntax import FunctionType, Lambda, Tuple
 
 
 @lowering("control.if")
@@ -99,16 +66,11 @@ def _loop(c: Context) -> Sequence[Term]:
     b.open()
     otherwise = b.close([b.pack(at, *kept)])
     body, type_ = b.close([b.branch(condition, then, otherwise)])
-    b.let(loop, Lambda(tuple(map(_parameter, params)), type_, body))
+    b.let(loop, Lambda(tuple(map(parameter_of, params)), type_, body))
     final = b.apply(loop, initial)
     if scans:
         c.check(c.call("equal", c.project(final, 0), c.scalar(c.a.iterations, DType.I64)))
     return [c.project(final, 1 + index) for index in range(len(c.op.results))]
-
-
-def _parameter(term: Term) -> Parameter:
-    assert isinstance(term.expr, Var)
-    return Parameter(term.expr.name, term.type)
 
 
 def _values(c: Context) -> tuple[list[Term], list[Term]]:
