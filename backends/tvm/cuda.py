@@ -11,11 +11,13 @@ import importlib
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from burnish.ir.errors import TargetError, ToolchainError, clip
 
+from .kernels import compile_kernels, digest, kernels_text
 from .package import tvm_package
 from .tensor_cores import tensorized
 
@@ -41,7 +43,19 @@ RULES = ("Matmul", "GEMV", "Reduction", "GeneralReduction")
 """Schedules of dlight in the order in which they are tried; ``Fallback`` takes what is left."""
 
 
-def export_cuda(module: Any, architecture: str) -> bytes:
+@dataclass(frozen=True)
+class CudaLibrary:
+    """A library, and the code of its kernels, None if it has none.
+
+    ``digest`` is that of their text, by which the code is found (``kernels``).
+    """
+
+    library: bytes
+    kernels: bytes | None
+    digest: str
+
+
+def export_cuda(module: Any, architecture: str) -> CudaLibrary:
     """The library of a Relax module, whose kernels are for GPUs like ``sm_90``.
 
     Raises:
@@ -65,7 +79,10 @@ def export_cuda(module: Any, architecture: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="burnish-tvm-") as folder:
             path = Path(folder) / "model.so"
             executable.export_library(str(path))
-            return path.read_bytes()
+            library = path.read_bytes()
+        text = kernels_text(executable.mod)
+        kernels = None if text is None else compile_kernels(text, target)
+        return CudaLibrary(library, kernels, "" if text is None else digest(text))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ToolchainError(f"TVM does not compile the module: {clip(str(error), 600)}") from None
 
@@ -88,7 +105,7 @@ def scheduled(module: Any, target: Any) -> Any:
 
 
 def scheduled_function(function: Any) -> Any:
-    """A function with a schedule: that for tensor cores, or of dlight's rules the first that fits."""
+    """A function with a schedule: that for tensor cores, or dlight's first that fits."""
     tvm = tvm_package()
     alone = function.with_attr("global_symbol", "main")
     found = _on_tensor_cores(alone)

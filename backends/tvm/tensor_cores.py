@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 LEFT, RIGHT, PRODUCT = "fragments_left", "fragments_right", "fragments_product"
@@ -195,8 +195,6 @@ def _is_transposed(block: Any) -> bool:
     return bool(block.reads[1].region[-1].min.same_as(depth))
 
 
-
-
 _LOAD = """
 @T.prim_func(s_tir=True)
 def load(source: T.handle, fragment: T.handle) -> None:
@@ -267,7 +265,7 @@ def instruction(role: str, dtype: str, transposed: bool) -> tuple[list[Any], Any
     return list(function.params), function.body.block.body
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(role: str, dtype: str, order: str) -> Any:
     numbers = {
         name: f"{name}.elem_offset // {stride} // 16 * ({stride} // 16) "

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from burnish.backends.tvm import cuda
 from burnish.backends.tvm.package import tvm_package
 from burnish.ir import Array
@@ -46,8 +44,9 @@ class EmulatedGpu:
         self.kernels: dict[str, list[Kernel]] = {name: [] for name in functions}
         calls = []
         for name, parameters in KERNEL.findall(text):
-            listed = [tuple(p.replace("__restrict__", "").rsplit(None, 1)) for p in
-                      parameters.split(",")]
+            listed = [
+                tuple(p.replace("__restrict__", "").rsplit(None, 1)) for p in parameters.split(",")
+            ]
             kernel = Kernel(name, listed, extents[name])
             owner = max((f for f in functions if name.startswith(f"{f}_kernel")), key=len)
             self.kernels[owner].append(kernel)
@@ -60,9 +59,7 @@ class EmulatedGpu:
                 f'extern "C" void run_{name}(void** a, const int* sizes, int backwards) '
                 f"{{ emulated::run(call_{name}, a, sizes, backwards); }}\n"
             )
-        text = re.sub(
-            r"extern __shared__ [^;]* (\w+)\[\];", r"uchar* \1 = emulated::shared;", text
-        )
+        text = re.sub(r"extern __shared__ [^;]* (\w+)\[\];", r"uchar* \1 = emulated::shared;", text)
         text = re.sub(r"__shared__ (alignas\(\d+\))", r"\1 static", text)
         text = re.sub(r"\*\((\w+) \*\)\(&\((\w+)\)\)", r"reinterpreted<\1>(\2)", text)
         self._library = _compiled(f'#include "{HEADER}"\n{text}\n{"".join(calls)}')
@@ -71,8 +68,11 @@ class EmulatedGpu:
         """Run a kernel on arrays by the names of its parameters, in place."""
         pointers = [arrays[name.removesuffix("_ptr")].ctypes.data for _, name in kernel.parameters]
         run = getattr(self._library, f"run_{kernel.name}")
-        run((ctypes.c_void_p * len(pointers))(*pointers), (ctypes.c_int * 6)(*kernel.sizes),
-            int(backwards))
+        run(
+            (ctypes.c_void_p * len(pointers))(*pointers),
+            (ctypes.c_int * 6)(*kernel.sizes),
+            int(backwards),
+        )
 
 
 def _emitted(functions: Mapping[str, Any], architecture: str) -> tuple[str, dict[str, list[int]]]:

@@ -11,7 +11,7 @@ from burnish.ir import DType
 
 from ..registry import Expr
 from .context import Context, Tensor, compute, te_lowering
-from .fragments import Factor, fragments_form
+from .fragments import NOTHING, Factor, fragments_form
 from .indices import is_number, ravelled, unravelled
 from .matmul import multiplied
 from .reduce import some_axis
@@ -103,7 +103,7 @@ def _implicit_product(
         return _by_rows(window, weight, shape, depth * taps, dtype)
     product = form.product(
         Factor(lambda lead, m, k: weight(m, k), inner=depth * taps),
-        Factor(lambda lead, k, at: window(*lead, k, at), inner=_run(c, kernel, positions)),
+        Factor(lambda lead, k, at: window(lead[0], k, at), inner=_run(c, kernel, positions)),
         dtype,
     )
     return compute(shape, lambda n, m, *index: product(n, m, ravelled(index, out)))
@@ -113,7 +113,7 @@ def _run(c: Context, kernel: Sequence[Scalar], positions: Scalar) -> Scalar:
     """How many positions of a window's tap lie behind one another in memory."""
     steps = {*c.a.strides, *(size.value for size in kernel if is_number(size))}
     plain = steps == {1} and all(map(is_number, kernel)) and not any(c.a.pads)
-    return positions if plain else tirx.IntImm("int64", 1)
+    return positions if plain else NOTHING
 
 
 def _by_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm import te, tirx
 
@@ -18,6 +18,9 @@ from .scalars import Scalar, constant
 SMALLEST = 8
 """Products of fewer rows or columns would leave most of a tensor core idle, or read more than they
 compute."""
+
+NOTHING = tirx.IntImm("int64", 1)
+"""How many elements lie behind one another where none do."""
 
 VECTOR_WIDTH = 8
 """Halves in the 16 bytes that a thread reads at once."""
@@ -56,6 +59,8 @@ class FragmentsForm:
 
     def product(self, left: Factor, right: Factor, dtype: DType) -> Tensor:
         """Products summed in f32, [*batch, rows, columns] with some more of both behind."""
+        # A left factor that is kept by columns is turned on its way to shared memory.
+        left = replace(left, transposed=False, inner=NOTHING) if left.transposed else left
         rows, columns = _up(self.rows, self.tile.rows), _up(self.columns, self.tile.columns)
         depth = _up(self.depth, STEP)
         a = self._factor(LEFT, left, (self.rows, self.depth), (rows, depth), dtype)
