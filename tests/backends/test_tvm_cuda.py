@@ -50,7 +50,8 @@ def test_a_model_builds_and_is_saved_without_a_gpu(tmp_path: Path) -> None:
     compiled = compile_model(module, "tvm:cuda", options={"dtype": "fp16"})
     assert "blockIdx" not in compiled.source["model.relax.py"]  # before it is scheduled
     library, code = (compiled.artifact.files[f"model.{kind}"] for kind in ("so", "fatbin"))
-    assert isinstance(library, bytes) and isinstance(code, bytes)
+    assert isinstance(library, bytes)
+    assert isinstance(code, bytes)
     texts = re.findall(rb"\x00([\t\n -~]{1000,})\x00", library)  # what TVM asks the code for
     assert compiled.artifact.manifest["kernels"] in [digest(text.decode()) for text in texts]
     again = load(compiled.save(tmp_path / "saved"))
