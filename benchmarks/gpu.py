@@ -12,9 +12,9 @@ GPU; the latter in the precision of the row.
 
 "of peak" is the rate at which the model's products are computed as a share of the peak measured
 on the same GPU: for fp32 that of a kernel which multiplies and adds and does nothing else, for fp16
-and bf16 that of a large product, by torch where it is installed, else by burnish.  "of bandwidth" is
-the same for bytes: inputs and weights are read, and outputs written, once at least; the ceiling is
-that of a copy.
+and bf16 that of a large product, by torch where it is installed, else by burnish.  "of bandwidth"
+is the same for bytes: inputs and weights are read, and outputs written, once at least; the ceiling
+is that of a copy.
 
 --processor measures the target tvm instead, on this machine's processor: to try this script.
 """
