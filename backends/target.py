@@ -20,8 +20,8 @@ OptionValue = str | int | bool
 class Option:
     """A declared option: what values it takes, what it is by default, what it does.
 
-    ``passes`` says which options of passes a value sets; ``limits`` are the least and the greatest
-    of numbers.
+    ``passes`` says which options of passes a value sets; ``targets`` which target of the backend
+    each value stands for; ``limits`` are the least and the greatest of numbers.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Option:
     default: OptionValue
     choices: tuple[OptionValue, ...] = ()
     passes: Mapping[OptionValue, Mapping[str, OptionValue]] = field(default_factory=dict)
+    targets: Mapping[OptionValue, str] = field(default_factory=dict)
     limits: tuple[int, int] | None = None
 
     def parse(self, value: object) -> OptionValue:
@@ -154,6 +155,28 @@ def find_target(target: str | Target) -> Target:
         raise TargetError(
             f"there is no target {target!r}", help=f"{hint}there are {', '.join(_TARGETS)}"
         )
+    return found
+
+
+def chosen_target(target: str | Target, given: Mapping[str, object] | None = None) -> Target:
+    """The target of that name, or the one that an option in ``given`` stands for.
+
+    Raises:
+        TargetError: there is none, or the option contradicts the name.
+    """
+    found = find_target(target)
+    asked = _as_declared(given or {})
+    for option in options_of(found.backend):
+        if not option.targets or option.name not in asked:
+            continue
+        value = option.parse(asked[option.name])
+        if found.defaults.get(option.name, value) != value:
+            raise TargetError(
+                f"option {option.name} is {value}, but target {found.name} is for "
+                f"{found.defaults[option.name]}",
+                help=f"leave the option out, or take target {option.targets[value]}",
+            )
+        found = find_target(option.targets[value])
     return found
 
 

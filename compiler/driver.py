@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeAlias
 
-from burnish.backends import Artifact, Target, backend_of, find_target, options_of, split_options
+from burnish.backends import Artifact, Target, backend_of, chosen_target, options_of, split_options
 from burnish.backends.target import OptionValue
 from burnish.ir import Error, Module, parse
 from burnish.ir import verify as verify_module
@@ -92,7 +92,7 @@ def compile(
             "calibration is not available: burnish does not quantize models yet",
             help="compile without calibration, or give a model that is quantized already",
         )
-    chosen = find_target(target)
+    chosen = chosen_target(target, options)
     limits = _limits(ram=ram, flash=flash)
     common, complete = split_options(chosen, options)
     pipeline = _pipeline(chosen, passes, fast_math=bool(common["fast-math"]), options=complete)

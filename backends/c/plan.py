@@ -297,7 +297,7 @@ class _Planner:
         self.sizes = sizes
         self.storage: dict[Value, Storage] = {}
         self.arena: list[Storage] = []
-        self.forms: dict[tuple[Value, Preparation], Storage] = {}
+        self.forms: dict[tuple[tuple[Value | None, ...], Preparation], Storage] = {}
         self.step = 0
         self.unnamed = 0
 
@@ -354,7 +354,7 @@ class _Planner:
         operands = tuple(
             None
             if v is None
-            else self.prepared(v, prepared[position])
+            else self.prepared(op, position, prepared[position])
             if position in prepared
             else self.use(v)
             for position, v in enumerate(op.operands)
@@ -376,13 +376,16 @@ class _Planner:
         # A kernel whose loops all vanished (empty tensors) has nothing to do.
         return [step] if choice.kernel.body.strip() else []
 
-    def prepared(self, value: Value, preparation: Preparation) -> Storage:
-        """The memory of a constant in another form."""
-        key = (value, preparation)
+    def prepared(self, op: Op, position: int, preparation: Preparation) -> Storage:
+        """The memory of an operand, a constant, in another form."""
+        values = tuple(op.operands[number] for number in (position, *preparation.beside))
+        key = (values, preparation)
         if key not in self.forms:
-            assert value.constant is not None
+            value = values[0]
+            assert value is not None
             storage = self.memory(WEIGHT, value, value.name or "constant")
-            storage.constant = preparation(value.constant)
+            constants = [v.constant for v in values if v is not None and v.constant is not None]
+            storage.constant = preparation(*constants)
             storage.bytes = storage.length = storage.constant.nbytes
             self.forms[key] = storage
         return self.forms[key]

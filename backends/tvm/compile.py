@@ -14,7 +14,7 @@ from burnish.ir.errors import ModelError, TargetError
 from ..base import Artifact, signature
 from ..c.host import thread_flags
 from ..c.names import identifier
-from ..target import OptionValue, Target, complete_options, find_target
+from ..target import OptionValue, Target, chosen_target, complete_options
 from .cuda import export_cuda
 from .library import export_library
 from .package import tvm_package
@@ -46,7 +46,7 @@ def compile_module(
         ToolchainError: apache-tvm or a C compiler is missing, or one of them refuses.
     """
     tvm_package()
-    chosen = find_target(target)
+    chosen = chosen_target(target, options)
     settings = complete_options(chosen, options)
     prefix = identifier(module.name if name is None else name, "model")
     if chosen.name == CUDA:

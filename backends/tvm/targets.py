@@ -8,6 +8,17 @@ from ..target import Option, Target, find_target, register_backend, register_tar
 SHARED_OPTIONS = ("winograd", "threads")
 """Options of the C backend that say how kernels are written, which are called from Relax."""
 
+CPU = "tvm"
+CUDA = "tvm:cuda"
+
+DEVICE = Option(
+    "device",
+    f"what runs the module: this processor, or a GPU of NVIDIA as by the target {CUDA}",
+    "cpu",
+    ("cpu", "cuda"),
+    targets={"cpu": CPU, "cuda": CUDA},
+)
+
 CUDA_OPTIONS = (
     Option(
         "arch",
@@ -26,6 +37,7 @@ CUDA_OPTIONS = (
 """Options that make no difference on a processor."""
 
 OPTIONS = (
+    DEVICE,
     *(option for option in C_OPTIONS if option.name in SHARED_OPTIONS),
     *CUDA_OPTIONS,
 )
@@ -37,7 +49,7 @@ KERNELS = "c"
 _HOST = find_target(KERNELS)
 register_target(
     Target(
-        "tvm",
+        CPU,
         "tvm",
         "TVM Relax on this machine: a module for apache-tvm that calls burnish's kernels",
         _HOST.compilers,
@@ -49,12 +61,12 @@ register_target(
     )
 )
 
-CUDA = "tvm:cuda"
 register_target(
     Target(
         CUDA,
         "tvm",
         "TVM Relax on a GPU of NVIDIA: a module for apache-tvm whose kernels are CUDA",
         host=True,
+        defaults={DEVICE.name: "cuda"},
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,12 +15,26 @@ import burnish
 from burnish.backends import find_target
 from burnish.backends.c import compile_module, runner
 from burnish.backends.c.isa import isa_of
+from burnish.backends.c.kernels.sparse_entries import most_met
+from burnish.backends.c.kernels.sparse_pieces import Pieces, PieceStarts, SortedRows
 from burnish.backends.c.layouts import CLayouts
 from burnish.backends.c.select import Selection
-from burnish.ir import Module, Op, Rewriter, TensorType, build_function, interpret, parse, tensor
+from burnish.ir import (
+    Constant,
+    Module,
+    Op,
+    Rewriter,
+    TensorType,
+    build_function,
+    interpret,
+    parse,
+    tensor,
+)
 from burnish.ir.errors import Error
+from burnish.ir.ops.sparse import dense_weights
 from burnish.passes import run_pipeline
 from burnish.passes.layout import Offer, lay_out
+from burnish.passes.sparsity import sparse_form
 
 KERNELS = {"sparse_blocks", "sparse_rows", "sparse_product"}
 HAS_VECTORS = isa_of(find_target("c")).has_vectors
@@ -113,6 +128,9 @@ SHAPES: dict[str, tuple[tuple[int, ...], int, int]] = {
     "three-axes": ((1, 9, 2, 3, 4), 24, 1),
     "few-positions": ((1, 32, 2, 2), 8, 1),
     "many-inputs": ((1, 700, 3, 4), 16, 1),
+    "pieces": ((1, 600, 7, 7), 24, 1),
+    "ragged-pieces": ((2, 431, 5, 9), 9, 1),
+    "meeting-planes": ((1, 64, 3, 43), 16, 1),
     "strided": ((2, 24, 9, 14), 32, 2),
     "ragged-strided": ((1, 13, 10, 7), 21, 3),
     "rows": ((20, 48), 64, 1),
@@ -181,6 +199,54 @@ def test_dense_kernels_take_weights_that_promise_zeros() -> None:
     for target in ("c", "c:generic"):
         actual = runner(compile_module(module, target)).run(inputs_of(module))["y0"]
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_pieces_of_inputs_keep_every_weight() -> None:
+    """Rows sorted by pieces and outputs are those that there were; starts say where they lie."""
+    generator = np.random.default_rng(0)
+    form = sparse_form(np.where(generator.random((5, 23)) < 0.4, 1 + random(5, 23), 0), 1)
+    pieces = Pieces(4, 6)
+    values, inputs, starts = (Constant(array) for array in (form.values, form.inputs, form.starts))
+    by_piece = SortedRows(pieces, (2, 3))
+    sorted_values, sorted_inputs = (
+        by_piece(rows, inputs, starts).array for rows in (values, inputs)
+    )
+    ends = PieceStarts(pieces, (2,))(starts, inputs).array
+    assert ends.shape == (4 * 5 + 1,)
+    found = np.zeros((5, 23), np.float32)
+    for number, (first, end) in enumerate(itertools.pairwise(ends)):
+        rows = sorted_inputs[first:end]
+        assert ((rows // 6) == number // 5).all()
+        found[number % 5, rows] = sorted_values[first:end, 0]
+    np.testing.assert_array_equal(found, dense_weights(form.values, form.inputs, form.starts, 23))
+
+
+@pytest.mark.skipif(not HAS_VECTORS, reason="the kernel in question is for vectors")
+def test_inputs_beyond_the_first_cache_come_in_pieces() -> None:
+    """Two layers of equal types share the kernel; each has its own weights in its order."""
+    module = Module("m")
+    function, b = build_function(module, "main", {"x": tensor("f32", 1, 512, 8, 16)}, ["y", "z"])
+    results = []
+    for seed in (0, 1):
+        form = sparse_form(weights(16, 512, "unstructured")[:: (1, -1)[seed]], 1)
+        rows = [b.constant(array) for array in (form.values, form.inputs, form.starts)]
+        results.append(b("nn.sparse_product", function.args[0], *rows, axis=1, outputs=16))
+    b.ret(*results)
+    given = inputs_of(module)
+    artifact = compile_module(module, "c")
+    for name, array in interpret(module, given).items():
+        np.testing.assert_allclose(runner(artifact).run(given)[name], array, rtol=1e-4, atol=1e-4)
+    selection = artifact.stages["select"]
+    assert isinstance(selection, Selection)
+    assert len(selection.kernels) == 1
+    assert all(dict(choice.details)["pieces"] > 1 for choice in selection.choices)
+
+
+def test_tiles_whose_planes_meet_in_the_first_cache_are_copied() -> None:
+    """32 planes of 56 x 56 alternate between two places; those of 28 x 28 spread over eight."""
+    assert most_met(32, 56 * 56 * 32, 512) == 16
+    assert most_met(32, 28 * 28 * 32, 512) == 4
+    assert most_met(1, 100, 64) == 1
 
 
 @pytest.mark.skipif(not HAS_VECTORS, reason="the kernels in question are for vectors")

@@ -65,6 +65,17 @@ def test_a_missing_compiler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) 
         compile_model(network()[0], "tvm:cuda")
 
 
+def test_the_device_is_an_option_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(cuda.shutil, "which", lambda name: None)
+        with pytest.raises(ToolchainError, match="target tvm:cuda needs"):
+            compile_model(network()[0], "tvm", options={"device": "cuda"})
+    with pytest.raises(TargetError, match="device is cpu, but target tvm:cuda is for cuda"):
+        compile_model(network()[0], "tvm:cuda", options={"device": "cpu"})
+    compiled = compile_model(network()[0], "tvm", options={"device": "cpu"})
+    assert compiled.artifact.manifest["target"] == "tvm"
+
+
 @pytest.mark.parametrize("arch", ["h100", "sm_", "90", "sm_90; true"])
 def test_generations_of_gpus_are_checked(arch: str) -> None:
     with pytest.raises(TargetError, match="must be like sm_90"):

@@ -62,12 +62,15 @@ class LaidOut:
 class Preparation(ABC):
     """Another form in which a kernel reads a constant: computed at compile time, stored instead.
 
-    Equal ones make equal constants equal; subclasses are frozen dataclasses.
+    Equal ones make equal constants equal; subclasses are frozen dataclasses.  ``beside`` says which
+    other operands of the op it depends on, constants too.
     """
 
+    beside: tuple[int, ...] = ()
+
     @abstractmethod
-    def __call__(self, constant: Constant) -> Constant:
-        """The constant that is stored."""
+    def __call__(self, *constants: Constant) -> Constant:
+        """The constant that is stored, from the operand and those beside it."""
 
 
 class Storage(Enum):

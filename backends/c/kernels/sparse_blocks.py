@@ -31,7 +31,7 @@ MOST_PARTS = 8
 MOST_CHUNK = 4
 """Vectors of outputs in a tile, at most."""
 
-ROW_CYCLES = 2.5
+ROW_CYCLES = 1.0
 """To find the input of a row of weights."""
 
 FINISH_CYCLES = 2.0
@@ -72,8 +72,10 @@ class BlockShape:
         return self._cycles(self.tile(isa), isa)
 
     def _cycles(self, tile: TileShape, isa: Isa) -> float:
-        direct = self.seen.is_direct(tile.pixels)
-        total = 0.0 if direct else self.seen.copying(self.positions)
+        total = 0.0
+        if not self.seen.is_direct(tile.pixels):
+            in_blocks = self.seen.keeps_blocks(tile.pixels)
+            total += self.seen.copying(self.positions, in_blocks=in_blocks)
         whole, rest = divmod(self.positions, tile.pixels)
         for pixels, count in ((tile.pixels, whole), (rest, 1)):
             if pixels:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from burnish.ir import DType, Op, TensorType
 from burnish.ir.errors import InputError
@@ -48,7 +51,7 @@ class SparseFamily(KernelFamily):
     fusable = True
     checks_data = True
 
-    def facts(self, unit: Unit) -> bool:
+    def facts(self, unit: Unit) -> Hashable:
         return is_known_valid(unit)
 
 
@@ -91,12 +94,16 @@ def entries_of(k: KernelBuilder, tile: Index) -> tuple[Expr, Expr]:
     return first, k.let_index("end", Expr(starts.at([index(tile) + 1]).text))
 
 
-COPY_CYCLES, GATHER_CYCLES = 0.25, 1.0
-"""To copy an element into a panel: of neighbours in memory, and of others."""
+BLOCK_CYCLES, COPY_CYCLES, GATHER_CYCLES = 0.15, 0.25, 1.0
+"""To copy an element of a tile: in blocks, of neighbours in memory, and of others."""
 
 
 NEAR = 24 << 10
 """Bytes of inputs that fit into the first cache beside everything else."""
+
+LINE, SETS, PLACES = 64, 64, 6
+"""Bytes of a line of the first cache; after how many of them addresses meet in the same places; and
+how many places there are for those that meet, beside everything else."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +118,42 @@ class Seen:
     inputs: ChannelSteps
     step: int
 
+    @property
+    def count(self) -> int:
+        """Inputs, and what pads the last plane of them."""
+        return self.inputs.planes * self.inputs.lanes
+
     def bytes(self, width: int) -> int:
         """Bytes that a tile of ``width`` positions sees."""
-        return 4 * self.inputs.planes * self.inputs.lanes * width
+        return 4 * self.count * width
 
-    def is_direct(self, width: int) -> bool:
-        """Whether a tile is read where it lies: in blocks, and small enough for the first cache."""
+    def keeps_blocks(self, width: int) -> bool:
+        """Whether a tile is read in blocks: it lies so, and is small enough for the first cache."""
         in_blocks = self.inputs.is_blocked and self.step == self.inputs.lanes
         return in_blocks and self.bytes(width) <= NEAR
 
-    def copying(self, positions: int) -> float:
+    def is_direct(self, width: int) -> bool:
+        """Whether it is read where it lies: its planes find room in the first cache together."""
+        if not self.keeps_blocks(width):
+            return False
+        return most_met(self.inputs.planes, 4 * self.inputs.plane, 4 * width * self.step) <= PLACES
+
+    def copying(self, positions: int, *, in_blocks: bool) -> float:
         """An estimate of the cycles that it takes to copy what tiles see of all positions."""
-        each = COPY_CYCLES if self.step == 1 else GATHER_CYCLES
-        return positions * self.inputs.planes * self.inputs.lanes * each
+        if in_blocks:
+            return positions * self.count * BLOCK_CYCLES
+        return positions * self.count * (COPY_CYCLES if self.step == 1 else GATHER_CYCLES)
+
+
+@lru_cache(maxsize=1024)
+def most_met(count: int, step: int, length: int) -> int:
+    """How many lines meet in a place of the first cache, at most.
+
+    Those of ``count`` runs of ``length`` bytes, each ``step`` bytes behind the one before.
+    """
+    lines = range(-(-length // LINE))
+    met = Counter((run * step // LINE + line) % SETS for run in range(count) for line in lines)
+    return max(met.values())
 
 
 class Panel:
@@ -159,17 +189,31 @@ class Panel:
         return self.k.view("row", self.memory, number * self.width, self.memory.shape)
 
 
-class DirectView:
-    """The same without a copy, of a tensor in blocks."""
+class BlocksView:
+    """What a tile sees of a tensor in blocks: where it lies, or a copy of it.
 
-    def __init__(self, k: KernelBuilder, seen: Seen) -> None:
-        self.k, self.inputs, self.step = k, seen.inputs, seen.step
+    Planes a power of two apart would drive one another out of the first cache; in a copy they
+    follow one another.
+    """
+
+    def __init__(self, k: KernelBuilder, seen: Seen, width: int) -> None:
+        self.k, self.inputs, self.step, self.width = k, seen.inputs, seen.step, width
         self.x = self.tile = flat(k.operand("x"))
+        self.is_direct, self.plane = seen.is_direct(width), seen.inputs.plane
+        if not self.is_direct:
+            self.plane = width * self.step
+            self.tile = k.scratch("panel", DType.F32, (self.inputs.planes * self.plane,))
 
     def show(self, image: Expr, start: Expr, count: int) -> None:
-        """Turn to the positions from ``start`` on of an image."""
-        place = image * self.inputs.image + start * self.step
-        self.tile = self.k.view("seen", self.x, place, self.x.shape)
+        """Turn to the ``count`` positions from ``start`` on of an image."""
+        k, place = self.k, image * self.inputs.image + start * self.step
+        seen = k.view("seen", self.x, place, self.x.shape)
+        if self.is_direct:
+            self.tile = seen
+            return
+        with k.loop("c", self.inputs.planes) as c, k.loop("p", count * self.step) as p:
+            copied = seen.at([c * self.inputs.plane + p])
+            k.statement(f"{self.tile.at([c * self.plane + p])} = {copied}")
 
     def row(self, entry: Expr) -> Buffer:
         """What the tile sees of the input that a row of weights is for."""
@@ -177,11 +221,11 @@ class DirectView:
         # Unsigned: quotients and remainders by powers of two are shifts and masks then.
         number = self.k.declare("const size_t", "at", cast("size_t", number))
         lanes = index(self.inputs.lanes)
-        plane = binary("*", binary("/", number, lanes), index(self.inputs.plane))
+        plane = binary("*", binary("/", number, lanes), index(self.plane))
         place = binary("+", plane, binary("%", number, lanes))
         return self.k.view("row", self.tile, place, self.tile.shape)
 
 
-def view_of(k: KernelBuilder, seen: Seen, width: int) -> Panel | DirectView:
+def view_of(k: KernelBuilder, seen: Seen, width: int) -> Panel | BlocksView:
     """How a kernel reads its input, in tiles of ``width`` positions."""
-    return DirectView(k, seen) if seen.is_direct(width) else Panel(k, seen, width)
+    return BlocksView(k, seen, width) if seen.keeps_blocks(width) else Panel(k, seen, width)

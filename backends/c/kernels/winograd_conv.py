@@ -30,7 +30,8 @@ class WinogradWeights(Preparation):
     outputs: int
     lanes: int
 
-    def __call__(self, constant: Constant) -> Constant:
+    def __call__(self, *constants: Constant) -> Constant:
+        (constant,) = constants
         transformed = Filtering(self.outputs).transformed(constant.array)
         size, _, m, c = transformed.shape
         blocks, planes = -(-m // self.lanes), -(-c // self.lanes)
