@@ -48,8 +48,8 @@ def rounding(dtype: DType, source: DType) -> Rounding:
     bounds = ((steps[1:] + steps[:-1]) / 2).astype(source.numpy)
     odd = np.arange(len(bounds)) % 2 == 1
     bounds = np.where(odd, np.nextafter(bounds, source.numpy.type(0)), bounds)
-    numbers = np.append(finite, 4 * beyond).astype(np.float32)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # far beyond the largest number there may be none
+        numbers = np.append(finite, 4 * beyond).astype(np.float32)
         positive, negative, nan = (
             scalar.convert(each, dtype).view(np.uint8)
             for each in (numbers, -numbers, np.array([np.nan], np.float32))

@@ -86,6 +86,8 @@ def _whole(c: Context) -> Term | None:
     }
     if len(attributes) < len(names):
         return None
+    if operator == "nn.leaky_relu" and attributes["alpha"] < 0:
+        return None  # which TVM refuses
     if operator == "clip" and (c.choices.exact or attributes["a_min"] > attributes["a_max"]):
         return None  # it does not keep NaN, and where bounds cross the upper one must win
     return c.call(operator, c.input(0), **attributes)

@@ -38,7 +38,7 @@ ATTRIBUTES: dict[str, list[dict[str, object]]] = {
         {"low": 1.0, "high": -1.0},
     ],
     "math.hard_sigmoid": [{}, {"alpha": 0.5, "beta": 0.25}],
-    "math.leaky_relu": [{}, {"alpha": 0.3}],
+    "math.leaky_relu": [{}, {"alpha": 0.3}, {"alpha": -1.5}],
     "math.elu": [{}, {"alpha": 0.7}],
     "math.selu": [{}, {"alpha": 1.1, "gamma": 0.9}],
     "math.celu": [{}, {"alpha": 0.7}],

@@ -325,7 +325,11 @@ def _ordering() -> list[OpCase]:
             attributes = {"axis": 1, "k": 3, "largest": largest}
             x = data((2, 9, 2), dtype)
             found.append(OpCase("tensor.top_k", f"{name}-{dtype}", (x,), attributes))
-        attributes = {"axis": 1, "k": 3, "largest": largest}
+        for dtype in ("f16", "bf16", "u16", "u64"):
+            x = data((2, 9), dtype)
+            found.append(
+                OpCase("tensor.top_k", f"{name}-{dtype}", (x,), attributes, defined_here=True)
+            )
         found.append(
             OpCase("tensor.top_k", f"{name}-weird", (weird,), attributes, defined_here=True)
         )

@@ -102,4 +102,5 @@ def _top_k(c: Context) -> Sequence[Term]:
     values, places = c.project(result, 0), c.project(result, 1)
     if flip is not None:
         values = c.call("bitwise_xor", values, flip)
-    return [c.plain_cast(values, x.dtype), places]
+    convert = c.plain_cast if x.dtype.is_integer else c.cast
+    return [convert(values, x.dtype), places]
