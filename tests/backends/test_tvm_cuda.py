@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from burnish import compile as compile_model
 from burnish import interpret, load, parse
 from burnish.backends import tvm as backend
-from burnish.backends.tvm import cuda
+from burnish.backends.tvm import cuda, kernels
+from burnish.backends.tvm.kernels import digest
 from burnish.ir import Module
 from burnish.ir.errors import TargetError, ToolchainError
 
@@ -47,6 +49,11 @@ def test_a_model_builds_and_is_saved_without_a_gpu(tmp_path: Path) -> None:
     module, inputs = network()
     compiled = compile_model(module, "tvm:cuda", options={"dtype": "fp16"})
     assert "blockIdx" not in compiled.source["model.relax.py"]  # before it is scheduled
+    library, code = (compiled.artifact.files[f"model.{kind}"] for kind in ("so", "fatbin"))
+    assert isinstance(library, bytes)
+    assert isinstance(code, bytes)
+    texts = re.findall(rb"\x00([\t\n -~]{1000,})\x00", library)  # what TVM asks the code for
+    assert compiled.artifact.manifest["kernels"] in [digest(text.decode()) for text in texts]
     again = load(compiled.save(tmp_path / "saved"))
     assert again.artifact.manifest["target"] == "tvm:cuda"
     from burnish.backends.tvm.package import tvm_package
@@ -57,6 +64,23 @@ def test_a_model_builds_and_is_saved_without_a_gpu(tmp_path: Path) -> None:
     else:
         with pytest.raises(ToolchainError, match="this machine has none"):
             again.run(inputs)
+
+
+def test_tvm_is_answered_with_code_that_was_compiled_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from burnish.backends.tvm.package import tvm_package
+
+    asked = tvm_package().get_global_func
+    before = asked(kernels.CALLBACK)
+    monkeypatch.setattr(kernels, "_KNOWN", {})
+    try:
+        tvm_package().register_global_func(kernels.CALLBACK, lambda text: b"else", override=True)
+        kernels.provide(digest("text"), b"code")
+        assert bytes(asked(kernels.CALLBACK)("text")) == b"code"
+        assert bytes(asked(kernels.CALLBACK)("another text")) == b"else"
+    finally:
+        tvm_package().register_global_func(kernels.CALLBACK, before, override=True)
 
 
 def test_a_missing_compiler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
