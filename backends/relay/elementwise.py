@@ -8,13 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from burnish.ir import Array, DType, scalar
+from burnish.ir import Array, DType, Layout, TensorType, scalar
 from burnish.ir.elementwise import ElementwiseOp
 
 from ..expressions import MATH_FUNCTIONS, Number, Spelling, render, spelled
 from .builder import Refusal, Term
 from .context import Context
 from .storage import CARRIERS
+from .storage_order import fitted, layout_of
 
 _OPERATORS: Mapping[str, str] = {
     **MATH_FUNCTIONS,
@@ -69,10 +70,20 @@ def elementwise(c: Context) -> Term:
     values: dict[str, Rendered] = {
         name: value for name, value in c.a.items() if isinstance(value, (bool, int, float))
     }
+    layout, rank = layout_of(c.op.result.type), c.op.result.type.rank
     for index, name in enumerate(definition.operands):
-        values[name] = c.wide(index)
+        values[name] = _in_layout(c, c.wide(index), c.type(index), layout, rank)
     result = expression(c, definition.expression, values, work)
     return c.cast(result, definition.result_dtype(c.a, dtypes))
+
+
+def _in_layout(c: Context, term: Term, type_: TensorType, layout: Layout | None, rank: int) -> Term:
+    """An operand as it broadcasts onto a result in a layout."""
+    own = layout_of(type_)
+    if own is None:
+        return fitted(c, term, layout, rank)
+    c.require(own == layout and type_.rank == rank, f"from {own} to another layout")
+    return term
 
 
 def _whole(c: Context) -> Term | None:
