@@ -196,6 +196,8 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     "nn.conv1d": (Operator(2, rules.conv, _conv("W", 1)),),
     "nn.conv2d": (Operator(2, rules.conv, _conv("HW", 2)),),
     "nn.conv3d": (Operator(2, rules.conv, _conv("DHW", 3)),),
+    "nn.contrib_conv2d_NCHWc": (Operator(2, rules.conv, _conv("HW", 2)),),
+    "nn.contrib_depthwise_conv2d_NCHWc": (Operator(2, rules.conv, _conv("HW", 2)),),
     "nn.conv1d_transpose": (Operator(2, rules.deconv, _deconv("W", 1)),),
     "nn.conv2d_transpose": (Operator(2, rules.deconv, _deconv("HW", 2)),),
     "nn.conv3d_transpose": (Operator(2, rules.deconv, _deconv("DHW", 3)),),
@@ -247,7 +249,7 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
 ANCHORS = frozenset(
     (
         *("nn.dense", "nn.batch_matmul"),
-        *(name for name in OPERATORS if name.startswith("nn.conv")),
+        *(name for name in OPERATORS if name.startswith(("nn.conv", "nn.contrib_"))),
     )
 )
 """Operators into whose loops TVM puts the elementwise calls that follow."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..target import Option, Target, register_backend, register_target
+from .layouts import CHOICES, DEFAULT
 from .operators import VERSIONS
 
 OPTIONS = (
@@ -27,6 +28,13 @@ OPTIONS = (
         "(without the zeros, as compressed rows)",
         "dense",
         ("dense", "sparse"),
+    ),
+    Option(
+        "layout",
+        "in which order convolutions and pooling have their tensors, where TVM computes them in "
+        "it: NCHW, NHWC (NWC, NDHWC) or, in two dimensions, blocks of channels",
+        DEFAULT,
+        CHOICES,
     ),
     Option(
         "groups",

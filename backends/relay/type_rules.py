@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -394,8 +395,38 @@ def _windows(
     return result
 
 
-def _kernel(s: Signature, w: Tensor) -> tuple[int, ...]:
-    kernel: tuple[int, ...] = w.shape[2:]
+def _sizes(x: Tensor, layout: str) -> dict[str, int]:
+    """Sizes of the axes, by their letters: NCHW8c has axes N, C, H and W."""
+    axes = re.findall(r"(\d*)([A-Za-z])", layout)
+    require("".join(map("".join, axes)) == layout, f"{layout} is no layout")
+    require(len(axes) == x.rank, f"{x} in {layout}")
+    sizes: dict[str, int] = {}
+    for (factor, letter), size in zip(axes, x.shape):
+        require(letter.isupper() == (not factor), f"{layout} is no layout")
+        require(not factor or int(factor) == size, f"{x} in {layout}")
+        sizes[letter.upper()] = sizes.get(letter.upper(), 1) * size
+    return sizes
+
+
+def _stored(sizes: Mapping[str, int], layout: str) -> tuple[int, ...]:
+    """The shape of a tensor in a layout, from the sizes of its axes."""
+    axes = re.findall(r"(\d*)([A-Za-z])", layout)
+    blocks = {letter.upper(): int(factor) for factor, letter in axes if factor}
+    for letter, block in blocks.items():
+        require(sizes[letter] % block == 0, f"{sizes[letter]} in blocks of {block}")
+    return tuple(
+        int(factor) if factor else sizes[letter] // blocks.get(letter, 1) for factor, letter in axes
+    )
+
+
+def _spatial(layout: str) -> list[str]:
+    """The letters of the spatial axes in order."""
+    return [letter for letter in layout if letter in "DHW"]
+
+
+def _kernel(s: Signature, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Sizes of the spatial axes of weights; those in kernel_size are the same."""
+    kernel = tuple(sizes[letter] for letter in _spatial(s["kernel_layout"]))
     stated = s["kernel_size"]
     require(stated is None or tuple(stated) == kernel, f"kernel_size {stated} is not {kernel}")
     return kernel
@@ -406,16 +437,21 @@ def _stated(s: Signature, name: str, value: int) -> None:
 
 
 def conv(s: Signature) -> Tensor:
-    """A convolution of NC... by OI...."""
+    """A convolution, of NC... by OI... or in other layouts."""
     x, w = s.tensors()
-    require(x.rank == w.rank == len(s["strides"]) + 2, f"{x} with weights {w}")
+    layout, groups = s["data_layout"], s["groups"]
+    sizes, weights = _sizes(x, layout), _sizes(w, s["kernel_layout"])
+    spatial = _spatial(layout)
+    fits = len(spatial) == len(s["strides"]) and sizes.keys() == {"N", "C", *spatial}
+    require(fits and weights.keys() == {"O", "I", *spatial}, f"{x} with weights {w}")
     require(_alike(s) == x.dtype, "")
-    groups = s["groups"]
-    require(w.shape[1] * groups == x.shape[1], f"{groups} groups of {w.shape[1]} channels")
-    require(w.shape[0] % groups == 0, f"{w.shape[0]} channels in {groups} groups")
-    _stated(s, "channels", w.shape[0])
-    out = _windows(s, x.shape[2:], _kernel(s, w), s["strides"])
-    return Tensor((x.shape[0], w.shape[0], *out), s["out_dtype"] or x.dtype)
+    inner, channels = weights["I"], weights["O"]
+    require(inner * groups == sizes["C"], f"{groups} groups of {inner} channels")
+    require(channels % groups == 0, f"{channels} channels in {groups} groups")
+    _stated(s, "channels", channels)
+    out = _windows(s, [sizes[axis] for axis in spatial], _kernel(s, weights), s["strides"])
+    result = {"N": sizes["N"], "C": channels, **dict(zip(spatial, out))}
+    return Tensor(_stored(result, s["out_layout"] or layout), s["out_dtype"] or x.dtype)
 
 
 def deconv(s: Signature) -> Tensor:
@@ -426,7 +462,9 @@ def deconv(s: Signature) -> Tensor:
     require(w.shape[0] == x.shape[1], f"weights of {w.shape[0]} channels for {x.shape[1]}")
     channels = w.shape[1] * s["groups"]
     _stated(s, "channels", channels)
-    kernel, count = _kernel(s, w), x.rank - 2
+    kernel, count = w.shape[2:], x.rank - 2
+    stated = s["kernel_size"]
+    require(stated is None or tuple(stated) == kernel, f"kernel_size {stated} is not {kernel}")
     out = []
     for axis, size in enumerate(x.shape[2:]):
         reach = (kernel[axis] - 1) * s["dilation"][axis] + 1
@@ -489,10 +527,12 @@ def batch_matmul(s: Signature) -> Tensor:
 def pool(s: Signature) -> Tensor:
     """Windows of every channel."""
     x = s.tensor()
-    kernel = s["pool_size"]
-    require(x.rank == len(kernel) + 2, f"windows {kernel} over {x}")
-    out = _windows(s, x.shape[2:], kernel, s["strides"])
-    return Tensor((*x.shape[:2], *out), x.dtype)
+    kernel, layout = s["pool_size"], s["layout"]
+    sizes, spatial = _sizes(x, layout), _spatial(layout)
+    require(len(spatial) == len(kernel), f"windows {kernel} over {x}")
+    out = _windows(s, [sizes[axis] for axis in spatial], kernel, s["strides"])
+    result = {**sizes, **dict(zip(spatial, out))}
+    return Tensor(_stored(result, s["out_layout"] or layout), x.dtype)
 
 
 def resize(s: Signature) -> Tensor:
