@@ -207,6 +207,15 @@ def _scattering() -> list[OpCase]:
                 {"reduction": reduction},
             )
         )
+    corner = np.array([2, 0, -1], np.int64).reshape(1, 1, 3, 1, 1) * np.ones((2, 1, 3, 2, 2), int)
+    rows = np.array([[[-1], [1]], [[2], [0]]], np.int64)
+    for reduction in ("none", "add", "max"):
+        attributes = {"axis": 2, "reduction": reduction}
+        inputs = (data((2, 1, 4, 2, 3)), corner, data((2, 1, 3, 2, 2), salt="corner"))
+        found.append(OpCase("tensor.scatter_elements", f"axes-{reduction}", inputs, attributes))
+        inputs = (data((5, 3, 1)), rows if reduction == "none" else rows % 3, data((2, 2, 3, 1)))
+        attributes = {"reduction": reduction}
+        found.append(OpCase("tensor.scatter_nd", f"grid-{reduction}", inputs, attributes))
     grid = np.array([[0, 1], [2, -1]], np.int64)
     x = data((3, 4))
     return [

@@ -96,9 +96,8 @@ def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
             "scatter_elements", x, indices, updates, axis=axis, reduction=_REDUCTIONS[kind]
         )
     if kind in ("none", "add"):
-        c.require(x.rank <= 4, "scatter of more than 4 axes")
         operator = "scatter" if kind == "none" else "scatter_add"
-        return c.call(operator, x, indices, updates, axis=axis)
+        return _scatter(c, operator, x, indices, updates)
     # Of one slice along the axis no two updates meet.
     steps = indices.shape[axis]
     c.require(steps <= _MOST_STEPS, f"{steps} updates combined by {kind}")
@@ -106,8 +105,27 @@ def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
         place, update = (c.slice(term, axis, step, step + 1) for term in (indices, updates))
         old = c.call("gather", _cut(c, x, place.shape, axis), place, axis=axis)
         update = c.call(_COMBINE[kind], old, update)
-        x = c.call("scatter", x, place, update, axis=axis)
+        x = _scatter(c, "scatter", x, place, update)
     return x
+
+
+_SCATTERED_AXES = 4
+"""TVM's scatter along an axis takes no tensors of more."""
+
+
+def _scatter(c: Context, operator: str, x: Term, indices: Term, updates: Term) -> Term:
+    """Scattering along the axis; tensors of many axes in one, at the elements' positions there."""
+    axis, shape = c.a.axis, x.shape
+    if x.rank <= _SCATTERED_AXES:
+        return c.call(operator, x, indices, updates, axis=axis)
+    steps = [math.prod(shape[i + 1 :]) for i in range(x.rank)]
+    grid = np.indices(indices.shape, sparse=True)
+    others = sum(g * step for i, (g, step) in enumerate(zip(grid, steps)) if i != axis)
+    offsets = c.ints(np.broadcast_to(others, indices.shape), indices.dtype)
+    step = c.scalar(steps[axis], indices.dtype)
+    places = c.call("add", c.call("multiply", indices, step), offsets)
+    flat = (c.reshape(term, (math.prod(term.shape),)) for term in (x, places, updates))
+    return c.reshape(c.call(operator, *flat, axis=0), shape)
 
 
 @lowering("tensor.scatter_nd")
@@ -117,15 +135,15 @@ def _scatter_nd(c: Context) -> Term:
     if 0 in c.type(1).shape[:-1]:
         return c.input(0)
     c.require(depth > 0, "scattering whole tensors")
-    indices = _tuples(c, c.input(1), x.shape[:depth])
+    # TVM takes indices in a row; those in several axes its type checker confuses.
+    count = math.prod(c.type(1).static_shape[:-1])
+    indices = c.reshape(_tuples(c, c.input(1), x.shape[:depth]), (depth, count))
+    updates = c.reshape(updates, (count, *x.shape[depth:]))
     if kind in ("none", "add") or c.builder.version != "0.10":
         y = c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])
         return c.cast(y, c.type().dtype)
-    count = math.prod(indices.shape[1:])
     if count > _MOST_STEPS:
         raise Refusal(f"{count} updates combined by {kind}")
-    indices = c.reshape(indices, (depth, count))
-    updates = c.reshape(updates, (count, *x.shape[depth:]))
     for step in range(count):
         place, update = c.slice(indices, 1, step, step + 1), c.slice(updates, 0, step, step + 1)
         old = c.call("gather_nd", x, place, index_rank=depth)
