@@ -36,7 +36,7 @@ _LIMITS = {
 _WITHOUT_TENSOR_CORES = "sm_60"
 """A generation of GPUs for which all rules of dlight hold that are used here."""
 
-_REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError)
+_REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, AttributeError, LookupError)
 """What a schedule raises that does not fit."""
 
 RULES = ("Matmul", "GEMV", "Reduction", "GeneralReduction")
@@ -106,14 +106,13 @@ def scheduled(module: Any, target: Any) -> Any:
 
 def scheduled_function(function: Any) -> Any:
     """A function with a schedule: that for tensor cores, or dlight's first that fits."""
-    tvm = tvm_package()
     alone = function.with_attr("global_symbol", "main")
     found = _on_tensor_cores(alone)
     if found is None:
         # Without an older generation, dlight would import TVM's instructions of tensor cores for
         # each larger product, which takes minutes, and use them, which ends the process.
         with gpu_target(_WITHOUT_TENSOR_CORES):
-            found = _by_rules(tvm.IRModule({"main": alone}))
+            found = _by_rules(alone)
     found = found.with_attr("tirx.is_scheduled", True)
     kept = function.attrs.get("global_symbol")
     if kept is None:
@@ -129,15 +128,16 @@ def _on_tensor_cores(function: Any) -> Any | None:
     return None if schedule is None else schedule.mod["main"]
 
 
-def _by_rules(module: Any) -> Any:
-    dlight = importlib.import_module("tvm.s_tir.dlight")
+def _by_rules(function: Any) -> Any:
+    tvm, dlight = tvm_package(), importlib.import_module("tvm.s_tir.dlight")
     fallback = dlight.gpu.Fallback()
     rules = [getattr(dlight.gpu, rule)() for rule in RULES]
     try:
-        found = dlight.ApplyDefaultSchedule(*rules, fallback)(module)
+        found = dlight.ApplyDefaultSchedule(*rules, fallback)(tvm.IRModule({"main": function}))
         # Some rules take functions whose reductions cannot be lowered afterwards.
         transform = importlib.import_module("tvm.s_tir.transform")
         transform.LowerCrossThreadReduction()(transform.CanonicalizeLoop()(found))
     except _REFUSALS:
-        found = dlight.ApplyDefaultSchedule(fallback)(module)
+        # A module of its own: schedules are put in place of the functions.
+        found = dlight.ApplyDefaultSchedule(fallback)(tvm.IRModule({"main": function}))
     return found["main"]

@@ -14,8 +14,9 @@ from burnish import interpret, load, parse
 from burnish.backends import tvm as backend
 from burnish.backends.tvm import cuda, kernels
 from burnish.backends.tvm.kernels import digest
+from burnish.backends.tvm.write import write_module
 from burnish.ir import Module
-from burnish.ir.errors import TargetError, ToolchainError
+from burnish.ir.errors import TargetError, ToolchainError, UnsupportedError
 
 pytestmark = pytest.mark.skipif(not backend.has_tvm(), reason="apache-tvm is not installed")
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
@@ -26,7 +27,9 @@ module "net" {
              %w: tensor<f32[16, 10]>) -> ("y": tensor<f32[2, 10]>) {
     %c = nn.conv(%x, %k, %b) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
     %r = math.relu(%c)
-    %m = tensor.reduce(%r) {kind = "mean", axes = [2, 3]}
+    %p = nn.max_pool(%r) {kernel = [3, 3], strides = [1, 1], pads = [1, 1, 1, 1],
+                          dilations = [1, 1], overhang = [0, 0]}
+    %m = tensor.reduce(%p) {kind = "mean", axes = [2, 3]}
     %z = nn.matmul(%m, %w)
     %y = nn.softmax(%z) {axis = 1}
     core.return(%y)
@@ -122,3 +125,27 @@ def test_products_of_16_bits_are_summed_in_32(dtype: str, bound: float) -> None:
     assert found.dtype == np.float32
     error = np.abs(found - expected).max() / np.abs(expected).max()
     assert 0 < error < bound
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_kernels_of_all_ops_are_taken_by_the_compiler() -> None:
+    from op_cases import OpCase, cases
+    from trials import merged
+
+    first: dict[str, OpCase] = {}
+    for case in cases():
+        if all(0 not in type_.shape for type_ in (*case.types, *case.result_types()) if type_):
+            first.setdefault(case.op, case)
+    modules = [case.module() for case in first.values() if is_lowered(case.module())]
+    assert len(modules) > 100
+    written = write_module(merged(modules), None, "cuda", "fp16")
+    assert cuda.export_cuda(written.module, "sm_90").kernels
+
+
+def is_lowered(module: Module) -> bool:
+    try:
+        write_module(module, None, "cuda", "fp16")
+    except UnsupportedError:
+        return False
+    return True
