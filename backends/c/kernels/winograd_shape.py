@@ -19,8 +19,12 @@ from .winograd import TAPS, Filtering
 OUTPUTS = (2, 4)
 """Results along each axis of a tile that there are transforms for."""
 
-MIN_CHUNK, MAX_CHUNK = 6, 64
+MIN_CHUNK, MAX_CHUNK = 3, 64
 """Tiles that are transformed, multiplied and transformed back at a time, if there are as many."""
+
+NARROW, APART = 128, 2048
+"""Bytes from one point of a tile to the next that are no harm in a power of two; and from a block
+of channels to the next that are."""
 
 SCRATCH = 768 << 10
 """Bytes of transformed tiles that the second cache holds beside weights."""
@@ -88,11 +92,13 @@ class WinogradShape:
 
     @property
     def slots(self) -> int:
-        """Room for tiles of a chunk: an odd number, so that steps do not meet in the same lines.
+        """Room for tiles of a chunk: an odd number, where steps would meet in the same lines.
 
         Caches put addresses a power of two apart in the same few lines.
         """
-        return self.chunk | 1
+        point = 4 * self.lanes * self.chunk
+        is_spread = point <= NARROW and self.products * point % APART != 0
+        return self.chunk if is_spread else self.chunk | 1
 
     def product(self) -> ProductShape:
         """The products of a chunk at one point: a convolution by 1 of a row of tiles."""
