@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,17 +75,26 @@ _COMBINE = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
 
 @lowering("tensor.scatter_elements")
 def _scatter_elements(c: Context) -> Term:
-    (x, updates), axis = _operands(c), c.a.axis
-    indices = positive(c, c.input(1), x.shape[axis])
-    return c.cast(_scattered(c, x, indices, updates), c.type().dtype)
+    axis = c.a.axis
+    indices = positive(c, c.input(1), c.shape()[axis])
+    return _in_scattered_type(c, lambda x, updates: _scattered(c, x, indices, updates))
 
 
-def _operands(c: Context) -> tuple[Term, Term]:
-    """The data and the updates, in a type that TVM scatters: narrow integers are widened."""
+def _in_scattered_type(c: Context, scatter: Callable[[Term, Term], Term]) -> Term:
+    """Scattering in a type that TVM has it for: integers are i32 or i64.
+
+    Those of u64 keep their bits; with the first one turned they are in the order of i64.
+    """
     x, updates = c.wide(0), c.wide(2)
-    if x.dtype.is_float or x.dtype.bits >= 32:
-        return x, updates
-    return c.cast(x, DType.I32), c.cast(updates, DType.I32)
+    if x.dtype.is_float:
+        return c.cast(scatter(x, updates), c.type().dtype)
+    work = DType.I32 if x.dtype.bits < 32 or x.dtype is DType.I32 else DType.I64
+    x, updates = c.cast(x, work), c.cast(updates, work)
+    if c.type().dtype is not DType.U64 or c.a.reduction not in ("min", "max"):
+        return c.cast(scatter(x, updates), c.type().dtype)
+    flip = c.scalar(-(1 << 63), work)
+    x, updates = (c.call("bitwise_xor", term, flip) for term in (x, updates))
+    return c.cast(c.call("bitwise_xor", scatter(x, updates), flip), c.type().dtype)
 
 
 def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
@@ -130,18 +140,21 @@ def _scatter(c: Context, operator: str, x: Term, indices: Term, updates: Term) -
 
 @lowering("tensor.scatter_nd")
 def _scatter_nd(c: Context) -> Term:
-    (x, updates), kind = _operands(c), c.a.reduction
     depth = c.type(1).static_shape[-1]
     if 0 in c.type(1).shape[:-1]:
         return c.input(0)
     c.require(depth > 0, "scattering whole tensors")
     # TVM takes indices in a row; those in several axes its type checker confuses.
     count = math.prod(c.type(1).static_shape[:-1])
-    indices = c.reshape(_tuples(c, c.input(1), x.shape[:depth]), (depth, count))
+    indices = c.reshape(_tuples(c, c.input(1), c.shape()[:depth]), (depth, count))
+    return _in_scattered_type(c, lambda x, updates: _scattered_tuples(c, x, indices, updates))
+
+
+def _scattered_tuples(c: Context, x: Term, indices: Term, updates: Term) -> Term:
+    (depth, count), kind = indices.shape, c.a.reduction
     updates = c.reshape(updates, (count, *x.shape[depth:]))
     if kind in ("none", "add") or c.builder.version != "0.10":
-        y = c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])
-        return c.cast(y, c.type().dtype)
+        return c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])
     if count > _MOST_STEPS:
         raise Refusal(f"{count} updates combined by {kind}")
     for step in range(count):
@@ -149,4 +162,4 @@ def _scatter_nd(c: Context) -> Term:
         old = c.call("gather_nd", x, place, index_rank=depth)
         update = c.call(_COMBINE[kind], old, update)
         x = c.call("scatter_nd", x, place, update, mode="update")
-    return c.cast(x, c.type().dtype)
+    return x

@@ -81,6 +81,10 @@ def _arg_reduce(c: Context) -> Term:
         keepdims=c.a.keep_dims,
         select_last_index=c.a.last,
     )
+    # TVM starts from the last number of the type, at no place.
+    none = c.call("less", place, c.scalar(0, place.dtype))
+    first = c.type().static_shape[c.a.axis] - 1 if c.a.last else 0
+    place = c.where(none, c.scalar(first, place.dtype), place)
     return c.cast(place, DType.I64)
 
 
