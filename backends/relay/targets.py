@@ -25,7 +25,7 @@ OPTIONS = (
     Option(
         "weights",
         "how products read weights of which three quarters or more are zeros: dense, or sparse "
-        "(without the zeros, as compressed rows)",
+        "(without the zeros, as compressed rows of numbers or blocks)",
         "dense",
         ("dense", "sparse"),
     ),

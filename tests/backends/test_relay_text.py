@@ -132,6 +132,14 @@ ILL_TYPED = {
              ');\n  nn.conv2d(%0, %1, padding=[0, 0, 0, 0], data_layout="NHWC", '
              'kernel_layout="HWIO")'),
         "1 groups of 2 channels"),
+    "blocks of weights": (
+        main("  %0 = reshape(%x, newshape=[3, 2, 1]);\n  %1 = zeros(shape=[2], dtype=\"int32\");\n"
+             "  nn.sparse_dense(%x, %0, %1, %1)"),
+        "for Tensor[(3, 2, 1), float32]"),
+    "width of blocks of weights": (
+        main("  %0 = reshape(%x, newshape=[3, 1, 2]);\n  %1 = zeros(shape=[3], dtype=\"int32\");\n"
+             "  nn.sparse_dense(%x, %0, %1, %1)"),
+        "3 columns in blocks of 2"),
     "operands": (main("  add(%x)"), "takes 2 operands"),
     "needless key": (main('  exp(%x, attrs_type_key="relay.attrs.ExpAttrs")'), "attrs_type_key"),
     "missing key": (main("  cumsum(%x, axis=0)"), "relay.attrs.ScanopAttrs"),

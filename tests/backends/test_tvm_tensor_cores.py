@@ -134,6 +134,21 @@ def test_convolutions_are_products_with_what_follows_in_the_same_kernel() -> Non
         assert max(compared.errors(name)) < 1e-6
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 18, 16), (2, 18, 64)])
+def test_attention_is_two_products(shape: tuple[int, ...]) -> None:
+    """Heads of their own axis, and heads behind one another; two share one of keys."""
+    module = Module("attention")
+    kept = {4: (2, 2, 18, 16), 3: (2, 18, 32)}[len(shape)]
+    types = {"q": tensor("f32", *shape), "k": tensor("f32", *kept), "v": tensor("f32", *kept)}
+    function, builder = build_function(module, "main", types, ["y"])
+    heads = {"heads": 4, "kv_heads": 2} if len(shape) == 3 else {}
+    builder.ret(builder("nn.attention", *function.args, **heads, scale=0.25))
+    compared = Compared(module)
+    for name in compared.names:
+        assert max(compared.errors(name)) < 1e-6
+    assert len(compared.names) == 2
+
+
 def test_larger_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each tile is cut into warps of its own, and read in vectors where sizes allow."""
     for blocks, size in ((1, (130, 40, 72)), (6, (130, 40, 72))):

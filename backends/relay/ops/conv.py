@@ -12,6 +12,7 @@ from ..builder import Refusal, Term
 from ..context import Context
 from ..layouts import conv_form
 from ..registry import lowering
+from ..sparse import compressed, is_sparse
 from ..storage_order import (
     data_letters,
     fitted,
@@ -48,6 +49,8 @@ def _conv(c: Context) -> Term:
     x, w, layout = c.wide(0), c.wide(1), c.layout()
     if 0 in x.shape:
         return _of_nothing(c)
+    if c.choices.sparse and _takes_sparse_weights(c, w, layout):
+        return _biased(c, _sparse_conv(c, x, w, layout), layout)
     operator = _operator(c, w.rank - 2)
     order: Mapping[str, str] = {}
     weights = w
@@ -73,6 +76,32 @@ def _conv(c: Context) -> Term:
         **order,
     )
     return _biased(c, y, layout)
+
+
+def _takes_sparse_weights(c: Context, w: Term, layout: Layout | None) -> bool:
+    """Whether Relay knows the convolution by weights without zeros: one element over two axes."""
+    if w.shape[2:] != (1, 1) or c.a.groups != 1 or any(c.a.pads) or not is_sparse(w):
+        return False
+    assert w.constant is not None
+    return not (layout is not None and layout.tiles) and bool(w.constant.array.any())
+
+
+def _sparse_conv(c: Context, x: Term, w: Term, layout: Layout | None) -> Term:
+    """The product with every element that the strides leave."""
+    for axis, stride in enumerate(c.a.strides, 2):
+        place = outer_axis(layout, axis)
+        x = c.slice(x, place, 0, x.shape[place], stride)
+    assert w.constant is not None
+    found = compressed(c, w, w.constant.array.reshape(w.shape[:2]))
+    return c.call(
+        "nn.sparse_conv2d",
+        x,
+        found.data,
+        found.indices,
+        found.starts,
+        layout=layout_name(layout, data_letters(4)),
+        kernel_size=(1, 1),
+    )
 
 
 def _of_nothing(c: Context) -> Term:
