@@ -38,6 +38,10 @@ ENOUGH = 1.03
 WAIT = 0.5
 """Cycles that products wait for each vector of weights, though it is fetched ahead."""
 
+KEPT, PASSING = 256 << 10, 0.3
+"""Bytes of weights above which chunks are the larger the better, as each has all of them pass
+through the caches again: cycles for each vector."""
+
 _CACHES = (512 << 10, 3 << 20)
 _FIRST = (0.0, 3.0, 5.5)
 _AGAIN = (0.0, 1.0, 3.0)
@@ -137,9 +141,16 @@ class WinogradShape:
         fewest = -(-self.tiles // MAX_CHUNK)
         counts = range(fewest, max(fewest, self.tiles // MIN_CHUNK) + 1)
         sizes = sorted({-(-self.tiles // count) for count in counts})
-        shapes = [replace(self, chunk=size) for size in sizes]
-        least = min(shape.cycles(isa) for shape in shapes)
-        return next(shape for shape in shapes if shape.cycles(isa) <= ENOUGH * least)
+        times = {size: replace(self, chunk=size)._passing(isa) for size in sizes}
+        least = min(times.values())
+        chunk = next(size for size, time in times.items() if time <= ENOUGH * least)
+        return replace(self, chunk=chunk)
+
+    def _passing(self, isa: Isa) -> float:
+        """Cycles, with those in which each chunk waits for weights to pass through the caches."""
+        weights = self.products * self.blocks * self.inputs.planes * self.lanes
+        waits = PASSING if 4 * self.lanes * weights > KEPT else 0.0
+        return self.cycles(isa) + -(-self.tiles // self.chunk) * weights * waits
 
 
 def winograd_shape(op: Op, isa: Isa) -> WinogradShape | None:
