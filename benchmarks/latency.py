@@ -9,7 +9,8 @@ inputs and run in turns, in one process, as ``burnish bench`` has them do for on
 has medians, ratios (burnish over the engine: less than 1 is faster), the speed-up of several
 threads, the share of the machine's peak of fused multiply-adds, which is measured between the
 rounds, and the largest difference of the outputs.  ``--write`` puts it into a page, between the
-lines ``<!-- latency: begin -->`` and ``<!-- latency: end -->``, with the command that made it;
+lines ``<!-- latency: begin -->`` and ``<!-- latency: end -->`` (``--marks`` gives another word for
+``latency``), with the command that made it;
 ``--front`` puts the times of burnish and onnxruntime on one thread into another, between the marks
 of ``figures``, with that command.
 """
@@ -75,6 +76,7 @@ def main() -> int:
     parser.add_argument("--engine", nargs="+", choices=installed_engines(),
                         default=installed_engines())  # fmt: skip
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page")
+    parser.add_argument("--marks", default="latency", help="between which marks of the page")
     parser.add_argument("--front", type=Path, metavar="PAGE", help="put a short one into a page")
     arguments = parser.parse_args()
     found: list[Measurement] = []
@@ -109,7 +111,7 @@ def main() -> int:
     command = shlex.join(["python", "benchmarks/latency.py", *sys.argv[1:]])
     if arguments.write is not None:
         body = [machine(arguments.engine), "", f"    {command}", "", *lines, "", *means]
-        replace_between_marks(arguments.write, "latency", body)
+        replace_between_marks(arguments.write, arguments.marks, body)
     if arguments.front is not None:
         replace_between_marks(arguments.front, "figures", [*figures(found), "", f"    {command}"])
     return 0

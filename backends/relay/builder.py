@@ -130,8 +130,10 @@ class Builder:
         self.names = RelayNames()
         self.inputs: list[Parameter] = []
         self._constants: dict[Constant, tuple[str, Term]] = {}
+        self._hints: dict[Expr, str] = {}
         self._scopes = [_Scope()]
         self._count = 0
+        self._before_reshape: dict[Expr, Term] = {}
 
     # Values ------------------------------------------------------------------------------
 
@@ -149,6 +151,7 @@ class Builder:
             return Term(literal, Tensor((), dtype), data, data.dtype)
         if data not in self._constants:
             name = self.names.take(hint or "constant")
+            self._hints[Var(name)] = hint
             type_ = Tensor(data.shape, dtype)
             self._constants[data] = name, Term(Var(name), type_, data, data.dtype)
         return self._constants[data][1]
@@ -156,6 +159,10 @@ class Builder:
     def array(self, array: Array, hint: str = "") -> Term:
         """A constant."""
         return self.constant(Constant(np.ascontiguousarray(array).reshape(array.shape)), hint)
+
+    def changed(self, term: Term, array: Array) -> Term:
+        """The constant that became of another one, and is called alike."""
+        return self.array(array, self._hints.get(term.expr, ""))
 
     # Expressions -------------------------------------------------------------------------
 
@@ -180,7 +187,14 @@ class Builder:
         except RelayTypeError as error:
             raise InternalError(f"Relay: {error}") from None
         weight = 0 if op in IN_MEMORY else 1 + sum(arg.weight for arg in args)
-        return self._bind(call, type_, weight)
+        result = self._bind(call, type_, weight)
+        if op == "reshape":
+            self._before_reshape[result.expr] = args[0]
+        return result
+
+    def before_reshape(self, term: Term) -> Term:
+        """What a term was before it got its shape: the same elements in the same order."""
+        return self._before_reshape.get(term.expr, term)
 
     def apart(self, term: Term) -> Term:
         """``term`` in memory."""

@@ -15,6 +15,7 @@ from ..base import Artifact, signature
 from ..target import OptionValue, Target, complete_options, find_target
 from .checker import check_functions
 from .context import Choices
+from .layouts import DEFAULT, layout_model_name
 from .loader import LOADER_FILE, NPZ_FILE, PARAMETERS_FILE, TEXT_FILE, loader_script
 from .lower import lower_module
 from .parameters import npz_bytes, parameter_bytes
@@ -44,9 +45,10 @@ def compile_module(
     settings = complete_options(chosen, options)
     version = str(settings["relay-version"])
     choices = _choices(settings)
-    if choices.groups != "inline":
+    stages = _stages(settings)
+    if stages:
         module = clone_module(module)
-        run_pipeline(module, "fuse{prologues=false},dce")
+        run_pipeline(module, ",".join(stages))
     lowered = lower_module(module, version, choices)
     text = module_text(lowered.main)
     check_functions(parse_relay(text), version)
@@ -71,6 +73,16 @@ def compile_module(
         "files": sorted(files),
     }
     return Artifact(files, manifest)
+
+
+def _stages(settings: Mapping[str, OptionValue]) -> list[str]:
+    """The passes that options ask for."""
+    stages = []
+    if settings["layout"] != DEFAULT:
+        stages.append(f'layout{{target="{layout_model_name(str(settings["layout"]))}"}}')
+    if settings["groups"] != "inline":
+        stages.append("fuse{prologues=false}")
+    return [*stages, "dce"] if stages else []
 
 
 def _choices(settings: Mapping[str, OptionValue]) -> Choices:

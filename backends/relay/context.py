@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from burnish.ir import Array, Attributes, Block, DType, Op, TensorType
+from burnish.ir import Array, Attributes, Block, DType, Layout, Op, TensorType
 
 from .builder import Builder, Refusal, Term
 from .conversions import converted, plain_cast
+from .storage_order import layout_of
 from .syntax import AttributeValue, Body, Type
 
 
@@ -99,6 +100,17 @@ class Context:
         """Shape of a result."""
         return self.op.results[index].type.static_shape
 
+    def layout(self) -> Layout | None:
+        """The layout that the first operand and the results are stored in; None: in order.
+
+        Raises:
+            Refusal: they are stored in different ones.
+        """
+        layout = layout_of(self.type())
+        for result in self.op.results:
+            self.require(layout_of(result.type) == layout, f"from {layout} to another layout")
+        return layout
+
     # Constants ---------------------------------------------------------------------------
 
     def array(self, array: Array) -> Term:
@@ -155,10 +167,11 @@ class Context:
 
     def reshape(self, term: Term, shape: Sequence[int]) -> Term:
         """``term`` in another shape; a constant is reshaped at once."""
+        term = self.builder.before_reshape(term)
         if term.shape == tuple(shape):
             return term
         if term.constant is not None:
-            return self.array(term.constant.array.reshape(shape))
+            return self.builder.changed(term, term.constant.array.reshape(shape))
         allowzero = {"allowzero": True} if 0 in shape else {}
         return self.call("reshape", term, newshape=tuple(shape), **allowzero)
 
@@ -168,7 +181,7 @@ class Context:
         if order == tuple(range(len(order))):
             return term
         if term.constant is not None:
-            return self.array(np.ascontiguousarray(term.constant.array.transpose(order)))
+            return self.builder.changed(term, term.constant.array.transpose(order))
         return self.call("transpose", term, axes=order)
 
     def moved(self, term: Term, source: int, target: int) -> Term:

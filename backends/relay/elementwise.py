@@ -8,13 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from burnish.ir import Array, DType, scalar
+from burnish.ir import Array, DType, Layout, TensorType, scalar
 from burnish.ir.elementwise import ElementwiseOp
 
 from ..expressions import MATH_FUNCTIONS, Number, Spelling, render, spelled
 from .builder import Refusal, Term
 from .context import Context
 from .storage import CARRIERS
+from .storage_order import fitted, layout_of
 
 _OPERATORS: Mapping[str, str] = {
     **MATH_FUNCTIONS,
@@ -69,10 +70,20 @@ def elementwise(c: Context) -> Term:
     values: dict[str, Rendered] = {
         name: value for name, value in c.a.items() if isinstance(value, (bool, int, float))
     }
+    layout, rank = layout_of(c.op.result.type), c.op.result.type.rank
     for index, name in enumerate(definition.operands):
-        values[name] = c.wide(index)
+        values[name] = _in_layout(c, c.wide(index), c.type(index), layout, rank)
     result = expression(c, definition.expression, values, work)
     return c.cast(result, definition.result_dtype(c.a, dtypes))
+
+
+def _in_layout(c: Context, term: Term, type_: TensorType, layout: Layout | None, rank: int) -> Term:
+    """An operand as it broadcasts onto a result in a layout."""
+    own = layout_of(type_)
+    if own is None:
+        return fitted(c, term, layout, rank)
+    c.require(own == layout and type_.rank == rank, f"from {own} to another layout")
+    return term
 
 
 def _whole(c: Context) -> Term | None:
@@ -162,7 +173,13 @@ def round_even(c: Context, x: Term) -> Term:
 
 
 def _divide(c: Context, x: Term, y: Term) -> Term:
-    """A quotient; of integers x / 0 is 0, and machines trap at that and at MIN / -1."""
+    """A quotient; of integers x / 0 is 0, and machines trap at that and at MIN / -1.
+
+    TVM does not build a division by the number 0.  It is that of floats by an infinity inverted:
+    x / 0 = x * inf, NaN for 0 and NaN.
+    """
+    if x.dtype.is_float and _is_zero(y):
+        return c.call("multiply", x, c.array(np.copysign(np.inf, _array(y))))
     if x.dtype.is_float or _never(y, 0, -1):
         return c.call("divide", x, y)
     zero = c.scalar(0, x.dtype)
@@ -171,6 +188,17 @@ def _divide(c: Context, x: Term, y: Term) -> Term:
         negated = c.call("equal", y, c.scalar(-1, x.dtype))
         quotient = c.where(negated, c.call("negative", x), quotient)
     return c.where(c.call("equal", y, zero), zero, quotient)
+
+
+def _array(y: Term) -> Array:
+    """The elements of a constant."""
+    assert y.constant is not None
+    return y.constant.array
+
+
+def _is_zero(y: Term) -> bool:
+    """Whether ``y`` is a constant of zeros."""
+    return y.constant is not None and not _array(y).any()
 
 
 def _safe(c: Context, y: Term) -> Term:
@@ -191,6 +219,8 @@ def _modulo(c: Context, x: Term, y: Term, *, floor: bool) -> Term:
     if x.dtype.is_integer:
         divisor = y if _never(y, 0, -1) else _safe(c, y)
         return c.call("floor_mod" if floor else "trunc_mod", x, divisor)
+    if _is_zero(y):
+        return c.call("multiply", x, c.scalar(np.nan, x.dtype))
     rest = c.call("mod", x, y)
     if not floor:
         return rest
@@ -244,8 +274,7 @@ def _shift(c: Context, x: Term, y: Term, *, left: bool) -> Term:
 
 def _amounts(y: Term) -> Array:
     """Constant amounts to shift by, negative ones as the large numbers that they count as."""
-    assert y.constant is not None
-    return y.constant.array.astype(np.uint64)
+    return _array(y).astype(np.uint64)
 
 
 _SPELLINGS: Mapping[str, Spelling[Term]] = {

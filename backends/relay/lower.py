@@ -16,7 +16,8 @@ from . import ops  # noqa: F401 - registers the lowerings
 from .builder import Builder, Refusal, Term, relay_dtype, tidy, variables
 from .context import Choices, Context
 from .elementwise import elementwise
-from .registry import Lowering, find_lowering
+from .registry import Lowering, find_lowering, takes_layouts
+from .storage_order import layout_of, stored_shape
 from .syntax import Function, Parameter, Tensor
 
 
@@ -62,15 +63,22 @@ def _refusal(refused: Iterable[_Refused], version: str) -> UnsupportedError:
 
 
 def relay_type(type_: TensorType) -> Tensor:
-    """The type of a value as Relay has it.
+    """The type of a value as Relay has it, in the order in which it is stored.
 
     Raises:
-        Refusal: it has a dimension that is not known, or an element type that Relay lacks.
+        Refusal: it has a dimension that is not known, or an element type that Relay lacks, or a
+            layout with blocks that are not full.
     """
     shape = tuple(dim for dim in type_.shape if isinstance(dim, int))
     if len(shape) != type_.rank:
         raise Refusal("dimensions that are not bound")
-    return Tensor(shape, relay_dtype(type_.dtype))
+    return Tensor(stored_shape(shape, layout_of(type_)), relay_dtype(type_.dtype))
+
+
+def _require_order(type_: TensorType) -> None:
+    """Let no layout cross the border of a model, whose callers know of none."""
+    if layout_of(type_) is not None:
+        raise Refusal(f"a tensor in {type_.layout}")
 
 
 @dataclass
@@ -87,6 +95,7 @@ class _Lowering:
         names = {}
         for name, arg in zip(main.arg_names, main.args):
             try:
+                _require_order(arg.type)
                 term = self.builder.input(name, relay_type(arg.type), arg.type.dtype)
             except Refusal as refusal:
                 self.refused.append(_Refused(f"input {clip(name)}", str(refusal)))
@@ -94,6 +103,11 @@ class _Lowering:
             self.terms[arg] = term
             names[name] = self.builder.inputs[-1].name
         self.block(main.body)
+        for name, value in zip(main.result_names, main.results):
+            try:
+                _require_order(value.type)
+            except Refusal as refusal:
+                self.refused.append(_Refused(f"output {clip(name)}", str(refusal)))
         if self.refused:
             raise _refusal(self.refused, self.builder.version)
         results = [self.terms[value] for value in main.results]
@@ -144,11 +158,14 @@ class _Lowering:
     def op(self, op: Op) -> list[Term]:
         constant = op.results[0].constant if op.results else None
         if constant is not None:
-            return [self.builder.constant(constant, op.results[0].name or "")]
+            layout = layout_of(op.results[0].type)
+            data = constant if layout is None else Constant(layout.store(constant.array))
+            return [self.builder.constant(data, op.results[0].name or "")]
         types = [relay_type(value.type) for value in op.results]
         if types and all(0 in type_.shape for type_ in types):  # TVM has no loops over nothing
             empty = [
-                np.zeros(value.type.static_shape, value.type.dtype.numpy) for value in op.results
+                np.zeros(type_.shape, value.type.dtype.numpy)
+                for type_, value in zip(types, op.results)
             ]
             return list(map(self.builder.array, empty))
         operands = [None if value is None else self.terms[value] for value in op.operands]
@@ -159,6 +176,9 @@ class _Lowering:
     def lowering(self, op: Op) -> Lowering:
         found = find_lowering(op.name)
         if found is not None:
+            laid_out = [v.type for v in (*op.inputs, *op.results) if layout_of(v.type) is not None]
+            if laid_out and not takes_layouts(op.name):
+                raise Refusal(f"a tensor in {laid_out[0].layout}")
             return found
         if isinstance(op.opdef, ElementwiseOp):
             return elementwise

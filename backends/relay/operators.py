@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from . import type_rules as rules
+from . import window_rules as windows
 from .type_rules import Rule
 
 VERSIONS = ("0.10", "0.19")
@@ -193,15 +194,20 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
     ),
     "scatter_nd": (Operator(3, rules.scatter_nd, "mode: str = 'update'", key="ScatterNDAttrs"),),
     "nn.pad": (Operator(2, rules.pad, "pad_width: pairs; pad_mode: str = 'constant'"),),
-    "nn.conv1d": (Operator(2, rules.conv, _conv("W", 1)),),
-    "nn.conv2d": (Operator(2, rules.conv, _conv("HW", 2)),),
-    "nn.conv3d": (Operator(2, rules.conv, _conv("DHW", 3)),),
-    "nn.conv1d_transpose": (Operator(2, rules.deconv, _deconv("W", 1)),),
-    "nn.conv2d_transpose": (Operator(2, rules.deconv, _deconv("HW", 2)),),
-    "nn.conv3d_transpose": (Operator(2, rules.deconv, _deconv("DHW", 3)),),
+    "nn.conv1d": (Operator(2, windows.conv, _conv("W", 1)),),
+    "nn.conv2d": (Operator(2, windows.conv, _conv("HW", 2)),),
+    "nn.conv3d": (Operator(2, windows.conv, _conv("DHW", 3)),),
+    "nn.contrib_conv2d_NCHWc": (Operator(2, windows.conv, _conv("HW", 2)),),
+    "nn.contrib_depthwise_conv2d_NCHWc": (Operator(2, windows.conv, _conv("HW", 2)),),
+    "nn.conv1d_transpose": (Operator(2, windows.deconv, _deconv("W", 1)),),
+    "nn.conv2d_transpose": (Operator(2, windows.deconv, _deconv("HW", 2)),),
+    "nn.conv3d_transpose": (Operator(2, windows.deconv, _deconv("DHW", 3)),),
     "nn.bias_add": (Operator(2, rules.bias_add, "axis: int = 1"),),
     "nn.dense": (Operator(2, rules.dense, "units: int; out_dtype: str = ''"),),
     "nn.sparse_dense": (Operator(4, rules.sparse_dense, "sparse_lhs: bool = False"),),
+    "nn.sparse_conv2d": (
+        Operator(4, windows.sparse_conv, "layout: str = 'NHWC'; kernel_size: ints = [1, 1]"),
+    ),
     "nn.batch_matmul": (
         Operator(
             2,
@@ -209,12 +215,12 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
             "out_dtype: str = ''; transpose_a: bool = False; transpose_b: bool = False",
         ),
     ),
-    "nn.max_pool1d": (Operator(1, rules.pool, _pool("W", 1)),),
-    "nn.max_pool2d": (Operator(1, rules.pool, _pool("HW", 2)),),
-    "nn.max_pool3d": (Operator(1, rules.pool, _pool("DHW", 3)),),
-    "nn.avg_pool1d": (Operator(1, rules.pool, _pool("W", 1, _AVERAGE)),),
-    "nn.avg_pool2d": (Operator(1, rules.pool, _pool("HW", 2, _AVERAGE)),),
-    "nn.avg_pool3d": (Operator(1, rules.pool, _pool("DHW", 3, _AVERAGE)),),
+    "nn.max_pool1d": (Operator(1, windows.pool, _pool("W", 1)),),
+    "nn.max_pool2d": (Operator(1, windows.pool, _pool("HW", 2)),),
+    "nn.max_pool3d": (Operator(1, windows.pool, _pool("DHW", 3)),),
+    "nn.avg_pool1d": (Operator(1, windows.pool, _pool("W", 1, _AVERAGE)),),
+    "nn.avg_pool2d": (Operator(1, windows.pool, _pool("HW", 2, _AVERAGE)),),
+    "nn.avg_pool3d": (Operator(1, windows.pool, _pool("DHW", 3, _AVERAGE)),),
     "nn.softmax": (Operator(1, rules.along_axis, "axis: int = -1"),),
     "nn.log_softmax": (Operator(1, rules.along_axis, "axis: int = -1"),),
     "nn.lrn": (
@@ -247,7 +253,7 @@ OPERATORS: Mapping[str, tuple[Operator, ...]] = {
 ANCHORS = frozenset(
     (
         *("nn.dense", "nn.batch_matmul"),
-        *(name for name in OPERATORS if name.startswith("nn.conv")),
+        *(name for name in OPERATORS if name.startswith(("nn.conv", "nn.contrib_"))),
     )
 )
 """Operators into whose loops TVM puts the elementwise calls that follow."""
@@ -257,7 +263,7 @@ IN_MEMORY = ANCHORS | frozenset(
         *("annotation.stop_fusion", "cumsum", "cumprod", "sort", "argsort", "topk"),
         *("sum", "mean", "prod", "max", "min", "all", "any", "argmax", "argmin"),
         *("scatter", "scatter_add", "scatter_elements", "scatter_nd"),
-        *("nn.softmax", "nn.log_softmax", "nn.lrn", "nn.sparse_dense"),
+        *("nn.softmax", "nn.log_softmax", "nn.lrn", "nn.sparse_dense", "nn.sparse_conv2d"),
         *(name for name in OPERATORS if name.startswith(("nn.max_", "nn.avg_"))),
         *("vision.all_class_non_max_suppression", "zeros", "full"),
     )

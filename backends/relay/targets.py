@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..target import Option, Target, register_backend, register_target
+from .layouts import CHOICES, DEFAULT
 from .operators import VERSIONS
 
 OPTIONS = (
@@ -24,9 +25,16 @@ OPTIONS = (
     Option(
         "weights",
         "how products read weights of which three quarters or more are zeros: dense, or sparse "
-        "(without the zeros, as compressed rows)",
+        "(without the zeros, as compressed rows of numbers or blocks)",
         "dense",
         ("dense", "sparse"),
+    ),
+    Option(
+        "layout",
+        "in which order convolutions and pooling have their tensors, where TVM computes them in "
+        "it: NCHW, NHWC (NWC, NDHWC) or, in two dimensions, blocks of channels",
+        DEFAULT,
+        CHOICES,
     ),
     Option(
         "groups",

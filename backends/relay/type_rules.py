@@ -98,7 +98,8 @@ def test(s: Signature) -> Tensor:
     return Tensor(same_float(s).shape, "bool")
 
 
-def _alike(s: Signature) -> str:
+def alike(s: Signature) -> str:
+    """The one type of the elements of all operands."""
     dtypes = {x.dtype for x in s.tensors()}
     require(len(dtypes) == 1, f"operands of different types: {', '.join(sorted(dtypes))}")
     return dtypes.pop()
@@ -106,7 +107,7 @@ def _alike(s: Signature) -> str:
 
 def broadcast(s: Signature) -> Tensor:
     """Operands of one type, repeated to a common shape, as NumPy does."""
-    dtype = _alike(s)
+    dtype = alike(s)
     return Tensor(broadcast_shapes(*(x.shape for x in s.tensors())), dtype)
 
 
@@ -378,62 +379,9 @@ def pad(s: Signature) -> Tensor:
     return Tensor(tuple(size + sum(pair) for size, pair in zip(x.shape, widths)), x.dtype)
 
 
-def _windows(
-    s: Signature, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
-) -> list[int]:
-    """How many windows fit along each spatial axis; padding lists starts, then ends."""
-    padding, count = s["padding"], len(sizes)
-    require(len(padding) == 2 * count, f"{len(padding)} paddings for {count} axes")
-    result = []
-    for axis, size in enumerate(sizes):
-        reach = (kernel[axis] - 1) * s["dilation"][axis] + 1
-        room = size + padding[axis] + padding[axis + count] - reach
-        require(room >= 0, f"a window of {reach} does not fit axis {axis}")
-        ceil = "ceil_mode" in s.attributes and s["ceil_mode"]
-        result.append(-(-room // strides[axis]) + 1 if ceil else room // strides[axis] + 1)
-    return result
-
-
-def _kernel(s: Signature, w: Tensor) -> tuple[int, ...]:
-    kernel: tuple[int, ...] = w.shape[2:]
-    stated = s["kernel_size"]
-    require(stated is None or tuple(stated) == kernel, f"kernel_size {stated} is not {kernel}")
-    return kernel
-
-
-def _stated(s: Signature, name: str, value: int) -> None:
+def stated(s: Signature, name: str, value: int) -> None:
+    """Let an attribute be what the operands say, if it is given."""
     require(s[name] in (None, value), f"{name} is {s[name]}, not {value}")
-
-
-def conv(s: Signature) -> Tensor:
-    """A convolution of NC... by OI...."""
-    x, w = s.tensors()
-    require(x.rank == w.rank == len(s["strides"]) + 2, f"{x} with weights {w}")
-    require(_alike(s) == x.dtype, "")
-    groups = s["groups"]
-    require(w.shape[1] * groups == x.shape[1], f"{groups} groups of {w.shape[1]} channels")
-    require(w.shape[0] % groups == 0, f"{w.shape[0]} channels in {groups} groups")
-    _stated(s, "channels", w.shape[0])
-    out = _windows(s, x.shape[2:], _kernel(s, w), s["strides"])
-    return Tensor((x.shape[0], w.shape[0], *out), s["out_dtype"] or x.dtype)
-
-
-def deconv(s: Signature) -> Tensor:
-    """A transposed convolution of NC... by IO...."""
-    x, w = s.tensors()
-    require(x.rank == w.rank == len(s["strides"]) + 2, f"{x} with weights {w}")
-    require(_alike(s) == x.dtype, "")
-    require(w.shape[0] == x.shape[1], f"weights of {w.shape[0]} channels for {x.shape[1]}")
-    channels = w.shape[1] * s["groups"]
-    _stated(s, "channels", channels)
-    kernel, count = _kernel(s, w), x.rank - 2
-    out = []
-    for axis, size in enumerate(x.shape[2:]):
-        reach = (kernel[axis] - 1) * s["dilation"][axis] + 1
-        cut = s["padding"][axis] + s["padding"][axis + count]
-        out.append((size - 1) * s["strides"][axis] + reach - cut + s["output_padding"][axis])
-    require(all(size > 0 for size in out), f"the result has sizes {out}")
-    return Tensor((x.shape[0], channels, *out), s["out_dtype"] or x.dtype)
 
 
 def bias_add(s: Signature) -> Tensor:
@@ -441,7 +389,7 @@ def bias_add(s: Signature) -> Tensor:
     x, bias = s.tensors()
     axis = axis_of(s["axis"], x.rank)
     require(bias.shape == (x.shape[axis],), f"bias {bias} for {x.shape[axis]} channels")
-    require(_alike(s) == x.dtype, "")
+    require(alike(s) == x.dtype, "")
     return x
 
 
@@ -450,32 +398,41 @@ def dense(s: Signature) -> Tensor:
     x, w = s.tensors()
     require(x.rank == w.rank == 2, f"{x} times {w}")
     require(x.shape[1] == w.shape[1], f"{x.shape[1]} columns with weights of {w.shape[1]}")
-    require(_alike(s) == x.dtype, "")
-    _stated(s, "units", w.shape[0])
+    require(alike(s) == x.dtype, "")
+    stated(s, "units", w.shape[0])
     return Tensor((x.shape[0], w.shape[0]), s["out_dtype"] or x.dtype)
 
 
 def sparse_dense(s: Signature) -> Tensor:
-    """x times the transpose of weights in compressed rows.
+    """x times the transpose of weights in compressed rows."""
+    x = s.tensor()
+    require(not s["sparse_lhs"], "only the weights are sparse")
+    require(x.rank == 2, f"{x} times weights")
+    return Tensor((x.shape[0], compressed_rows(s, x.shape[1])), x.dtype)
 
-    ``data`` are the numbers that are left, ``indices`` the column of each, and ``indptr`` says
-    where rows begin, and the last one ends.
+
+def compressed_rows(s: Signature, columns: int) -> int:
+    """The height of weights of which zeros are left out.
+
+    ``data`` are the numbers that are left, or blocks of them, ``indices`` the column of each, and
+    ``indptr`` says where rows begin, and the last one ends.
     """
     x, data, indices, indptr = s.tensors()
-    require(not s["sparse_lhs"], "only the weights are sparse")
-    require(x.rank == 2 and data.rank == 1, f"{x} times {data}")
+    require(data.rank in (1, 3), f"{data} are neither numbers nor blocks")
+    height, width = data.shape[1:] or (1, 1)
+    require(columns % width == 0, f"{columns} columns in blocks of {width}")
     require(data.dtype == x.dtype, f"weights of {data.dtype} for {x.dtype}")
-    require(indices.shape == data.shape, f"{indices} for {data}")
+    require(indices.shape == data.shape[:1], f"{indices} for {data}")
     require(indptr.rank == 1 and indptr.shape[0] > 1, f"rows begin at {indptr}")
     require(indices.dtype == indptr.dtype == "int32", f"places of {indices.dtype}")
-    return Tensor((x.shape[0], indptr.shape[0] - 1), x.dtype)
+    return (indptr.shape[0] - 1) * height
 
 
 def batch_matmul(s: Signature) -> Tensor:
     """Products of two stacks of matrices."""
     x, y = s.tensors()
     require(x.rank == y.rank == 3, f"{x} times {y}")
-    require(_alike(s) == x.dtype, "")
+    require(alike(s) == x.dtype, "")
     (batch_x, m, k), (batch_y, k2, n) = x.shape, y.shape
     if s["transpose_a"]:
         m, k = k, m
@@ -484,15 +441,6 @@ def batch_matmul(s: Signature) -> Tensor:
     require(k == k2, f"{k} columns meet {k2} rows")
     require(1 in (batch_x, batch_y) or batch_x == batch_y, f"{batch_x} and {batch_y} matrices")
     return Tensor((max(batch_x, batch_y), m, n), s["out_dtype"] or x.dtype)
-
-
-def pool(s: Signature) -> Tensor:
-    """Windows of every channel."""
-    x = s.tensor()
-    kernel = s["pool_size"]
-    require(x.rank == len(kernel) + 2, f"windows {kernel} over {x}")
-    out = _windows(s, x.shape[2:], kernel, s["strides"])
-    return Tensor((*x.shape[:2], *out), x.dtype)
 
 
 def resize(s: Signature) -> Tensor:

@@ -28,6 +28,7 @@ from .write import Written, write_module
 MANIFEST_VERSION = 1
 LIBRARY_FILE = "model.so"
 TEXT_FILE = "model.relax.py"
+KERNELS_FILE = "model.fatbin"
 
 
 def compile_module(
@@ -62,7 +63,7 @@ def compile_module(
         built = _for_processor(module, chosen, settings, prefix, tuning)
     written, regions = built.written, built.regions
     files = {file: data for region in regions for file, data in region.files.items()}
-    files |= {TEXT_FILE: f"{written.module.script()}\n", LIBRARY_FILE: built.library}
+    files |= {TEXT_FILE: f"{written.module.script()}\n", LIBRARY_FILE: built.library, **built.files}
     manifest: dict[str, Any] = {
         "version": MANIFEST_VERSION,
         "name": prefix,
@@ -76,6 +77,8 @@ def compile_module(
         "weights_bytes": sum(region.artifact.manifest["weights_bytes"] for region in regions),
         "files": sorted(files),
     }
+    if built.digest:
+        manifest["kernels"] = built.digest
     if tuning is not None:
         manifest["notes"] = tuning.notes
     return Artifact(files, manifest, built.stages)
@@ -89,6 +92,8 @@ class _Built:
     library: bytes
     regions: Sequence[Region] = ()
     stages: dict[str, object] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    digest: str = ""
 
 
 def _check_options(target: Target, settings: Mapping[str, OptionValue]) -> None:
@@ -150,7 +155,9 @@ def _for_processor(
 def _for_gpu(module: Module, settings: Mapping[str, OptionValue], tuning: Tuning | None) -> _Built:
     dtype = str(settings["dtype"])
     written = write_module(module, device="cuda", dtype="" if dtype == "fp32" else dtype)
-    return _Built(written, export_cuda(written.module, str(settings["arch"]), tuning))
+    found = export_cuda(written.module, str(settings["arch"]), tuning)
+    files = {} if found.kernels is None else {KERNELS_FILE: found.kernels}
+    return _Built(written, found.library, files=files, digest=found.digest)
 
 
 def _input_sizes(module: Module) -> list[dict[str, Any]]:
@@ -172,7 +179,9 @@ def runner(artifact: Artifact) -> TvmRunner:
     """
     library = artifact.files[LIBRARY_FILE]
     assert isinstance(library, bytes)
-    return TvmRunner(library, artifact.manifest)
+    kernels = artifact.files.get(KERNELS_FILE)
+    assert not isinstance(kernels, str)
+    return TvmRunner(library, artifact.manifest, kernels)
 
 
 def runner_from_files(folder: str | Path, manifest: Mapping[str, Any]) -> TvmRunner:
@@ -183,9 +192,12 @@ def runner_from_files(folder: str | Path, manifest: Mapping[str, Any]) -> TvmRun
         ToolchainError: as for :func:`runner`.
     """
     path = Path(folder) / LIBRARY_FILE
-    if not path.is_file():
-        raise ModelError(f"the saved model lacks {LIBRARY_FILE}", at=str(folder))
-    return TvmRunner(path.read_bytes(), manifest)
+    for name in (LIBRARY_FILE, KERNELS_FILE):
+        if name in manifest["files"] and not (Path(folder) / name).is_file():
+            raise ModelError(f"the saved model lacks {name}", at=str(folder))
+    kernels = Path(folder) / KERNELS_FILE
+    code = kernels.read_bytes() if KERNELS_FILE in manifest["files"] else None
+    return TvmRunner(path.read_bytes(), manifest, code)
 
 
 def code_size(artifact: Artifact, target: Target) -> int | None:

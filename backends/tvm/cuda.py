@@ -11,12 +11,15 @@ import importlib
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from burnish.ir.errors import TargetError, ToolchainError, clip
 
+from .kernels import compile_kernels, digest, kernels_text
 from .package import tvm_package
+from .tensor_cores import tensorized
 from .tuning import Tuning
 
 ARCHITECTURE = re.compile(r"sm_[1-9][0-9]+a?")
@@ -31,11 +34,29 @@ _LIMITS = {
 }
 """What a block may have on all of them."""
 
+_WITHOUT_TENSOR_CORES = "sm_60"
+"""A generation of GPUs for which all rules of dlight hold that are used here."""
+
+_REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, AttributeError, LookupError)
+"""What a schedule raises that does not fit."""
+
 RULES = ("Matmul", "GEMV", "Reduction", "GeneralReduction")
 """Schedules of dlight in the order in which they are tried; ``Fallback`` takes what is left."""
 
 
-def export_cuda(module: Any, architecture: str, tuning: Tuning | None = None) -> bytes:
+@dataclass(frozen=True)
+class CudaLibrary:
+    """A library, and the code of its kernels, None if it has none.
+
+    ``digest`` is that of their text, by which the code is found (``kernels``).
+    """
+
+    library: bytes
+    kernels: bytes | None
+    digest: str
+
+
+def export_cuda(module: Any, architecture: str, tuning: Tuning | None = None) -> CudaLibrary:
     """The library of a Relax module, whose kernels are for GPUs like ``sm_90``.
 
     ``tuning`` finds schedules that are faster than the default ones.
@@ -55,13 +76,16 @@ def export_cuda(module: Any, architecture: str, tuning: Tuning | None = None) ->
             "target tvm:cuda needs the CUDA compiler nvcc",
             help="install the CUDA toolkit, and have nvcc on the PATH",
         )
-    target = tvm.target.Target(cuda_target(architecture), host="llvm")
+    target = gpu_target(architecture)
     try:
         executable = tvm.compile(scheduled(module, target, tuning), target=target)
         with tempfile.TemporaryDirectory(prefix="burnish-tvm-") as folder:
             path = Path(folder) / "model.so"
             executable.export_library(str(path))
-            return path.read_bytes()
+            library = path.read_bytes()
+        text = kernels_text(executable.mod)
+        kernels = None if text is None else compile_kernels(text, target)
+        return CudaLibrary(library, kernels, "" if text is None else digest(text))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ToolchainError(f"TVM does not compile the module: {clip(str(error), 600)}") from None
 
@@ -71,40 +95,65 @@ def cuda_target(architecture: str) -> dict[str, Any]:
     return {"kind": "cuda", "arch": architecture, **_LIMITS}
 
 
+def gpu_target(architecture: str) -> Any:
+    """GPUs of a generation, as a target of TVM."""
+    return tvm_package().target.Target(cuda_target(architecture), host="llvm")
+
+
 def scheduled(module: Any, target: Any, tuning: Tuning | None = None) -> Any:
     """A Relax module of fused functions, each with a schedule for the GPU ``target``."""
     tvm = tvm_package()
     with target:
         module = tvm.relax.get_pipeline("zero")(module)
-        tuned: frozenset[str] = frozenset()
-        if tuning is not None:
-            module, tuned = tuning.apply(module)
-        for name, function in list(module.functions_items()):
-            if isinstance(function, tvm.tirx.PrimFunc) and name.name_hint not in tuned:
-                module[name] = scheduled_function(function)
+    tuned: frozenset[str] = frozenset()
+    if tuning is not None:
+        module, tuned = tuning.apply(module)
+    for name, function in list(module.functions_items()):
+        if isinstance(function, tvm.tirx.PrimFunc):
+            known = name.name_hint in tuned
+            module[name] = _as_scheduled(function) if known else scheduled_function(function)
     return module
 
 
-def scheduled_function(function: Any) -> Any:
-    """A function by the first rule that fits.
+def _as_scheduled(function: Any) -> Any:
+    """A function that TVM gives no other schedule."""
+    return function.with_attr("tirx.is_scheduled", True)
 
-    Tensor cores are left alone: dlight's schedules for them end the process where they do not fit.
-    """
-    tvm = tvm_package()
-    dlight = importlib.import_module("tvm.s_tir.dlight")
-    function = function.with_attr("dlight.do_not_tensorize", True)
+
+def scheduled_function(function: Any) -> Any:
+    """A function with a schedule: that for tensor cores, or dlight's first that fits."""
     alone = function.with_attr("global_symbol", "main")
+    found = _on_tensor_cores(alone)
+    if found is None:
+        # Without an older generation, dlight would import TVM's instructions of tensor cores for
+        # each larger product, which takes minutes, and use them, which ends the process.
+        with gpu_target(_WITHOUT_TENSOR_CORES):
+            found = _by_rules(alone)
+    found = _as_scheduled(found)
+    kept = function.attrs.get("global_symbol")
+    if kept is None:
+        return found.without_attr("global_symbol")
+    return found.with_attr("global_symbol", kept)
+
+
+def _on_tensor_cores(function: Any) -> Any | None:
+    try:
+        schedule = tensorized(function)
+    except _REFUSALS:
+        return None
+    return None if schedule is None else schedule.mod["main"]
+
+
+def _by_rules(function: Any) -> Any:
+    tvm, dlight = tvm_package(), importlib.import_module("tvm.s_tir.dlight")
     fallback = dlight.gpu.Fallback()
     rules = [getattr(dlight.gpu, rule)() for rule in RULES]
     try:
-        found = dlight.ApplyDefaultSchedule(*rules, fallback)(tvm.IRModule({"main": alone}))
+        found = dlight.ApplyDefaultSchedule(*rules, fallback)(tvm.IRModule({"main": function}))
         # Some rules take functions whose reductions cannot be lowered afterwards.
         transform = importlib.import_module("tvm.s_tir.transform")
         transform.LowerCrossThreadReduction()(transform.CanonicalizeLoop()(found))
-    except (RuntimeError, ValueError, TypeError, AssertionError):
-        found = dlight.ApplyDefaultSchedule(fallback)(tvm.IRModule({"main": alone}))
-    result = found["main"]
-    kept = function.attrs.get("global_symbol")
-    if kept is None:
-        return result.without_attr("global_symbol")
-    return result.with_attr("global_symbol", kept)
+    except _REFUSALS:
+        # A module of its own: schedules are put in place of the functions.
+        found = dlight.ApplyDefaultSchedule(fallback)(tvm.IRModule({"main": function}))
+    return found["main"]

@@ -12,6 +12,7 @@ from burnish.ir.errors import InputError, ModelError, ToolchainError, clip
 
 from ..c.host import check_inputs, sizes_of
 from .calling import ERROR_MARK
+from .kernels import provide
 from .package import tvm_package
 from .storage import restored, stored
 from .targets import CUDA
@@ -24,7 +25,10 @@ class TvmRunner:
         main: the function of the virtual machine; it takes and gives TVM's tensors.
     """
 
-    def __init__(self, library: bytes, manifest: Mapping[str, Any]) -> None:
+    def __init__(
+        self, library: bytes, manifest: Mapping[str, Any], kernels: bytes | None = None
+    ) -> None:
+        """``kernels`` is the code of those for a GPU; without, TVM compiles them now."""
         self.manifest = manifest
         self._tvm = tvm_package()
         self._device = self._tvm.cuda() if manifest["target"] == CUDA else self._tvm.cpu()
@@ -33,6 +37,8 @@ class TvmRunner:
                 "the model is for a GPU of NVIDIA, and this machine has none",
                 help="what was saved runs where there is one",
             )
+        if kernels is not None:
+            provide(manifest["kernels"], kernels)
         with tempfile.TemporaryDirectory(prefix="burnish-tvm-") as folder:
             path = Path(folder) / "model.so"
             path.write_bytes(library)

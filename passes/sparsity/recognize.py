@@ -65,10 +65,20 @@ def _promise(w: Value, pattern: Sparse, rewriter: Rewriter) -> Value:
     assert old is not None
     attributes = dict(old.attributes.items()) | {"encoding": (pattern,)}
     builder = rewriter.before(old)
-    return builder.create(old.name, (), attributes, location=old.location, names=(w.name,)).result
+    made = builder.create(
+        old.name,
+        (),
+        attributes,
+        location=old.location,
+        names=(w.name,),
+        layouts=(w.type.layout,),
+    )
+    return made.result
 
 
 def _with_operands(op: Op, operands: Sequence[Value | None], rewriter: Rewriter) -> Sequence[Value]:
     """The results of ``op`` on operands of other types."""
     names = [result.name for result in op.results]
-    return rewriter.before(op).create(op.name, operands, op.attributes, names=names).results
+    layouts = [result.type.layout for result in op.results]
+    builder = rewriter.before(op)
+    return builder.create(op.name, operands, op.attributes, names=names, layouts=layouts).results

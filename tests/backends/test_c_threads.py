@@ -258,6 +258,28 @@ def test_the_outermost_loop_that_keeps_threads_busy_is_cut(
     assert best_loop(counts, shared) == chosen
 
 
+def pointwise(size: int) -> Module:
+    """A convolution by 1 of 32 channels to 64."""
+    made = Module("net")
+    function, b = build_function(made, "main", {"x": tensor("f32", 1, 32, size, size)}, ["y"])
+    weights = np.random.default_rng(0).standard_normal((64, 32, 1, 1)).astype(np.float32)
+    lists = {"strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 0, 0)}
+    b.ret(b("nn.conv", function.args[0], b.constant(weights), **lists))
+    return made
+
+
+@pytest.mark.parametrize(("size", "by_positions"), [(56, True), (28, True), (14, False)])
+def test_threads_share_positions_of_large_maps_and_channels_of_small_ones(
+    size: int, by_positions: bool, share_all: None
+) -> None:
+    artifact = burnish.compile(pointwise(size), "c:x86-64-v3", options={"threads": 2}).artifact
+    selection = artifact.stages["select"]
+    assert isinstance(selection, Selection)
+    (body,) = (k.body for k in selection.kernels if k.family == "blocked_conv")
+    loop = next(line for line in body.splitlines() if "thread" in line and "for" in line)
+    assert ("ptrdiff_t o" in loop) == by_positions, loop
+
+
 # Workers -----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ interpreter, and when they are chosen."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import burnish
 from burnish.backends.c import runner
+from burnish.backends.c.isa import ISAS
 from burnish.backends.c.kernels import winograd_shape
 from burnish.backends.c.kernels.winograd import Filtering
 from burnish.backends.c.kernels.winograd_conv import WinogradWeights
@@ -223,3 +225,26 @@ def test_threads_share_the_chunks(outputs: int) -> None:
 def test_weights_that_do_not_stay_near_are_fetched_ahead(channels: int, is_ahead: bool) -> None:
     compiled = burnish.compile(network(channels, 14), target=X86)
     assert ("m_fetch_f32x8(filters, ahead);" in compiled.source["m.c"]) == is_ahead
+
+
+@pytest.mark.parametrize(("channels", "size"), [(16, 32), (32, 12)])
+def test_scratch_memory_is_that_of_a_few_tiles(channels: int, size: int) -> None:
+    """Layers of small networks: the sums of three or four tiles fill the registers."""
+    module = convolution((1, channels, size, size), channels, (1, 1, 1, 1))
+    (op,) = (op for op in module.main.body if op.name == "nn.conv")
+    shape = winograd_shape.winograd_shape(op, ISAS["avx512"])
+    assert shape is not None
+    assert shape.chunk <= 4
+    assert shape.slots == shape.chunk
+    assert shape.scratch == 4 * 8 * 36 * shape.chunk * 2 * channels // 8
+
+
+@pytest.mark.parametrize(
+    ("outputs", "chunk", "slots"), [(4, 4, 4), (4, 6, 7), (4, 8, 9), (2, 4, 5), (2, 3, 3)]
+)
+def test_steps_between_tiles_avoid_powers_of_two(outputs: int, chunk: int, slots: int) -> None:
+    module = convolution((1, 16, 32, 32), 16, (1, 1, 1, 1))
+    (op,) = (op for op in module.main.body if op.name == "nn.conv")
+    shape = winograd_shape.winograd_shape(op, ISAS["avx512"])
+    assert shape is not None
+    assert replace(shape, filtering=Filtering(outputs), chunk=chunk).slots == slots

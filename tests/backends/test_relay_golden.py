@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from relay_batches import needs_relay
 from burnish import compile as compile_model
 from burnish import interpret, parse
 from burnish.backends.relay import compile_module, runner
+from burnish.backends.relay.sparse import best_block
+from burnish.ir import Array, Module, build_function, tensor
 from burnish.testing import Golden
 
 MODULES = {
@@ -130,6 +134,78 @@ module "pruned" {
 def test_weights_without_their_zeros(golden: Golden) -> None:
     artifact = compile_module(parse(PRUNED), options={"weights": "sparse"})
     golden(artifact.files["model.relay"], ".relay")
+
+
+def test_blocks_of_weights_without_their_zeros(golden: Golden) -> None:
+    module = pointwise(blocks(16, 8, (4, 1)), strides=2)
+    golden(compile_module(module, options={"weights": "sparse"}).files["model.relay"], ".relay")
+
+
+SPARSE_BLOCKS = [(1, 1), (4, 1), (1, 8), (16, 1), (2, 2), (8, 8)]
+
+
+def blocks(rows: int, columns: int, block: tuple[int, int]) -> Array:
+    """A matrix of which an eighth of the blocks holds numbers."""
+    height, width = block
+    rng = np.random.default_rng(rows)
+    tiles = (rows // height, columns // width)
+    chosen = np.zeros(math.prod(tiles), bool)
+    chosen[rng.permutation(chosen.size)[: max(1, chosen.size // 8)]] = True
+    mask = np.kron(chosen.reshape(tiles), np.ones(block))
+    return (rng.normal(size=(rows, columns)) * mask).astype(np.float32)
+
+
+def pointwise(weights: Array, strides: int = 1) -> Module:
+    """A convolution by windows of one element."""
+    module = Module("pointwise")
+    x = tensor("f32", 1, weights.shape[1], 4, 5)
+    function, builder = build_function(module, "main", {"x": x}, ["y"])
+    bias = builder.constant(np.arange(weights.shape[0], dtype=np.float32))
+    w = builder.constant(weights.reshape(*weights.shape, 1, 1))
+    places = {"strides": (strides,) * 2, "pads": (0,) * 4, "dilations": (1, 1), "groups": 1}
+    builder.ret(builder("nn.conv", function.args[0], w, bias, **places))
+    return module
+
+
+def product(weights: Array) -> Module:
+    """A product by the transpose of the weights."""
+    module = Module("product")
+    function, builder = build_function(
+        module, "main", {"x": tensor("f32", 3, weights.shape[1])}, ["y"]
+    )
+    w = builder.constant(weights)
+    builder.ret(builder("nn.matmul", function.args[0], w, transpose_b=True))
+    return module
+
+
+@pytest.mark.parametrize("block", SPARSE_BLOCKS)
+def test_blocks_are_those_of_the_fewest_numbers(block: tuple[int, int]) -> None:
+    assert best_block(blocks(48, 32, block)) == block
+
+
+@pytest.mark.parametrize("make", [product, pointwise])
+def test_weights_of_zeros_alone_are_no_sparse_ones(make: Callable[[Array], Module]) -> None:
+    artifact = compile_module(make(np.zeros((4, 8), np.float32)), options={"weights": "sparse"})
+    assert "sparse" not in str(artifact.files["model.relay"])
+
+
+@pytest.mark.slow
+@needs_relay
+def test_relay_computes_the_same_without_zeros() -> None:
+    for block in SPARSE_BLOCKS:
+        weights = blocks(48, 32, block)
+        for module, layout in [
+            (product(weights), "NCHW"),
+            (pointwise(weights), "NCHW"),
+            (pointwise(weights, 2), "NHWC"),
+            (pointwise(weights), "NCHW8c"),
+        ]:
+            shape = module.main.args[0].type.static_shape
+            inputs = {"x": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
+            artifact = compile_module(module, options={"weights": "sparse", "layout": layout})
+            assert ("sparse" in str(artifact.files["model.relay"])) == (layout != "NCHW8c")
+            found, expected = runner(artifact).run(inputs)["y"], interpret(module, inputs)["y"]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from op_cases import OpCase, cases
 from relay_batches import needs_relay, relay_differences
 from trials import trial
 
-from burnish.backends.relay import compile_module
+from burnish.backends.relay import compile_module, runner
 from burnish.backends.relay.registry import lowered_ops
-from burnish.ir import lookup, registry
+from burnish.ir import interpret, lookup, parse, registry
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.ir.errors import UnsupportedError
 
@@ -86,3 +87,35 @@ RELAY_DIFFERS = {
 def test_relay_computes_the_same(start: int) -> None:
     batch = [case for case in EXPRESSIBLE[start : start + EVERY] if case.id not in RELAY_DIFFERS]
     assert dict(relay_differences([trial(case) for case in batch])) == {}
+
+
+BY_ZERO = parse(
+    """module "zeros" {
+      func @main(%x: tensor<f32[4]>) -> ("a": tensor<f32[4]>, "b": tensor<f32[4]>,
+                                         "c": tensor<f32[4]>) {
+        %zero = core.constant() {value = dense<f32[], [0.0]>} : tensor<f32[]>
+        %below = core.constant() {value = dense<f32[1], [-0.0]>} : tensor<f32[1]>
+        %a = math.div(%x, %zero) : tensor<f32[4]>
+        %b = math.div(%x, %below) : tensor<f32[4]>
+        %c = math.floor_mod(%x, %zero) : tensor<f32[4]>
+        core.return(%a, %b, %c)
+      }
+    }"""
+)
+
+
+def test_nothing_is_divided_by_the_number_zero() -> None:
+    """TVM does not build that."""
+    text = compile_module(BY_ZERO).files["model.relay"]
+    assert "divide(" not in text
+    assert "mod(" not in text
+
+
+@pytest.mark.slow
+@needs_relay
+def test_infinities_come_of_it_all_the_same() -> None:
+    inputs = {"x": np.array([1, -2, 0, np.nan], np.float32)}
+    expected = interpret(BY_ZERO, inputs)
+    found = runner(compile_module(BY_ZERO)).run(inputs)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)

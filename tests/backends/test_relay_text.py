@@ -117,6 +117,29 @@ ILL_TYPED = {
     "attribute of a function": (
         main("  %0 = fn (%p: int32, Kernel=1) -> int32 {\n    %p\n  };\n  %x"),
         "functions have no attribute Kernel"),
+    "blocks of another size": (
+        main('  %0 = reshape(%x, newshape=[1, 1, 1, 2, 3]);\n  nn.max_pool2d(%0, pool_size=[1, 1], '
+             'padding=[0, 0, 0, 0], layout="NCHW4c")'),
+        "in NCHW4c"),
+    "layout of another rank": (
+        main('  nn.max_pool2d(%x, pool_size=[1, 1], padding=[0, 0, 0, 0], layout="NHWC")'),
+        "in NHWC"),
+    "no layout": (
+        main('  nn.max_pool2d(%x, pool_size=[1, 1], padding=[0, 0, 0, 0], layout="N?")'),
+        "N? is no layout"),
+    "weights in another layout": (
+        main('  %0 = reshape(%x, newshape=[1, 2, 1, 3]);\n  %1 = reshape(%x, newshape=[1, 1, 2, 3]'
+             ');\n  nn.conv2d(%0, %1, padding=[0, 0, 0, 0], data_layout="NHWC", '
+             'kernel_layout="HWIO")'),
+        "1 groups of 2 channels"),
+    "blocks of weights": (
+        main("  %0 = reshape(%x, newshape=[3, 2, 1]);\n  %1 = zeros(shape=[2], dtype=\"int32\");\n"
+             "  nn.sparse_dense(%x, %0, %1, %1)"),
+        "for Tensor[(3, 2, 1), float32]"),
+    "width of blocks of weights": (
+        main("  %0 = reshape(%x, newshape=[3, 1, 2]);\n  %1 = zeros(shape=[3], dtype=\"int32\");\n"
+             "  nn.sparse_dense(%x, %0, %1, %1)"),
+        "3 columns in blocks of 2"),
     "operands": (main("  add(%x)"), "takes 2 operands"),
     "needless key": (main('  exp(%x, attrs_type_key="relay.attrs.ExpAttrs")'), "attrs_type_key"),
     "missing key": (main("  cumsum(%x, axis=0)"), "relay.attrs.ScanopAttrs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from burnish import compile as compile_model
 from burnish import interpret, load, parse
 from burnish.backends import tvm as backend
-from burnish.backends.tvm import cuda
+from burnish.backends.tvm import cuda, kernels
+from burnish.backends.tvm.kernels import digest
+from burnish.backends.tvm.write import write_module
 from burnish.ir import Module
-from burnish.ir.errors import TargetError, ToolchainError
+from burnish.ir.errors import TargetError, ToolchainError, UnsupportedError
 
 pytestmark = pytest.mark.skipif(not backend.has_tvm(), reason="apache-tvm is not installed")
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
@@ -24,7 +27,9 @@ module "net" {
              %w: tensor<f32[16, 10]>) -> ("y": tensor<f32[2, 10]>) {
     %c = nn.conv(%x, %k, %b) {strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1]}
     %r = math.relu(%c)
-    %m = tensor.reduce(%r) {kind = "mean", axes = [2, 3]}
+    %p = nn.max_pool(%r) {kernel = [3, 3], strides = [1, 1], pads = [1, 1, 1, 1],
+                          dilations = [1, 1], overhang = [0, 0]}
+    %m = tensor.reduce(%p) {kind = "mean", axes = [2, 3]}
     %z = nn.matmul(%m, %w)
     %y = nn.softmax(%z) {axis = 1}
     core.return(%y)
@@ -47,6 +52,11 @@ def test_a_model_builds_and_is_saved_without_a_gpu(tmp_path: Path) -> None:
     module, inputs = network()
     compiled = compile_model(module, "tvm:cuda", options={"dtype": "fp16"})
     assert "blockIdx" not in compiled.source["model.relax.py"]  # before it is scheduled
+    library, code = (compiled.artifact.files[f"model.{kind}"] for kind in ("so", "fatbin"))
+    assert isinstance(library, bytes)
+    assert isinstance(code, bytes)
+    texts = re.findall(rb"\x00([\t\n -~]{1000,})\x00", library)  # what TVM asks the code for
+    assert compiled.artifact.manifest["kernels"] in [digest(text.decode()) for text in texts]
     again = load(compiled.save(tmp_path / "saved"))
     assert again.artifact.manifest["target"] == "tvm:cuda"
     from burnish.backends.tvm.package import tvm_package
@@ -57,6 +67,23 @@ def test_a_model_builds_and_is_saved_without_a_gpu(tmp_path: Path) -> None:
     else:
         with pytest.raises(ToolchainError, match="this machine has none"):
             again.run(inputs)
+
+
+def test_tvm_is_answered_with_code_that_was_compiled_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from burnish.backends.tvm.package import tvm_package
+
+    asked = tvm_package().get_global_func
+    before = asked(kernels.CALLBACK)
+    monkeypatch.setattr(kernels, "_KNOWN", {})
+    try:
+        tvm_package().register_global_func(kernels.CALLBACK, lambda text: b"else", override=True)
+        kernels.provide(digest("text"), b"code")
+        assert bytes(asked(kernels.CALLBACK)("text")) == b"code"
+        assert bytes(asked(kernels.CALLBACK)("another text")) == b"else"
+    finally:
+        tvm_package().register_global_func(kernels.CALLBACK, before, override=True)
 
 
 def test_a_missing_compiler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +125,27 @@ def test_products_of_16_bits_are_summed_in_32(dtype: str, bound: float) -> None:
     assert found.dtype == np.float32
     error = np.abs(found - expected).max() / np.abs(expected).max()
     assert 0 < error < bound
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_kernels_of_all_ops_are_taken_by_the_compiler() -> None:
+    from op_cases import OpCase, cases
+    from trials import merged
+
+    first: dict[str, OpCase] = {}
+    for case in cases():
+        if all(0 not in type_.shape for type_ in (*case.types, *case.result_types()) if type_):
+            first.setdefault(case.op, case)
+    modules = [case.module() for case in first.values() if is_lowered(case.module())]
+    assert len(modules) > 100
+    written = write_module(merged(modules), None, "cuda", "fp16")
+    assert cuda.export_cuda(written.module, "sm_90").kernels
+
+
+def is_lowered(module: Module) -> bool:
+    try:
+        write_module(module, None, "cuda", "fp16")
+    except UnsupportedError:
+        return False
+    return True

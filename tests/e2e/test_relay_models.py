@@ -41,6 +41,13 @@ QUICK = [
 ]
 """Models that are built within seconds."""
 BUILT = [*FLOAT_FILES, *QUANTIZED_FILES] if os.environ.get(EVERY_MODEL) else QUICK
+LAID_OUT = [
+    "models/digits_cnn/model.onnx",
+    "models/mlperf_tiny_kws_dscnn/model.onnx",
+    "models/mlperf_tiny_ic_resnet8/model.onnx",
+    "zoo/squeezenet/model.onnx",
+]
+"""Models of convolutions, for layouts."""
 OTHERWISE = BUILT if os.environ.get(EVERY_MODEL) else QUICK[:4]
 """Models that are built with other options, too."""
 STEPS = {"models/mobilenet_v2_imagenet_int8/int8.onnx": 46}
@@ -73,3 +80,13 @@ def test_relay_computes_the_same(shared: Path, name: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_groups_may_be_functions(shared: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     check(shared / name, name, {"groups": "composite"}, monkeypatch)
+
+
+@pytest.mark.slow
+@needs_relay
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW8c"])
+@pytest.mark.parametrize("name", BUILT if os.environ.get(EVERY_MODEL) else LAID_OUT)
+def test_layouts_keep_results(
+    shared: Path, name: str, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(shared / name, name, {"layout": layout}, monkeypatch)

@@ -207,6 +207,42 @@ def _scattering() -> list[OpCase]:
                 {"reduction": reduction},
             )
         )
+    for dtype in ("u32", "u64", "i64", "i8"):
+        top = 1 << DType.parse(dtype).bits - 1
+        x = np.array([1, 2, top - 1, 3], DType.parse(dtype).numpy)
+        updates = np.array([1, 5, 2 * top - 1 if dtype[0] == "u" else top - 1], x.dtype)
+        places = np.array([2, -1, 0], np.int64)
+        for reduction in ("none", "add", "max"):
+            attributes = {"reduction": reduction}
+            inputs = (x, places, updates)
+            found.append(
+                OpCase(
+                    "tensor.scatter_elements",
+                    f"{dtype}-ends-{reduction}",
+                    inputs,
+                    attributes,
+                    defined_here=True,
+                )
+            )
+            inputs = (x, places[:, np.newaxis], updates)
+            found.append(
+                OpCase(
+                    "tensor.scatter_nd",
+                    f"{dtype}-ends-{reduction}",
+                    inputs,
+                    attributes,
+                    defined_here=True,
+                )
+            )
+    corner = np.array([2, 0, -1], np.int64).reshape(1, 1, 3, 1, 1) * np.ones((2, 1, 3, 2, 2), int)
+    rows = np.array([[[-1], [1]], [[2], [0]]], np.int64)
+    for reduction in ("none", "add", "max"):
+        attributes = {"axis": 2, "reduction": reduction}
+        inputs = (data((2, 1, 4, 2, 3)), corner, data((2, 1, 3, 2, 2), salt="corner"))
+        found.append(OpCase("tensor.scatter_elements", f"axes-{reduction}", inputs, attributes))
+        inputs = (data((5, 3, 1)), rows if reduction == "none" else rows % 3, data((2, 2, 3, 1)))
+        attributes = {"reduction": reduction}
+        found.append(OpCase("tensor.scatter_nd", f"grid-{reduction}", inputs, attributes))
     grid = np.array([[0, 1], [2, -1]], np.int64)
     x = data((3, 4))
     return [
@@ -316,6 +352,14 @@ def _ordering() -> list[OpCase]:
             attributes = {"kind": kind, "axis": 1}
             x = data((2, 5, 3), dtype)
             found.append(OpCase("tensor.arg_reduce", f"{kind}-{dtype}", (x,), attributes))
+        for last in (False, True):
+            worst = np.inf if kind == "min" else -np.inf
+            attributes = {"kind": kind, "axis": 0, "last": last}
+            ends = DType.I8.integer_range[kind == "min"]
+            for dtype, value in (("f32", worst), ("i8", ends)):
+                x = np.full((3, 2), value, DType.parse(dtype).numpy)
+                note = f"{kind}-{dtype}-worst{'-last' * last}"
+                found.append(OpCase("tensor.arg_reduce", note, (x,), attributes, defined_here=True))
     for largest in (True, False):
         name = "largest" if largest else "smallest"
         for k, axis in ((0, 1), (1, 1), (2, 0), (3, 1)):

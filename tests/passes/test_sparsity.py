@@ -91,6 +91,14 @@ def test_the_coarsest_pattern_that_explains_the_zeros(kind: str) -> None:
     assert str(parse(str(module))) == str(module)
 
 
+def test_layouts_stay() -> None:
+    module = conv(with_pattern("channel"))
+    run_pipeline(module, 'layout{target="relay-NHWC"},recognize-sparsity', verify="each")
+    (op,) = (op for op in module.main.body if op.name == "nn.conv")
+    assert isinstance(op.inputs[1].type.encoding, Sparse)
+    assert op.result.type.layout == ir.Layout((0, 2, 3, 1))
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_patterns_follow_the_axes_of_the_weights(transposed: bool) -> None:
     blocks = the_map(matmul(with_pattern("block"), transposed=transposed))

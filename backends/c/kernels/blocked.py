@@ -8,11 +8,14 @@ anything but the channels that pad another block.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.ir import DType, Layout, TensorType
 
+from ..code import Index
 from .buffer import Buffer
+from .builder import KernelBuilder
 from .strided import static
 from .windows import WindowAxis
 
@@ -115,3 +118,24 @@ def flat(buffer: Buffer) -> Buffer:
     """The memory of a buffer, whatever its layout, indexed by one axis."""
     stored = buffer.shape if buffer.layout is None else buffer.layout.storage_shape(buffer.shape)
     return Buffer(buffer.pointer, (math.prod(static(stored)),), DType.F32)
+
+
+LEAST_RUN = 8 << 10
+"""Bytes of a block of channels that a thread should write side by side, if threads share positions.
+
+What the machine fetches ahead reaches beyond the end of a run, into what another thread writes.
+"""
+
+
+def blocked_loop(k: KernelBuilder, loops: Sequence[Index], spatial: int, positions: int) -> int:
+    """Which of nested loops over images, channels and positions threads should share.
+
+    Kernels that mix channels read all of them at their positions: where every thread keeps to the
+    same positions from kernel to kernel, hardly anything goes from the caches of one core to those
+    of another.  So it is images, else positions, from loop ``spatial`` on, unless there are so few
+    that runs of them would be short.
+    """
+    order: list[int] = [*range(len(loops))]
+    if 4 * k.isa.lanes * positions >= LEAST_RUN * k.sharing.threads:
+        order = [0, *order[spatial:], *order[1:spatial]]
+    return order[k.shared_loop(*(loops[number] for number in order))]

@@ -14,7 +14,7 @@ from burnish.ir.dims import ceildiv
 from ..code import Expr, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .blocked import blocked, flat, inside, is_static_float
+from .blocked import blocked, blocked_loop, flat, inside, is_static_float
 from .blocked_conv import layout_refusal
 from .buffer import Buffer
 from .builder import KernelBuilder
@@ -152,7 +152,8 @@ class WindowWriter:
         self.store = VectorStore(k, self.vectors)
         rows = [axis.count for axis in shape.outer]
         blocks, pixels = ceildiv(shape.blocks, self.tile.blocks), shape.row // self.tile.pixels
-        self.cut = k.shared_loop(shape.batch, blocks, *rows, pixels)
+        loops = (shape.batch, blocks, *rows, pixels)
+        self.cut = blocked_loop(k, loops, 2, math.prod(static(rows)) * shape.row)
         """Which loop threads share: over images, blocks, rows, or tiles of a row."""
 
     def vector(self, name: str, value: Expr) -> Expr:

@@ -16,7 +16,7 @@ from burnish.ir.dims import ceildiv
 from ..code import Expr, Index, binary, index
 from ..isa import Isa
 from ..vectors import VectorRenderer
-from .blocked import ChannelSteps, flat, inside
+from .blocked import ChannelSteps, blocked_loop, flat, inside
 from .buffer import Buffer
 from .builder import KernelBuilder
 from .register_tiles import Segment, TileShape, Work, choose_tile, segments
@@ -227,8 +227,11 @@ class ProductWriter:
         self.weights = weights or 4 * shape.groups * shape.blocks * self.filter
         rows = static([axis.count for axis in shape.axes[:-1]])
         blocks, pixels = ceildiv(shape.blocks, self.tile.blocks), shape.row // self.tile.pixels
-        self.cut = k.shared_loop(shape.batch, shape.groups, blocks, *rows, pixels)
+        loops = (shape.batch, shape.groups, blocks, *rows, pixels)
+        self.cut = blocked_loop(k, loops, 3, math.prod(rows) * shape.row)
         """Which loop threads share: over images, groups, blocks, rows, or tiles of a row."""
+        self.sharers = k.sharing.sharers if self.cut > 2 else 1
+        """How many threads go through the weights of one block."""
 
     def emit(self) -> None:
         k, shape, cut = self.k, self.shape, self.cut
@@ -279,10 +282,10 @@ class ProductWriter:
         lines = blocks * self.filter * 4 / LINE
         rows = math.prod(static([axis.count for axis in shape.axes[:-1]]))
         visits = rows * -(-shape.row // self.tile.pixels) * shape.planes
-        visits *= math.prod(shape.kernel[:-1])
+        visits = visits * math.prod(shape.kernel[:-1]) // self.sharers
         if self.weights <= NEAR or visits > MOST_FETCHES * lines:
             return 0
-        fetched = math.ceil(lines / visits)
+        fetched = math.ceil(lines / max(visits, 1))
         return fetched if fetched <= MOST_LINES else 0
 
     def _tile(self, row: _Row, segment: Segment, o: Expr, blocks: int) -> None:

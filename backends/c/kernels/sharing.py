@@ -47,6 +47,11 @@ class Sharing:
         self.is_shared = False
         self.is_safe = True
 
+    @property
+    def sharers(self) -> int:
+        """How many threads can share a loop that begins here."""
+        return 1 if self._open else self.threads
+
     def results_are_written(self) -> None:
         """Take note of a place where results are written."""
         if not self._open:

@@ -19,8 +19,12 @@ from .winograd import TAPS, Filtering
 OUTPUTS = (2, 4)
 """Results along each axis of a tile that there are transforms for."""
 
-MIN_CHUNK, MAX_CHUNK = 6, 64
+MIN_CHUNK, MAX_CHUNK = 3, 64
 """Tiles that are transformed, multiplied and transformed back at a time, if there are as many."""
+
+NARROW, APART = 128, 2048
+"""Bytes from one point of a tile to the next that are no harm in a power of two; and from a block
+of channels to the next that are."""
 
 SCRATCH = 768 << 10
 """Bytes of transformed tiles that the second cache holds beside weights."""
@@ -33,6 +37,10 @@ ENOUGH = 1.03
 
 WAIT = 0.5
 """Cycles that products wait for each vector of weights, though it is fetched ahead."""
+
+KEPT, PASSING = 256 << 10, 0.3
+"""Bytes of weights above which chunks are the larger the better, as each has all of them pass
+through the caches again: cycles for each vector."""
 
 _CACHES = (512 << 10, 3 << 20)
 _FIRST = (0.0, 3.0, 5.5)
@@ -88,11 +96,13 @@ class WinogradShape:
 
     @property
     def slots(self) -> int:
-        """Room for tiles of a chunk: an odd number, so that steps do not meet in the same lines.
+        """Room for tiles of a chunk: an odd number, where steps would meet in the same lines.
 
         Caches put addresses a power of two apart in the same few lines.
         """
-        return self.chunk | 1
+        point = 4 * self.lanes * self.chunk
+        is_spread = point <= NARROW and self.products * point % APART != 0
+        return self.chunk if is_spread else self.chunk | 1
 
     def product(self) -> ProductShape:
         """The products of a chunk at one point: a convolution by 1 of a row of tiles."""
@@ -131,9 +141,16 @@ class WinogradShape:
         fewest = -(-self.tiles // MAX_CHUNK)
         counts = range(fewest, max(fewest, self.tiles // MIN_CHUNK) + 1)
         sizes = sorted({-(-self.tiles // count) for count in counts})
-        shapes = [replace(self, chunk=size) for size in sizes]
-        least = min(shape.cycles(isa) for shape in shapes)
-        return next(shape for shape in shapes if shape.cycles(isa) <= ENOUGH * least)
+        times = {size: replace(self, chunk=size)._passing(isa) for size in sizes}
+        least = min(times.values())
+        chunk = next(size for size, time in times.items() if time <= ENOUGH * least)
+        return replace(self, chunk=chunk)
+
+    def _passing(self, isa: Isa) -> float:
+        """Cycles, with those in which each chunk waits for weights to pass through the caches."""
+        weights = self.products * self.blocks * self.inputs.planes * self.lanes
+        waits = PASSING if 4 * self.lanes * weights > KEPT else 0.0
+        return self.cycles(isa) + -(-self.tiles // self.chunk) * weights * waits
 
 
 def winograd_shape(op: Op, isa: Isa) -> WinogradShape | None:

@@ -2,44 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from burnish.ir import Layout
+
 from ..builder import Refusal, Term
 from ..context import Context
+from ..layouts import conv_form
 from ..registry import lowering
+from ..sparse import compressed, is_sparse
+from ..storage_order import (
+    data_letters,
+    fitted,
+    layout_name,
+    outer_axis,
+    stored,
+    weight_letters,
+)
 
 _NAMES = {1: "nn.conv1d", 2: "nn.conv2d", 3: "nn.conv3d"}
 
 
-def zero_padded(c: Context, x: Term, pads: Sequence[int], value: float | int = 0) -> Term:
+def zero_padded(
+    c: Context,
+    x: Term,
+    pads: Sequence[int],
+    value: float | int = 0,
+    layout: Layout | None = None,
+) -> Term:
     """``x`` [N, C, ...] with spatial axes padded; ``pads`` lists all begins, then all ends."""
     half = len(pads) // 2
     if not any(pads):
         return x
-    widths = ((0, 0), (0, 0), *zip(pads[:half], pads[half:]))
+    each = {
+        outer_axis(layout, axis): width
+        for axis, width in enumerate(zip(pads[:half], pads[half:]), 2)
+    }
+    widths = tuple(each.get(axis, (0, 0)) for axis in range(x.rank))
     return c.call("nn.pad", x, c.scalar(value, x.dtype), pad_width=widths, pad_mode="constant")
 
 
-@lowering("nn.conv")
+@lowering("nn.conv", layouts=True)
 def _conv(c: Context) -> Term:
-    x, w = c.wide(0), c.wide(1)
+    x, w, layout = c.wide(0), c.wide(1), c.layout()
     if 0 in x.shape:
         return _of_nothing(c)
-    operator = _operator(c, x.rank - 2)
+    if c.choices.sparse and _takes_sparse_weights(c, w, layout):
+        return _biased(c, _sparse_conv(c, x, w, layout), layout)
+    operator = _operator(c, w.rank - 2)
+    order: Mapping[str, str] = {}
+    weights = w
+    if layout is not None:
+        form = conv_form(c.op, layout)
+        if form is None:
+            raise Refusal(f"a convolution in {layout}")
+        weights, operator = stored(c, w, form.weights), form.operator or operator
+        order = {
+            "data_layout": layout_name(layout, data_letters(w.rank)),
+            "kernel_layout": layout_name(form.weights, weight_letters(w.rank)),
+        }
     y = c.call(
         operator,
         x,
-        w,
+        weights,
         strides=tuple(c.a.strides),
         padding=tuple(c.a.pads),
         dilation=tuple(c.a.dilations),
         groups=c.a.groups,
         channels=w.shape[0],
         kernel_size=w.shape[2:],
+        **order,
     )
-    return _biased(c, y)
+    return _biased(c, y, layout)
+
+
+def _takes_sparse_weights(c: Context, w: Term, layout: Layout | None) -> bool:
+    """Whether Relay knows the convolution by weights without zeros: one element over two axes."""
+    if w.shape[2:] != (1, 1) or c.a.groups != 1 or any(c.a.pads) or not is_sparse(w):
+        return False
+    assert w.constant is not None
+    return not (layout is not None and layout.tiles) and bool(w.constant.array.any())
+
+
+def _sparse_conv(c: Context, x: Term, w: Term, layout: Layout | None) -> Term:
+    """The product with every element that the strides leave."""
+    for axis, stride in enumerate(c.a.strides, 2):
+        place = outer_axis(layout, axis)
+        x = c.slice(x, place, 0, x.shape[place], stride)
+    assert w.constant is not None
+    found = compressed(c, w, w.constant.array.reshape(w.shape[:2]))
+    return c.call(
+        "nn.sparse_conv2d",
+        x,
+        found.data,
+        found.indices,
+        found.starts,
+        layout=layout_name(layout, data_letters(4)),
+        kernel_size=(1, 1),
+    )
 
 
 def _of_nothing(c: Context) -> Term:
@@ -54,10 +116,15 @@ def _operator(c: Context, spatial: int) -> str:
     return _NAMES[spatial]
 
 
-def _biased(c: Context, y: Term) -> Term:
-    bias = c.optional(2)
-    if bias is not None:
-        y = c.call("nn.bias_add", y, c.wide(2), axis=1)
+def _biased(c: Context, y: Term, layout: Layout | None = None) -> Term:
+    if c.optional(2) is None:
+        return c.cast(y, c.type().dtype)
+    bias = c.wide(2)
+    if layout is not None and layout.tiles:
+        column = c.reshape(bias, (*bias.shape, *[1] * (c.type().rank - 2)))
+        y = c.call("add", y, fitted(c, column, layout, c.type().rank))
+    else:
+        y = c.call("nn.bias_add", y, bias, axis=outer_axis(layout, 1))
     return c.cast(y, c.type().dtype)
 
 

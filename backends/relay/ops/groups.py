@@ -14,7 +14,7 @@ from ..syntax import AttributeValue, Body, Lambda, Parameter, called_operators
 FunctionAttributes = tuple[tuple[str, AttributeValue], ...]
 
 
-@lowering("core.group")
+@lowering("core.group", layouts=True)
 def _group(c: Context) -> Sequence[Term]:
     """A function where that is asked for, and the group can be one; else Relay fuses."""
     mark = _MARKS.get(c.choices.groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,17 +75,26 @@ _COMBINE = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
 
 @lowering("tensor.scatter_elements")
 def _scatter_elements(c: Context) -> Term:
-    (x, updates), axis = _operands(c), c.a.axis
-    indices = positive(c, c.input(1), x.shape[axis])
-    return c.cast(_scattered(c, x, indices, updates), c.type().dtype)
+    axis = c.a.axis
+    indices = positive(c, c.input(1), c.shape()[axis])
+    return _in_scattered_type(c, lambda x, updates: _scattered(c, x, indices, updates))
 
 
-def _operands(c: Context) -> tuple[Term, Term]:
-    """The data and the updates, in a type that TVM scatters: narrow integers are widened."""
+def _in_scattered_type(c: Context, scatter: Callable[[Term, Term], Term]) -> Term:
+    """Scattering in a type that TVM has it for: integers are i32 or i64.
+
+    Those of u64 keep their bits; with the first one turned they are in the order of i64.
+    """
     x, updates = c.wide(0), c.wide(2)
-    if x.dtype.is_float or x.dtype.bits >= 32:
-        return x, updates
-    return c.cast(x, DType.I32), c.cast(updates, DType.I32)
+    if x.dtype.is_float:
+        return c.cast(scatter(x, updates), c.type().dtype)
+    work = DType.I32 if x.dtype.bits < 32 or x.dtype is DType.I32 else DType.I64
+    x, updates = c.cast(x, work), c.cast(updates, work)
+    if c.type().dtype is not DType.U64 or c.a.reduction not in ("min", "max"):
+        return c.cast(scatter(x, updates), c.type().dtype)
+    flip = c.scalar(-(1 << 63), work)
+    x, updates = (c.call("bitwise_xor", term, flip) for term in (x, updates))
+    return c.cast(c.call("bitwise_xor", scatter(x, updates), flip), c.type().dtype)
 
 
 def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
@@ -96,9 +106,8 @@ def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
             "scatter_elements", x, indices, updates, axis=axis, reduction=_REDUCTIONS[kind]
         )
     if kind in ("none", "add"):
-        c.require(x.rank <= 4, "scatter of more than 4 axes")
         operator = "scatter" if kind == "none" else "scatter_add"
-        return c.call(operator, x, indices, updates, axis=axis)
+        return _scatter(c, operator, x, indices, updates)
     # Of one slice along the axis no two updates meet.
     steps = indices.shape[axis]
     c.require(steps <= _MOST_STEPS, f"{steps} updates combined by {kind}")
@@ -106,29 +115,51 @@ def _scattered(c: Context, x: Term, indices: Term, updates: Term) -> Term:
         place, update = (c.slice(term, axis, step, step + 1) for term in (indices, updates))
         old = c.call("gather", _cut(c, x, place.shape, axis), place, axis=axis)
         update = c.call(_COMBINE[kind], old, update)
-        x = c.call("scatter", x, place, update, axis=axis)
+        x = _scatter(c, "scatter", x, place, update)
     return x
+
+
+_SCATTERED_AXES = 4
+"""TVM's scatter along an axis takes no tensors of more."""
+
+
+def _scatter(c: Context, operator: str, x: Term, indices: Term, updates: Term) -> Term:
+    """Scattering along the axis; tensors of many axes in one, at the elements' positions there."""
+    axis, shape = c.a.axis, x.shape
+    if x.rank <= _SCATTERED_AXES:
+        return c.call(operator, x, indices, updates, axis=axis)
+    steps = [math.prod(shape[i + 1 :]) for i in range(x.rank)]
+    grid = np.indices(indices.shape, sparse=True)
+    others = sum(g * step for i, (g, step) in enumerate(zip(grid, steps)) if i != axis)
+    offsets = c.ints(np.broadcast_to(others, indices.shape), indices.dtype)
+    step = c.scalar(steps[axis], indices.dtype)
+    places = c.call("add", c.call("multiply", indices, step), offsets)
+    flat = (c.reshape(term, (math.prod(term.shape),)) for term in (x, places, updates))
+    return c.reshape(c.call(operator, *flat, axis=0), shape)
 
 
 @lowering("tensor.scatter_nd")
 def _scatter_nd(c: Context) -> Term:
-    (x, updates), kind = _operands(c), c.a.reduction
     depth = c.type(1).static_shape[-1]
     if 0 in c.type(1).shape[:-1]:
         return c.input(0)
     c.require(depth > 0, "scattering whole tensors")
-    indices = _tuples(c, c.input(1), x.shape[:depth])
+    # TVM takes indices in a row; those in several axes its type checker confuses.
+    count = math.prod(c.type(1).static_shape[:-1])
+    indices = c.reshape(_tuples(c, c.input(1), c.shape()[:depth]), (depth, count))
+    return _in_scattered_type(c, lambda x, updates: _scattered_tuples(c, x, indices, updates))
+
+
+def _scattered_tuples(c: Context, x: Term, indices: Term, updates: Term) -> Term:
+    (depth, count), kind = indices.shape, c.a.reduction
+    updates = c.reshape(updates, (count, *x.shape[depth:]))
     if kind in ("none", "add") or c.builder.version != "0.10":
-        y = c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])
-        return c.cast(y, c.type().dtype)
-    count = math.prod(indices.shape[1:])
+        return c.call("scatter_nd", x, indices, updates, mode=_REDUCTIONS[kind])
     if count > _MOST_STEPS:
         raise Refusal(f"{count} updates combined by {kind}")
-    indices = c.reshape(indices, (depth, count))
-    updates = c.reshape(updates, (count, *x.shape[depth:]))
     for step in range(count):
         place, update = c.slice(indices, 1, step, step + 1), c.slice(updates, 0, step, step + 1)
         old = c.call("gather_nd", x, place, index_rank=depth)
         update = c.call(_COMBINE[kind], old, update)
         x = c.call("scatter_nd", x, place, update, mode="update")
-    return c.cast(x, c.type().dtype)
+    return x

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from burnish.ir import DType
-
 from ..builder import Term
 from ..context import Context
 from ..registry import lowering
+from ..sparse import compressed, is_sparse
 from ..type_rules import broadcast_shapes
 
 
@@ -42,7 +41,7 @@ def product(
         weights = c.reshape(b, b.shape[-2:])
         weights = weights if transpose_b else _swapped(c, weights)
         flat = c.reshape(a, (math.prod(a.shape[:-1]), depth))
-        if c.choices.sparse and _is_sparse(weights):
+        if c.choices.sparse and is_sparse(weights):
             y = _sparse_product(c, flat, weights)
         else:
             y = c.call("nn.dense", flat, weights, units=columns)
@@ -60,31 +59,14 @@ def _swapped(c: Context, x: Term) -> Term:
     return c.transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
 
 
-_MOST_FILLED = 0.25
-"""Share of weights that are no zeros, where zeros are left out: each brings its place along."""
-
-
-def _is_sparse(weights: Term) -> bool:
-    """Whether weights of 32-bit floats are mostly zeros."""
-    if weights.constant is None or weights.dtype is not DType.F32:
-        return False
-    array = weights.constant.array
-    return bool(np.count_nonzero(array) <= _MOST_FILLED * array.size)
-
-
 def _sparse_product(c: Context, x: Term, weights: Term) -> Term:
-    """x times the transpose of the weights, of which each row is its numbers and their columns."""
+    """x times the transpose of the weights, of which only the blocks with numbers are kept."""
     assert weights.constant is not None
-    array = weights.constant.array
-    rows, columns = np.nonzero(array)
-    if not rows.size:
-        return c.array(np.zeros((x.shape[0], array.shape[0]), array.dtype))
-    starts = np.searchsorted(rows, np.arange(array.shape[0] + 1))
-    return c.call(
-        "nn.sparse_dense",
-        x,
-        c.array(array[rows, columns]),
-        c.ints(columns, DType.I32),
-        c.ints(starts, DType.I32),
-        sparse_lhs=False,
-    )
+    matrix = weights.constant.array
+    if not matrix.any():
+        return c.array(np.zeros((x.shape[0], matrix.shape[0]), matrix.dtype))
+    found = compressed(c, weights, matrix)
+    data = found.data
+    if data.shape[1:] == (1, 1):
+        data = c.reshape(data, data.shape[:1])
+    return c.call("nn.sparse_dense", x, data, found.indices, found.starts, sparse_lhs=False)

@@ -7,16 +7,19 @@ import math
 from ..builder import Term
 from ..context import Context
 from ..registry import lowering
+from ..storage_order import fitted
 from .reduce import reduced
 
 
-@lowering("nn.batch_norm")
+@lowering("nn.batch_norm", layouts=True)
 def _batch_norm(c: Context) -> Term:
     """(x - mean) / √(variance + ε) · scale + bias, which Relay folds into what is around it."""
     x, scale, bias, mean, variance = (c.wide(index) for index in range(5))
-    each = (-1, *[1] * (x.rank - 2))
-    columns = [c.reshape(v, (v.shape[0], *each[1:])) for v in (scale, bias, mean, variance)]
-    scale, bias, mean, variance = columns
+    layout, rank = c.layout(), c.type().rank
+    scale, bias, mean, variance = (
+        fitted(c, c.reshape(v, (v.shape[0], *[1] * (rank - 2))), layout, rank)
+        for v in (scale, bias, mean, variance)
+    )
     y = c.call("subtract", x, mean)
     root = c.call("sqrt", c.call("add", variance, c.scalar(c.a.epsilon, x.dtype)))
     y = c.call("multiply", c.call("divide", y, root), scale)

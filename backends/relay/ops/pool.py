@@ -13,6 +13,7 @@ from burnish.ir.ops.pool import average_divisor
 from ..builder import Refusal, Term
 from ..context import Context
 from ..registry import lowering
+from ..storage_order import data_letters, fitted, layout_name
 from .conv import zero_padded
 
 
@@ -27,9 +28,11 @@ def _pads(c: Context) -> list[int]:
 
 
 def _pooled(c: Context, kind: str, x: Term, pads: Sequence[int], **more: bool) -> Term:
-    spatial = x.rank - 2
+    spatial, layout = c.type().rank - 2, c.layout()
     if spatial not in (1, 2, 3):
         raise Refusal(f"pooling over {spatial} axes")
+    letters = data_letters(c.type().rank)
+    order = {} if layout is None else {"layout": layout_name(layout, letters)}
     return c.call(
         f"nn.{kind}_pool{spatial}d",
         x,
@@ -37,6 +40,7 @@ def _pooled(c: Context, kind: str, x: Term, pads: Sequence[int], **more: bool) -
         strides=tuple(c.a.strides),
         dilation=tuple(c.a.dilations),
         padding=tuple(pads),
+        **order,
         **more,
     )
 
@@ -46,25 +50,26 @@ def _fits(c: Context, pads: Sequence[int]) -> bool:
     return all(pad < size for pad, size in zip(pads, (*c.a.kernel, *c.a.kernel)))
 
 
-@lowering("nn.max_pool")
+@lowering("nn.max_pool", layouts=True)
 def _max_pool(c: Context) -> Term:
     x, pads = c.wide(0), _pads(c)
     if not _fits(c, pads):
-        x, pads = zero_padded(c, x, pads, _lowest(x.dtype)), [0] * len(pads)
+        x, pads = zero_padded(c, x, pads, _lowest(x.dtype), c.layout()), [0] * len(pads)
     return c.cast(_pooled(c, "max", x, pads), c.type().dtype)
 
 
-@lowering("nn.average_pool")
+@lowering("nn.average_pool", layouts=True)
 def _average_pool(c: Context) -> Term:
     """Relay's own where it counts elements as ONNX does; else sums over tabulated divisors."""
     x, pads = c.wide(0), _pads(c)
     if not any(c.a.overhang) and _fits(c, pads) and set(c.a.dilations) == {1}:
         y = _pooled(c, "avg", x, pads, count_include_pad=c.a.count_include_pad)
         return c.cast(y, c.type().dtype)
-    x = zero_padded(c, x, pads)
+    x = zero_padded(c, x, pads, layout=c.layout())
     mean = _pooled(c, "avg", x, [0] * len(pads), count_include_pad=True)
     with np.errstate(all="ignore"):
         factor = c.array(_share(c).astype(x.dtype.numpy))
+    factor = fitted(c, factor, c.layout(), c.type().rank)
     return c.cast(c.call("multiply", mean, factor), c.type().dtype)
 
 

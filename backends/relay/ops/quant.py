@@ -43,10 +43,11 @@ def _parameters(c: Context, q: Quantized) -> tuple[Term, Term, dict[str, int]]:
     return scale, zero, {} if q.axis is None else {"axis": q.axis}
 
 
-@lowering("quant.quantize")
+@lowering("quant.quantize", layouts=True)
 def _quantize(c: Context) -> Term:
     """``qnn.quantize`` takes ties away from zero: where that matters, it is written out."""
     q: Quantized = c.a.encoding
+    c.require(q.axis is None or c.layout() is None, "scales along an axis of a layout")
     storage: DType = c.a.dtype
     if not c.choices.exact and _is_native(q, storage):
         scale, zero, axis = _parameters(c, q)
@@ -90,11 +91,12 @@ def _rounded(c: Context, x: Term) -> Term:
     return c.call("subtract", read, c.array(magic.view(integer.numpy)))
 
 
-@lowering("quant.dequantize")
+@lowering("quant.dequantize", layouts=True)
 def _dequantize(c: Context) -> Term:
     type_ = c.type()
     q, x = type_.quantized, c.input(0)
     assert q is not None
+    c.require(q.axis is None or c.layout() is None, "scales along an axis of a layout")
     if _is_native(q, type_.dtype):
         scale, zero, axis = _parameters(c, q)
         more = {} if c.builder.version == "0.10" else {"out_dtype": "float32"}

@@ -12,11 +12,28 @@ from burnish.ir import DType
 from ..builder import Term
 from ..context import Context
 from ..registry import lowering
+from ..storage_order import layout_of, outer_axis, stored_anew
 
 
-@lowering("tensor.reduce")
+@lowering("tensor.reduce", layouts=True)
 def _reduce(c: Context) -> Term:
-    x, kind, axes = c.wide(0), c.a.kind, c.a.axes
+    """Where axes go, what is left lies in order."""
+    layout, sizes = layout_of(c.type()), c.type().static_shape
+    if layout is None:
+        return _reduction(c, c.a.axes, keep=c.a.keep_dims)
+    if c.a.keep_dims:
+        c.layout()
+    c.require(not set(c.a.axes) & set(dict(layout.tiles)), f"sums over blocks of {layout}")
+    y = _reduction(c, [outer_axis(layout, axis) for axis in c.a.axes], keep=True)
+    if c.a.keep_dims:
+        return y
+    left = tuple(1 if axis in c.a.axes else size for axis, size in enumerate(sizes))
+    return c.reshape(stored_anew(c, y, left, layout, None), c.shape())
+
+
+def _reduction(c: Context, axes: Sequence[int], *, keep: bool) -> Term:
+    """The reduction over the axes of what is stored."""
+    x, kind = c.wide(0), c.a.kind
     if not axes:
         return c.input(0)
     count = math.prod(x.shape[axis] for axis in axes)
@@ -24,9 +41,9 @@ def _reduce(c: Context) -> Term:
         return c.array(np.full(c.shape(), _neutral(kind, x.dtype), x.dtype.numpy))
     if kind == "mean" and x.dtype.is_integer:
         widest = DType.I64 if x.dtype.is_signed else DType.U64
-        total = c.cast(reduced(c, "sum", x, axes, keep=c.a.keep_dims), widest)
+        total = c.cast(reduced(c, "sum", x, axes, keep=keep), widest)
         return c.cast(c.call("divide", total, c.scalar(count, widest)), x.dtype)
-    return c.cast(reduced(c, kind, x, axes, keep=c.a.keep_dims), c.type().dtype)
+    return c.cast(reduced(c, kind, x, axes, keep=keep), c.type().dtype)
 
 
 def reduced(c: Context, kind: str, x: Term, axes: Sequence[int], *, keep: bool) -> Term:
@@ -64,6 +81,10 @@ def _arg_reduce(c: Context) -> Term:
         keepdims=c.a.keep_dims,
         select_last_index=c.a.last,
     )
+    # TVM starts from the last number of the type, at no place.
+    none = c.call("less", place, c.scalar(0, place.dtype))
+    first = c.type().static_shape[c.a.axis] - 1 if c.a.last else 0
+    place = c.where(none, c.scalar(first, place.dtype), place)
     return c.cast(place, DType.I64)
 
 

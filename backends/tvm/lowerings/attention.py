@@ -13,9 +13,10 @@ from burnish.ir.ops.attention import split_heads
 
 from ..registry import Expr
 from .context import Context, Tensor, broadcast, compute, te_lowering
+from .fragments import Factor
 from .indexing import position
-from .matmul import multiplied
-from .reduce import reduce_over, some_axis
+from .matmul import matrix_product
+from .reduce import reduce_over
 from .scalars import Scalar, constant, primitive, select
 from .softmax import softmax
 
@@ -59,14 +60,16 @@ def _attention(c: Context) -> Expr:
     batch, queries = query.shape[0], query.shape[3 if query.apart else 1]
     groups = query.shape[1:3] if query.apart else query.shape[2:4]
     shape = c.sizes((batch, *groups, queries, keys))
-    scores = c.te(lambda q, k, shape: _scores(parts, q, k, shape, known), exprs[0], exprs[1], shape)
+    scores = c.te(
+        lambda q, k, shape: _scores(c, parts, q, k, shape, known), exprs[0], exprs[1], shape
+    )
     scores = _masked(c, scores, shape, work)
     weights = softmax(c, scores, work, 4)
     if c.has(3) or c.a.causal:
         weights = c.te(lambda s, w: _or_nothing(c, s, w, work), scores, weights)
     weights = c.cast(weights, work, known)
     y = c.te(
-        lambda w, v, size: _mixed(parts, w, v, size, known),
+        lambda w, v, size: _mixed(c, parts, w, v, size, known),
         weights,
         exprs[2],
         c.size(value_size),
@@ -75,34 +78,45 @@ def _attention(c: Context) -> Expr:
 
 
 def _scores(
-    parts: Sequence[_Heads], q: Tensor, k: Tensor, shape: Sequence[Scalar], dtype: DType
+    c: Context,
+    parts: Sequence[_Heads],
+    q: Tensor,
+    k: Tensor,
+    shape: Sequence[Scalar],
+    dtype: DType,
 ) -> Tensor:
+    *batch, queries, keys = shape
     size = q.shape[4]
-    step = some_axis(size)
 
-    def element(b: Scalar, head: Scalar, part: Scalar, i: Scalar, j: Scalar) -> Scalar:
-        left = parts[0].at(q, b, (head, part), i, step)
-        right = parts[1].at(k, b, (head, 0), j, step)
-        return te.sum(multiplied(left, right, dtype, [(step, size)]), axis=step)
+    def left(lead: Sequence[Scalar], i: Scalar, step: Scalar) -> Scalar:
+        return parts[0].at(q, lead[0], (lead[1], lead[2]), i, step)
 
-    return compute(shape, element, "scores")
+    def right(lead: Sequence[Scalar], step: Scalar, j: Scalar) -> Scalar:
+        return parts[1].at(k, lead[0], (lead[1], 0), j, step)
+
+    factors = Factor(left, inner=size), Factor(right, inner=size, transposed=True)
+    return matrix_product(c, batch, (queries, keys, size), factors, dtype)
 
 
-def _mixed(parts: Sequence[_Heads], w: Tensor, v: Tensor, size: Scalar, dtype: DType) -> Tensor:
+def _mixed(
+    c: Context, parts: Sequence[_Heads], w: Tensor, v: Tensor, size: Scalar, dtype: DType
+) -> Tensor:
     """Σ weight · value, in the form of the queries."""
     batch, shared, group, queries, keys = w.shape
-    step = some_axis(keys)
-    apart = parts[0].apart
 
-    def element(b: Scalar, *index: Scalar) -> Scalar:
-        head, part, i = index[:3] if apart else (index[1], index[2], index[0])
-        value = parts[2].at(v, b, (head, 0), step, index[3])
-        return te.sum(
-            multiplied(w(b, head, part, i, step), value, dtype, [(step, keys)]), axis=step
-        )
+    def right(lead: Sequence[Scalar], step: Scalar, j: Scalar) -> Scalar:
+        return parts[2].at(v, lead[0], (lead[1], 0), step, j)
 
-    heads = (shared, group, queries) if apart else (queries, shared, group)
-    return compute([batch, *heads, size], element, "mixed")
+    factors = (
+        Factor(lambda lead, i, step: w(*lead, i, step), inner=keys),
+        Factor(right, inner=size),
+    )
+    found = matrix_product(c, [batch, shared, group], (queries, size, keys), factors, dtype)
+    if parts[0].apart:
+        return found
+    return compute(
+        [batch, queries, shared, group, size], lambda b, i, *rest: found(b, *rest[:2], i, rest[2])
+    )
 
 
 def _masked(c: Context, scores: Expr, shape: Sequence[Scalar], work: DType) -> Expr:

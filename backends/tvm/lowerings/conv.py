@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tvm import te, tirx
 
@@ -11,6 +11,8 @@ from burnish.ir import DType
 
 from ..registry import Expr
 from .context import Context, Tensor, compute, te_lowering
+from .fragments import NOTHING, Factor, fragments_form
+from .indices import is_number, ravelled, unravelled
 from .matmul import multiplied
 from .reduce import some_axis
 from .scalars import Scalar, constant, primitive
@@ -77,52 +79,66 @@ def _direct(c: Context, x: Tensor, w: Tensor, shape: Sequence[Scalar], dtype: DT
 def _implicit_product(
     c: Context, x: Tensor, w: Tensor, shape: Sequence[Scalar], dtype: DType
 ) -> Tensor:
-    """Windows [n·positions, channels·taps] by weights [channels·taps, m] (implicit GEMM).
+    """Weights [m, channels·taps] by windows [channels·taps, positions] (implicit GEMM).
 
-    Columns run over taps first, then channels; the schedule takes both matrices for index
+    Columns of weights run over taps first, then channels; a schedule takes both matrices for index
     arithmetic in front of its tiles.
     """
     batch, outputs, *out = shape
     depth, *kernel = w.shape[1:]
     positions, taps = math.prod(out), math.prod(kernel)
-    columns = depth * taps
 
-    def unfolded(row: Scalar, column: Scalar) -> Scalar:
-        n, rest = tirx.floordiv(row, positions), tirx.floormod(row, positions)
+    def window(n: Scalar, column: Scalar, position: Scalar) -> Scalar:
         channel, tap = tirx.floordiv(column, taps), tirx.floormod(column, taps)
-        where = zip(_unravelled(rest, out), _unravelled(tap, kernel))
+        where = zip(unravelled(position, out), unravelled(tap, kernel))
         places = [_source(c, o, k, axis) for axis, (o, k) in enumerate(where)]
         return _seen(c, x, [n, channel], places)
 
-    def flattened(m: Scalar, column: Scalar) -> Scalar:
+    def weight(m: Scalar, column: Scalar) -> Scalar:
         channel, tap = tirx.floordiv(column, taps), tirx.floormod(column, taps)
-        return w(m, channel, *_unravelled(tap, kernel))
+        return w(m, channel, *unravelled(tap, kernel))
+
+    form = fragments_form(c, dtype, [batch], (outputs, positions, depth * taps))
+    if form is None:
+        return _by_rows(window, weight, shape, depth * taps, dtype)
+    product = form.product(
+        Factor(lambda lead, m, k: weight(m, k), inner=depth * taps),
+        Factor(lambda lead, k, at: window(lead[0], k, at), inner=_run(c, kernel, positions)),
+        dtype,
+    )
+    return compute(shape, lambda n, m, *index: product(n, m, ravelled(index, out)))
+
+
+def _run(c: Context, kernel: Sequence[Scalar], positions: Scalar) -> Scalar:
+    """How many positions of a window's tap lie behind one another in memory."""
+    steps = {*c.a.strides, *(size.value for size in kernel if is_number(size))}
+    plain = steps == {1} and all(map(is_number, kernel)) and not any(c.a.pads)
+    return positions if plain else NOTHING
+
+
+def _by_rows(
+    window: Callable[..., Scalar],
+    weight: Callable[..., Scalar],
+    shape: Sequence[Scalar],
+    columns: Scalar,
+    dtype: DType,
+) -> Tensor:
+    """The same product, rows being positions of all images, in the form TVM's schedules take."""
+    batch, outputs, *out = shape
+    positions = math.prod(out)
+
+    def unfolded(row: Scalar, column: Scalar) -> Scalar:
+        return window(tirx.floordiv(row, positions), column, tirx.floormod(row, positions))
 
     windows = compute([batch * positions, columns], unfolded, "windows")
-    weights = compute([outputs, columns], flattened, "weights")
+    weights = compute([outputs, columns], weight, "weights")
     k = some_axis(columns)
 
     def total(row: Scalar, m: Scalar) -> Scalar:
         return te.sum(multiplied(windows(row, k), weights(m, k), dtype, [(k, columns)]), axis=k)
 
     product = compute([batch * positions, outputs], total, "product")
-
-    def element(n: Scalar, m: Scalar, *index: Scalar) -> Scalar:
-        row = n
-        for at, size in zip(index, out):
-            row = row * size + at
-        return product(row, m)
-
-    return compute(shape, element)
-
-
-def _unravelled(at: Scalar, shape: Sequence[Scalar]) -> list[Scalar]:
-    """The index of an element by its number in row-major order."""
-    found: list[Scalar] = []
-    for size in reversed(list(shape)[1:]):
-        found.insert(0, tirx.floormod(at, size))
-        at = tirx.floordiv(at, size)
-    return [at, *found]
+    return compute(shape, lambda n, m, *index: product(ravelled([n, *index], [batch, *out]), m))
 
 
 @te_lowering("nn.conv_transpose")

@@ -13,7 +13,7 @@ from burnish.ir import DType
 from ..refusal import Refusal
 from ..registry import Expr
 from .context import Context, Tensor, compute, each, te_lowering
-from .scalars import Scalar, cast, constant, primitive, select
+from .scalars import Scalar, cast, constant, primitive, reinterpret, select
 
 _KEYS = {16: DType.I32, 32: DType.I32, 64: DType.I64}
 
@@ -33,8 +33,10 @@ def key(x: Scalar, dtype: DType, nan: str = "high") -> Scalar:
         return x
     integer = key_dtype(dtype)
     low, high = integer.integer_range
-    x = select(x.equal(constant(0, dtype)), constant(0, dtype), x)  # -0 is 0
-    bits = tirx.reinterpret(integer.text.replace("i", "int"), x)
+    zero = constant(0, dtype)  # what -0 is, too
+    literal = isinstance(x, tirx.FloatImm) and x.value != 0
+    x = x if literal else select(x.equal(zero), zero, x)
+    bits = reinterpret(integer.text.replace("i", "int"), x)
     found = _turned(bits, integer)
     extreme = constant(high if nan == "high" else low, integer)
     return select(tirx.isnan(x), extreme, found)
@@ -48,7 +50,7 @@ def unkey(bits: Scalar, dtype: DType) -> Scalar:
     low, high = integer.integer_range
     name = dtype.text.replace("f", "float")
     lost = tirx.Or(bits.equal(constant(high, integer)), bits.equal(constant(low, integer)))
-    number = tirx.reinterpret(name, _turned(bits, integer))
+    number = reinterpret(name, _turned(bits, integer))
     return select(lost, constant(math.nan, dtype), number)
 
 

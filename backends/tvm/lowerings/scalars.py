@@ -47,6 +47,19 @@ def cast(x: Scalar, dtype: DType) -> Scalar:
     return tirx.Cast(tir_dtype(dtype), x)
 
 
+def reinterpret(name: str, x: Scalar) -> Scalar:
+    """The bits of ``x`` as a number of another type of the same size, as TIR calls it.
+
+    Those of literals are known now: CUDA has no address of one to read them from.
+    """
+    if isinstance(x, (tirx.FloatImm, tirx.IntImm)):
+        bits = np.asarray(x.value).astype(str(x.ty.dtype)).view(name)
+        number = bits.item()
+        if not isinstance(number, int) or number < 1 << 63:
+            return tirx.const(number, name)
+    return tirx.reinterpret(name, x)
+
+
 def select(condition: Scalar, x: Scalar, y: Scalar) -> Scalar:
     """``x`` or ``y``, both computed."""
     return tirx.Select(condition, x, y)
@@ -309,8 +322,8 @@ def _round_to_odd(x: Scalar) -> Scalar:
     """
     nearest = tirx.Cast("float32", x)
     back = tirx.Cast("float64", nearest)
-    bits = tirx.reinterpret("uint32", nearest)
+    bits = reinterpret("uint32", nearest)
     too_far = tirx.abs(back) > tirx.abs(x)
     odd = tirx.bitwise_or(bits - tirx.Cast("uint32", too_far), tirx.const(1, "uint32"))
     exact = tirx.Or(back.equal(x), is_nan(x, DType.F64))
-    return select(exact, nearest, tirx.reinterpret("float32", odd))
+    return select(exact, nearest, reinterpret("float32", odd))
