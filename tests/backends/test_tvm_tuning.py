@@ -165,6 +165,7 @@ tuner["main"]()
 
 
 @needs_tvm
+@pytest.mark.slow
 def test_what_was_found_is_used_and_remembered(
     own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
