@@ -156,11 +156,12 @@ class ProductShape:
     def _fetching(self, isa: Isa) -> float:
         """Cycles in which a row of results waits for inputs that the first cache cannot keep.
 
-        Blocks of channels follow one another in runs that the machine fetches ahead.  Of channels
-        that are stored plane by plane, or of positions far apart, it does not: each line that a
-        tile meets is waited for.
+        Blocks of channels follow one another in runs that the machine fetches ahead, and so do the
+        rows of matrices.  Of channels that are stored plane by plane, or of positions far apart,
+        it does not: each line that a tile meets is waited for.
         """
-        if self.inputs.is_blocked:
+        is_matrix = self.inputs.lanes > 1 and math.prod(self.kernel) == 1
+        if self.inputs.is_blocked or is_matrix:
             return 0.0
         tile, inner = self.tile(isa), self.axes[-1]
         (taps,) = static([inner.kernel])
