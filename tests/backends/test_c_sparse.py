@@ -250,6 +250,18 @@ def test_tiles_whose_planes_meet_in_the_first_cache_are_copied() -> None:
 
 
 @pytest.mark.skipif(not HAS_VECTORS, reason="the kernels in question are for vectors")
+def test_products_of_long_rows_stay_dense_where_single_weights_are_zero() -> None:
+    """The rows of a matrix are fetched ahead, so that the dense kernel is near the peak."""
+    module = Module("m")
+    function, b = build_function(module, "main", {"x": tensor("f32", 128, 768)}, ["y"])
+    w = np.random.default_rng(0).standard_normal((768, 256)).astype(np.float32)
+    b.ret(b("nn.matmul", function.args[0], b.constant(w)))
+    run_pipeline(module, "prune-weights{method=unstructured,sparsity=0.4}")
+    (choice,) = burnish.compile(module).report.choices
+    assert choice.chosen == "dense"
+
+
+@pytest.mark.skipif(not HAS_VECTORS, reason="the kernels in question are for vectors")
 @pytest.mark.parametrize("kind", ["block", "unstructured"])
 def test_threads_give_equal_results(kind: str) -> None:
     module = layer(kind, (1, 128, 56, 56), 128, epilogue="relu")
