@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import weakref
@@ -33,6 +32,7 @@ from burnish.ir.dims import quote_symbol
 from burnish.ir.errors import Error, InputError, ToolchainError, clip, memory_errors
 from burnish.ir.interpreter import named_arrays
 
+from ..cache import cache_folder, unwritable
 from ..target import OptionValue, Target
 from .driver import driver_text
 
@@ -128,15 +128,6 @@ def processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(facts)}))
 
 
-def cache_folder() -> Path:
-    """Where builds are kept: ``BURNISH_CACHE``, else the platform's folder for caches."""
-    if chosen := os.environ.get("BURNISH_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "burnish"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "burnish"
-
-
 def thread_flags(options: Mapping[str, OptionValue]) -> tuple[str, ...]:
     """What compilers must be told for a model with these options."""
     return ("-pthread",) if options["threads"] != 1 else ()
@@ -200,10 +191,7 @@ def _build(
         shutil.rmtree(work, ignore_errors=True)
         _publish(kept, folder, output)
     except OSError as error:
-        raise ToolchainError(
-            f"the cache folder {folder.parent} cannot be written: {error.strerror}",
-            help="set BURNISH_CACHE to a folder that can",
-        ) from None
+        raise unwritable(folder.parent, error) from None
 
 
 def _write_sources(work: Path, files: Mapping[str, str | bytes]) -> None:

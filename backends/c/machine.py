@@ -18,10 +18,11 @@ from pathlib import Path
 
 from burnish.ir import Op
 from burnish.ir.cost import op_cost
-from burnish.ir.errors import ToolchainError, UsageError
+from burnish.ir.errors import UsageError
 
+from ..cache import cache_folder, keep_text
 from ..target import Target
-from .host import cache_folder, processor
+from .host import processor
 from .isa import NATIVE
 
 CHOICE = "BURNISH_MACHINE"
@@ -205,15 +206,6 @@ def keep(machine: Machine) -> Path:
         ToolchainError: the cache folder cannot be written.
     """
     place = calibration_place()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = place.with_suffix(f".{os.getpid()}")
-        fresh.write_text(text_of(machine), "utf-8")
-        fresh.replace(place)
-    except OSError as error:
-        raise ToolchainError(
-            f"the cache folder {place.parent} cannot be written: {error.strerror}",
-            help="set BURNISH_CACHE to a folder that can",
-        ) from None
+    keep_text(place, text_of(machine))
     _read_machine.cache_clear()
     return place

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from burnish.ir.errors import ToolchainError
-
-from ..c.host import cache_folder, processor
+from ..c.host import processor
+from ..cache import cache_folder, keep_text
 from .package import tvm_package
 
 
@@ -67,14 +65,4 @@ def remember(key: str, record: Record) -> None:
     Raises:
         ToolchainError: the cache folder cannot be written.
     """
-    place = _place(key)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = place.with_name(f"{key}.{os.getpid()}")
-        fresh.write_text(json.dumps(asdict(record)), "utf-8")
-        fresh.replace(place)
-    except OSError as error:
-        raise ToolchainError(
-            f"the cache folder {place.parent} cannot be written: {error.strerror}",
-            help="set BURNISH_CACHE to a folder that can",
-        ) from None
+    keep_text(_place(key), json.dumps(asdict(record)))

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from burnish.backends.c.host import cache_folder, compiler_version, find_compiler, processor
+from burnish.backends.c.host import compiler_version, find_compiler, processor
 from burnish.backends.c.isa import isa_of
 from burnish.backends.c.timer import TimerJob, TimerProgram, build_timer, run_timer
+from burnish.backends.cache import cache_folder, keep_text
 from burnish.backends.target import Target
-from burnish.ir.errors import ToolchainError
 
 from .candidates import Candidate, Question, candidate
 
@@ -156,14 +156,4 @@ def _remember(key: str, cycles: Sequence[float]) -> None:
     Raises:
         ToolchainError: the cache folder cannot be written.
     """
-    place = _place(key)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = place.with_name(f"{key}.{os.getpid()}")
-        fresh.write_text(json.dumps({"cycles": list(cycles)}), "utf-8")
-        fresh.replace(place)
-    except OSError as error:
-        raise ToolchainError(
-            f"the cache folder {place.parent} cannot be written: {error.strerror}",
-            help="set BURNISH_CACHE to a folder that can",
-        ) from None
+    keep_text(_place(key), json.dumps({"cycles": list(cycles)}))
