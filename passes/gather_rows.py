@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from burnish.ir import Array, Block, Function, Location, Op, Rewriter, Value
+from burnish.ir.sizes import symbols_used
 
 from .base import FunctionPass, PassContext, register_pass
 from .regions import blocks_inside_out
@@ -175,7 +176,9 @@ def _groups(block: Block) -> Iterator[_Moves]:
     groups: dict[Value, _Moves] = {}
     for op in block:
         sources = {origin.get(value, value) for value in op.inputs} if op.name in MOVES else set()
-        if len(sources) != 1 or not all(map(_is_plain, (*op.inputs, *op.results))):
+        plain = all(map(_is_plain, (*op.inputs, *op.results)))
+        # Types may be static where a slice begins at a place that a symbol names.
+        if len(sources) != 1 or not plain or symbols_used(op):
             continue
         (source,) = sources
         origin[op.result] = source

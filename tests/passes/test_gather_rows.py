@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.ir import Builder, Module, Value, build_function, interpret, tensor
+from burnish.ir import Builder, Module, Value, build_function, interpret, tensor, verify
+from burnish.ir.dims import symbol
 from burnish.passes import run_pipeline
 
 SEEDS = 150
@@ -102,3 +103,22 @@ def test_indices_are_few() -> None:
 
 def _applies(seed: int, pipeline: str) -> bool:
     return run_pipeline(drawn(seed)[0], pipeline).changed
+
+
+def test_places_that_symbols_name_are_left() -> None:
+    """Whose types are static all the same: a slice of one element begins at ``N``."""
+    module = Module("offsets")
+    arguments = {"x": tensor("f32", 6, 8), "n": tensor("f32", symbol("N"))}
+    function, builder = build_function(module, "main", arguments, ["y", "n"])
+    x, n = function.args
+    (start,) = n.type.shape
+    parts = [
+        builder("tensor.slice", x, starts=(at, 0), sizes=(1, 8), steps=(1, 1))
+        for at in (start, 4, 2, 0)
+    ]
+    builder.ret(builder("tensor.concat", *parts, axis=0), n)
+    verify(module)
+    data = np.arange(48, dtype=np.float32).reshape(6, 8)
+    inputs = {"x": data, "n": np.zeros(3, np.float32)}
+    run_pipeline(module, "gather-rows,dce", verify="each")
+    np.testing.assert_array_equal(interpret(module, inputs)["y"], data[[3, 4, 2, 0]])
