@@ -18,7 +18,7 @@ from typing import Any
 from burnish.ir.errors import TargetError, ToolchainError, clip
 
 from .kernels import compile_kernels, digest, kernels_text
-from .package import tvm_package
+from .package import named_like, tvm_package
 from .tensor_cores import tensorized
 from .tuning import Tuning
 
@@ -130,10 +130,7 @@ def scheduled_function(function: Any) -> Any:
         with gpu_target(_WITHOUT_TENSOR_CORES):
             found = _by_rules(alone)
     found = _as_scheduled(found)
-    kept = function.attrs.get("global_symbol")
-    if kept is None:
-        return found.without_attr("global_symbol")
-    return found.with_attr("global_symbol", kept)
+    return named_like(found, function)
 
 
 def _on_tensor_cores(function: Any) -> Any | None:

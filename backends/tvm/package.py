@@ -39,3 +39,11 @@ def include_folders() -> list[str]:
     tvm_package()
     folders: list[str] = importlib.import_module("tvm_ffi.libinfo").include_paths()
     return folders
+
+
+def named_like(found: Any, function: Any) -> Any:
+    """``found``, which was scheduled under another name, with the name of ``function``."""
+    name = function.attrs.get("global_symbol")
+    if name is None:
+        return found.without_attr("global_symbol")
+    return found.with_attr("global_symbol", name)

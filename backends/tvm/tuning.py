@@ -21,7 +21,7 @@ from typing import IO, Any
 from burnish.ir.errors import ToolchainError, clip
 
 from ..base import Notify
-from .package import tvm_package
+from .package import named_like, tvm_package
 from .records import Record, record_key, remember, remembered
 
 TUNER = Path(__file__).with_name("tuner.py")
@@ -150,10 +150,7 @@ class Tuning:
                 elif kind == "error":
                     self._failures[name] = answer["reason"]
                 else:
-                    yield (
-                        name,
-                        Record(answer["trace"], answer["seconds"], answer["untuned"], self.trials),
-                    )
+                    yield name, self._record(answer)
                 if kind in ("error", "done"):
                     left = [function for function in left if function.name != name]
                     begun = ""
@@ -193,13 +190,7 @@ class Tuning:
             schedules.Trace.apply_json_to_schedule(record.trace, schedule)
         except (RuntimeError, ValueError, TypeError):
             return None
-        tuned = schedule.mod["main"]
-        own = function.attrs.get("global_symbol")
-        return (
-            tuned.without_attr("global_symbol")
-            if own is None
-            else tuned.with_attr("global_symbol", own)
-        )
+        return named_like(schedule.mod["main"], function)
 
     def _report(self, functions: int, used: Mapping[str, Record]) -> None:
         """Say what became of it."""
