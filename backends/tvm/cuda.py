@@ -11,6 +11,7 @@ import importlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,15 +143,76 @@ def _on_tensor_cores(function: Any) -> Any | None:
 
 
 def _by_rules(function: Any) -> Any:
-    tvm, dlight = tvm_package(), importlib.import_module("tvm.s_tir.dlight")
-    fallback = dlight.gpu.Fallback()
-    rules = [getattr(dlight.gpu, rule)() for rule in RULES]
-    try:
-        found = dlight.ApplyDefaultSchedule(*rules, fallback)(tvm.IRModule({"main": function}))
-        # Some rules take functions whose reductions cannot be lowered afterwards.
-        transform = importlib.import_module("tvm.s_tir.transform")
-        transform.LowerCrossThreadReduction()(transform.CanonicalizeLoop()(found))
-    except _REFUSALS:
-        # A module of its own: schedules are put in place of the functions.
-        found = dlight.ApplyDefaultSchedule(fallback)(tvm.IRModule({"main": function}))
-    return found["main"]
+    """dlight's first schedule that fits, and can be lowered."""
+    dlight = importlib.import_module("tvm.s_tir.dlight")
+    for rule in RULES:
+        try:
+            found = _by_rule(function, getattr(dlight.gpu, rule)())
+            if _is_scheduled(found) and _is_all_threads(found) and _is_lowered_well(found):
+                return found
+        except _REFUSALS:
+            continue  # some rules take functions whose reductions cannot be lowered afterwards
+    return _by_rule(function, dlight.gpu.Fallback())
+
+
+def _by_rule(function: Any, rule: Any) -> Any:
+    # A module of its own: schedules are put in place of the functions.
+    module = tvm_package().IRModule({"main": function})
+    return importlib.import_module("tvm.s_tir.dlight").ApplyDefaultSchedule(rule)(module)["main"]
+
+
+def _is_scheduled(function: Any) -> bool:
+    return bool(function.attrs) and "tirx.is_scheduled" in function.attrs
+
+
+def _is_all_threads(function: Any) -> bool:
+    """Whether no loop is around kernels, which the processor would start in each round."""
+    body = function.body.block.body
+    statements = list(body.seq) if hasattr(body, "seq") else [body]
+    return all(getattr(loop, "thread_binding", None) is not None for loop in statements)
+
+
+def _is_lowered_well(function: Any) -> bool:
+    """Whether TVM lowers what threads reduce together, and keeps to the bounds of the result.
+
+    Where not all threads have an element, of the block that writes results only the condition on
+    the reducing thread remains (release 0.27): the others would write behind the end.
+
+    Raises:
+        RuntimeError, ValueError: it cannot be lowered.
+    """
+    tvm, transform = tvm_package(), importlib.import_module("tvm.s_tir.transform")
+    module = tvm.IRModule({"main": function})
+    transform.LowerCrossThreadReduction()(transform.CanonicalizeLoop()(module))
+    threads: set[Any] = set()
+    found = True
+
+    def enter(loop: Any) -> None:
+        if loop.thread_binding is not None:
+            threads.add(loop.loop_var)
+
+    def look(realize: Any) -> None:
+        nonlocal found
+        if realize.block.init is None or isinstance(realize.predicate, tvm.tirx.IntImm):
+            return
+        axes = list(zip(realize.block.iter_vars, realize.iter_values))
+        spatial = _variables(value for axis, value in axes if axis.iter_type == axis.DataPar)
+        reduced = _variables(value for axis, value in axes if axis.iter_type == axis.CommReduce)
+        among_threads = not threads.isdisjoint(reduced)
+        bounded = not spatial.isdisjoint(_variables([realize.predicate]))
+        found = found and not (among_threads and bounded)
+
+    walk = importlib.import_module("tvm_ffi").structural_walk
+    walk(function.body, [(tvm.tirx.For, enter)], order="pre")
+    block = importlib.import_module("tvm.s_tir").SBlockRealize
+    walk(function.body, [(block, look)], order="post")
+    return found
+
+
+def _variables(expressions: Iterable[Any]) -> set[Any]:
+    tvm, names = tvm_package(), set[Any]()
+    for expression in expressions:
+        importlib.import_module("tvm_ffi").structural_walk(
+            expression, [(tvm.tirx.Var, names.add)], order="post"
+        )
+    return names

@@ -29,6 +29,7 @@ class Lowering:
         dtype: ``"fp16"`` or ``"bf16"`` where products are to be computed in these with f32
             accumulation, else ``""``.
         exprs: what values of the IR became.
+        has_unused: whether functions were written that nothing calls for.
     """
 
     def __init__(self, builder: Any, device: str = "cpu", dtype: str = "") -> None:
@@ -38,6 +39,7 @@ class Lowering:
         self.dtype = dtype
         self.exprs: dict[Value, Expr] = {}
         self.checks: list[Expr] = []
+        self.has_unused = False
         self._symbols: dict[str, Any] = {}
         self._known: dict[Dim, Any] = {}
 
@@ -132,8 +134,18 @@ class Lowering:
         return self.builder.emit(expr)
 
     def emit_te(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Expr:
-        """A variable bound to a call of a tensor function given as ``te`` (``primfunc``)."""
-        return self.builder.emit_te(function, *args, **kwargs)
+        """A variable bound to a call of a tensor function given as ``te`` (``primfunc``).
+
+        What is known to have no elements is a constant: no schedule for a GPU takes loops without
+        rounds.
+        """
+        found = self.builder.emit_te(function, *args, **kwargs)
+        shape = getattr(found.ty, "shape", ())
+        if not any(isinstance(size, self.tvm.tirx.IntImm) and not size.value for size in shape):
+            return found
+        self.has_unused = True
+        elements = self.tvm.runtime.empty([int(n) for n in shape], str(found.ty.dtype))
+        return self.tvm.relax.const(elements)
 
     def check(self, holds: Expr) -> None:
         """Have a run fail unless ``holds``, a scalar of type bool, is true."""

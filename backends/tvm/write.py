@@ -74,7 +74,10 @@ def write_module(
             one = len(results) == 1
             result = builder.emit_output(results[0] if one else tvm.relax.Tuple(results))
         builder.emit_func_output(result)
-    return Written(builder.finalize(), inputs, bool(lowering.checks))
+    written = builder.finalize()
+    if lowering.has_unused:
+        written = tvm.relax.transform.DeadCodeElimination(["main"])(written)
+    return Written(written, inputs, bool(lowering.checks))
 
 
 def _write_region(lowering: Lowering, part: RegionPart) -> None:

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <new>
+#include <setjmp.h>
 #include <ucontext.h>
 #include <vector>
 
@@ -26,6 +28,31 @@
 #define CUDART_NAN NAN
 
 typedef _Float16 half;
+
+// The upper half of a float; numbers are rounded to nearest, ties to even.
+struct nv_bfloat16 {
+  uint16_t bits;
+  nv_bfloat16() = default;
+  template <typename T> explicit nv_bfloat16(T value) {
+    float nearest = (float)value;
+    uint32_t wide;
+    std::memcpy(&wide, &nearest, 4);
+    // Rounding twice is rounding once if the first time goes to the odd neighbour.
+    const long double exact = value, rounded = nearest;
+    if (exact != rounded && exact == exact && std::isfinite(nearest))
+      wide = (wide - (std::fabs(rounded) > std::fabs(exact))) | 1;
+    if (nearest != nearest) bits = 0x7fff;
+    else bits = (wide + 0x7fff + (wide >> 16 & 1)) >> 16;
+  }
+  operator float() const {
+    const uint32_t wide = (uint32_t)bits << 16;
+    float found;
+    std::memcpy(&found, &wide, 4);
+    return found;
+  }
+};
+typedef nv_bfloat16 __nv_bfloat16;
+
 struct dim3 { int x = 0, y = 0, z = 0; };
 static dim3 threadIdx, blockIdx;
 
@@ -34,22 +61,27 @@ namespace emulated {
 enum State { RUNS, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
 
 struct Thread {
-  ucontext_t context;
+  ucontext_t context;  // where it begins
+  jmp_buf place;       // where it waits
   State state;
   dim3 index;
-  std::vector<char> stack;
+  std::unique_ptr<char[]> stack;  // its pages take no memory until they are used
 };
 
-static std::vector<Thread> threads;
-static ucontext_t scheduler;
+static const size_t STACK_BYTES = 1 << 18;
+static std::vector<Thread> threads;  // those of the largest block so far
+static int count;                    // of the block's threads
+static jmp_buf scheduler;
 static int current;
 static float exchanged[1024];
 static long long exchanged_wide[1024];
 static uchar* shared;
 
+// Let the scheduler go on.
 static void wait(State state) {
-  threads[current].state = state;
-  swapcontext(&threads[current].context, &scheduler);
+  Thread& thread = threads[current];
+  thread.state = state;
+  if (!_setjmp(thread.place)) _longjmp(scheduler, 1);
 }
 
 static void fail(const char* reason) {
@@ -72,28 +104,37 @@ static bool release(int first, int last, State state) {
 static void (*kernel)(void**);
 static void** arguments;
 
+// A thread of one block after the other.
 static void begin() {
-  kernel(arguments);
-  threads[current].state = ENDED;
-  swapcontext(&threads[current].context, &scheduler);
+  for (;;) {
+    kernel(arguments);
+    wait(ENDED);
+  }
+}
+
+// Let a thread go on until it waits.  Contexts change without asking the system, which takes long.
+static void __attribute__((noinline)) go_on(Thread& thread) {
+  if (_setjmp(scheduler)) return;
+  if (thread.stack) _longjmp(thread.place, 1);
+  thread.stack.reset(new char[STACK_BYTES]);
+  getcontext(&thread.context);
+  thread.context.uc_stack.ss_sp = thread.stack.get();
+  thread.context.uc_stack.ss_size = STACK_BYTES;
+  thread.context.uc_link = nullptr;
+  makecontext(&thread.context, begin, 0);
+  setcontext(&thread.context);
 }
 
 // Last threads first where `backwards`: what depends on an order that nothing guarantees differs.
 static void run_block(dim3 block, bool backwards) {
-  const int count = block.x * block.y * block.z;
-  threads.resize(count);
+  count = block.x * block.y * block.z;
+  if (threads.size() < (size_t)count) threads.resize(count);
   for (int t = 0; t < count; ++t) {
     Thread& thread = threads[t];
-    thread.stack.resize(1 << 18);
     thread.state = RUNS;
     thread.index.x = t % block.x;
     thread.index.y = t / block.x % block.y;
     thread.index.z = t / (block.x * block.y);
-    getcontext(&thread.context);
-    thread.context.uc_stack.ss_sp = thread.stack.data();
-    thread.context.uc_stack.ss_size = thread.stack.size();
-    thread.context.uc_link = &scheduler;
-    makecontext(&thread.context, begin, 0);
   }
   for (;;) {
     bool progress = false;
@@ -101,7 +142,7 @@ static void run_block(dim3 block, bool backwards) {
       current = backwards ? count - 1 - step : step;
       if (threads[current].state != RUNS) continue;
       threadIdx = threads[current].index;
-      swapcontext(&scheduler, &threads[current].context);
+      go_on(threads[current]);
       progress = true;
     }
     for (int first = 0; first < count; first += 32) {
@@ -110,8 +151,8 @@ static void run_block(dim3 block, bool backwards) {
     }
     progress = release(0, count, WAITS_FOR_BLOCK) || progress;
     if (progress) continue;
-    for (const Thread& thread : threads)
-      if (thread.state != ENDED) fail("threads wait for each other for ever");
+    for (int t = 0; t < count; ++t)
+      if (threads[t].state != ENDED) fail("threads wait for each other for ever");
     return;
   }
 }
@@ -144,7 +185,7 @@ static T __shfl_down_sync(uint, T value, uint offset, int width) {
   std::memcpy(&exchanged_wide[current], &value, sizeof(T));
   wait(WAITS_FOR_WARP);
   const uint lane = current % 32;
-  const bool inside = lane % width + offset < (uint)width && current + offset < threads.size();
+  const bool inside = lane % width + offset < (uint)width && current + offset < (uint)count;
   T found;
   std::memcpy(&found, &exchanged_wide[inside ? current + offset : current], sizeof(T));
   wait(WAITS_FOR_WARP);
@@ -166,24 +207,29 @@ static T __shfl_sync(uint, T value, uint source, int width) {
 
 template <typename T> struct Pair { T x, y; };
 template <typename T> struct Four { T x, y, z, w; };
-typedef Pair<float> float2;
-typedef Pair<int> int2;
-typedef Pair<uint> uint2;
-typedef Four<float> float4;
-typedef Four<int> int4;
-typedef Four<uint> uint4;
-static inline float2 make_float2(float x, float y) { return {x, y}; }
-static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-static inline int2 make_int2(int x, int y) { return {x, y}; }
-static inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
-static inline uint2 make_uint2(uint x, uint y) { return {x, y}; }
-static inline uint4 make_uint4(uint x, uint y, uint z, uint w) { return {x, y, z, w}; }
+// Vectors NAME2 and NAME4 of a type.
+#define VECTORS(NAME, TYPE)                                                          \
+  typedef Pair<TYPE> NAME##2;                                                        \
+  typedef Four<TYPE> NAME##4;                                                        \
+  static inline NAME##2 make_##NAME##2(TYPE x, TYPE y) { return {x, y}; }            \
+  static inline NAME##4 make_##NAME##4(TYPE x, TYPE y, TYPE z, TYPE w) {             \
+    return {x, y, z, w};                                                             \
+  }
+VECTORS(float, float)
+VECTORS(double, double)
+VECTORS(half, half)
+VECTORS(nv_bfloat16, nv_bfloat16)
+VECTORS(char, signed char)
+VECTORS(uchar, unsigned char)
+VECTORS(short, short)
+VECTORS(ushort, unsigned short)
+VECTORS(int, int)
+VECTORS(uint, unsigned int)
+VECTORS(longlong, long long)
+VECTORS(ulonglong, unsigned long long)
+#undef VECTORS
 
-typedef Pair<half> half2;
-typedef Four<half> half4;
-static inline half2 make_half2(half x, half y) { return {x, y}; }
-static inline half4 make_half4(half x, half y, half z, half w) { return {x, y, z, w}; }
-
+static inline nv_bfloat16 __float2bfloat16_rn(float x) { return nv_bfloat16(x); }
 static inline half __float2half_rn(float x) { return (half)x; }
 static inline half __double2half(double x) { return (half)x; }
 static inline float __half2float(half x) { return (float)x; }

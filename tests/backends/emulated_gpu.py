@@ -89,7 +89,9 @@ def _emitted(functions: Mapping[str, Any], architecture: str) -> tuple[str, dict
     device = finish()(device)
     extents = {}
     for name, function in device.functions_items():
-        found = dict(re.findall(r'launch_thread\("([\w.]+)", (\d+)\)', function.script()))
+        found = dict(
+            re.findall(r'launch_thread\("([\w.]+)", (?:T\.int64\()?(\d+)\)', function.script())
+        )
         extents[name.name_hint] = [int(found.get(axis, 1)) for axis in AXES]
     compiler = "tvm_callback_cuda_compile"
     kept = tvm.get_global_func(compiler)
@@ -112,5 +114,10 @@ def _compiled(text: str) -> ctypes.CDLL:
         source, library = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
         source.write_text(text)
         command = ["g++", "-O1", "-w", "-shared", "-fPIC", "-fpermissive", "-ffp-contract=off"]
-        subprocess.run([*command, str(source), "-o", str(library)], check=True)
+        done = subprocess.run(
+            [*command, str(source), "-o", str(library)], check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            errors = [line for line in done.stderr.splitlines() if "error:" in line]
+            raise RuntimeError("\n".join(errors[:5]))
         return ctypes.CDLL(str(library))

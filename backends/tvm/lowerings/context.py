@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tvm_ffi
 from tvm import relax, te, tirx
 
 from burnish.ir import Array, Attributes, Dim, DType, Op, TensorType, scalar
@@ -225,7 +226,31 @@ def _empty(type_: TensorType) -> Array:
 
 def compute(shape: Sequence[Scalar], function: Callable[..., Scalar], name: str = "y") -> Tensor:
     """A tensor of ``shape``, its elements by a function of their indices."""
-    return te.compute(tuple(shape), function, name=name)
+
+    def element(*index: Scalar) -> Scalar:
+        return _without_unit_reduction(function(*index))
+
+    return te.compute(tuple(shape), element, name=name)
+
+
+def _without_unit_reduction(x: Scalar) -> Scalar:
+    """A reduction of one element as that element, combined with what reductions start from.
+
+    TVM's schedules take the loops of one round away, and then what remains for a block without a
+    reduction: they put what reads its result into it, which so runs before the sum, too.
+    """
+    if not isinstance(x, tirx.Reduce) or not all(is_one(a.dom.extent) for a in x.axis):
+        return x
+    combiner = x.combiner
+    values = dict(zip(combiner.lhs, combiner.identity_element))
+    values |= dict(zip(combiner.rhs, x.source))
+    total = _replaced(combiner.result[x.value_index], values)
+    return _replaced(total, {axis.var: axis.dom.min for axis in x.axis})
+
+
+def _replaced(x: Scalar, values: Mapping[Any, Scalar]) -> Scalar:
+    """``x`` with expressions in the places of variables."""
+    return tvm_ffi.structural_map(x, (tirx.Var, lambda var: values.get(var, var)))
 
 
 def each(x: Tensor, function: Callable[[Scalar], Scalar]) -> Tensor:

@@ -11,7 +11,7 @@ from burnish.ir import DType
 from ..registry import Expr
 from ..storage import relax_dtype
 from .context import Context, Tensor, broadcast, compute, each, te_lowering
-from .scalars import Scalar, cast, constant
+from .scalars import Scalar, cast, constant, select
 
 
 @te_lowering("tensor.reshape")
@@ -134,9 +134,18 @@ def _mirrored(at: Scalar, size: Scalar) -> Scalar:
     return tirx.min(folded, period - folded) * tirx.Cast("int64", size > 1)
 
 
+def _wrapped(at: Scalar, size: Scalar) -> Scalar:
+    """``at`` modulo ``size``, which keeps an offset within ``at``.
+
+    TVM 0.27 makes ``(i % 8 + 3) % 4``, where ``i`` is a thread's number, ``i % 4``.
+    """
+    back = tirx.truncmod(select(at < 0, -1 - at, at), size)
+    return select(at < 0, size - 1 - back, back)
+
+
 PLACES: dict[str, Callable[[Scalar, Scalar], Scalar]] = {
     "edge": lambda at, size: tirx.max(tirx.min(at, size - 1), 0),
-    "wrap": tirx.floormod,
+    "wrap": _wrapped,
     "reflect": _mirrored,
 }
 """The element that stands outside an axis, by the mode of padding."""

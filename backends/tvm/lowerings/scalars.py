@@ -38,7 +38,8 @@ def constant(value: float | int | bool, dtype: DType) -> Scalar:
         return tirx.const(float(typed), tir_dtype(dtype))
     number = int(typed)
     if number >= 1 << 63:
-        return tirx.reinterpret("uint64", tirx.const(number - (1 << 64), "int64"))
+        # TVM's literals have 63 bits; a signed one would become one of 32 where a GPU's indices do.
+        return tirx.bitwise_not(tirx.const((1 << 64) - 1 - number, "uint64"))
     return tirx.const(number, tir_dtype(dtype))
 
 
