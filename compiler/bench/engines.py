@@ -91,17 +91,17 @@ def _tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
     processor = package.get_global_func("target.llvm_get_system_cpu")()
     target = package.target.Target({"kind": "llvm", "mcpu": processor})
     built = package.compile(relax.get_pipeline("zero")(module), target=target)
-    machine = relax.VirtualMachine(built, package.cpu())
+    main = relax.VirtualMachine(built, package.cpu())["main"]
     package.get_global_func("runtime.config_threadpool")(1, threads)
     given = [package.runtime.tensor(array) for array in inputs.values()]
-    found = machine["main"](*given)
+    found = main(*given)
     results = [found] if hasattr(found, "numpy") else list(found)
     outputs = [result.numpy() for result in results]
-    return Prepared("tvm", threads, lambda: machine["main"](*given), outputs, in_caller=False)
+    return Prepared("tvm", threads, partial(main, *given), outputs, in_caller=False)
 
 
 def _burnish_tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
-    """burnish's own target ``tvm``: its kernels, called by TVM's virtual machine."""
+    """burnish's own target ``tvm``: its kernels, called through TVM."""
     dims = {name: array.shape for name, array in inputs.items()}
     compiled = compile_model(path, "tvm", dims=dims, options={"threads": threads, "name": "net"})
     runner = tvm.runner(compiled.artifact)
