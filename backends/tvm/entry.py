@@ -3,7 +3,8 @@
 What is added to ``NAME.c`` defines ``__tvm_ffi_NAME``, the function ``NAME`` of the library: it
 takes and gives what ``main`` of the Relax module does, but checks its inputs and allocates its
 results itself.  TVM's virtual machine does that by instructions of its own, which take longer than
-the smallest models.  It is there for models that are C as a whole, and whose shapes are all known.
+the smallest models.  Tensors that follow the inputs are written the results to; then nothing is
+returned.  It is there for models that are C as a whole, and whose shapes are all known.
 """
 
 from __future__ import annotations
@@ -156,6 +157,12 @@ static int tvm_take(const struct tvm_type *type, const TVMFFIAny *argument, cons
     *data = tvm_data_of(tensor);
     return 0;
 }
+
+static int tvm_overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+{
+    const uintptr_t first = (uintptr_t)a, second = (uintptr_t)b;
+    return first < second + b_bytes && second < first + a_bytes && a_bytes != 0 && b_bytes != 0;
+}
 """
 
 _RESULTS = """
@@ -217,6 +224,7 @@ static void tvm_release(TVMFFIAny *results, int count)
 """
 
 _ON_STACK = """
+/* Run the model: its status, or -1 if something was raised. */
 static int tvm_run(const void *const *inputs, void *const *outputs)
 {
     @MACRO_ALIGNED unsigned char arena[@MACRO_ARENA_BYTES + 1];
@@ -234,6 +242,7 @@ __attribute__((destructor)) static void tvm_free_arena(void)
     free(tvm_arena);
 }
 
+/* Run the model: its status, or -1 if something was raised. */
 static int tvm_run(const void *const *inputs, void *const *outputs)
 {
     unsigned char *memory = __atomic_exchange_n(&tvm_arena, NULL, __ATOMIC_ACQUIRE);
@@ -242,7 +251,7 @@ static int tvm_run(const void *const *inputs, void *const *outputs)
         memory = malloc(@MACRO_ARENA_BYTES + @MACRO_ARENA_ALIGNMENT);
     }
     if (memory == NULL) {
-        return -1;
+        return tvm_no_memory("what the model works in");
     }
     status = @NAME_run(inputs, outputs,
         memory + (-(uintptr_t)memory & (@MACRO_ARENA_ALIGNMENT - 1)));
@@ -284,24 +293,38 @@ static int tvm_hand_out(TVMFFIAny *results, TVMFFIAny *result)
 """
 
 _ENTRY = """
-TVM_FFI_DLL_EXPORT int __tvm_ffi_@NAME(
-    void *handle, const TVMFFIAny *args, int32_t count, TVMFFIAny *result)
+/* Run on memory for the results that the caller has given; it must be nothing else's. */
+static int tvm_run_into(const void **inputs, const TVMFFIAny *args)
 {
-    const void *inputs[TVM_INPUTS + 1];
+    void *outputs[TVM_OUTPUTS + 1];
+    int i, j;
+    for (i = 0; i < TVM_OUTPUTS; i++) {
+        const struct tvm_type *type = &tvm_outputs[i];
+        const void *data;
+        if (tvm_take(type, &args[i], &data) != 0) {
+            return -1;
+        }
+        outputs[i] = (void *)(uintptr_t)data;
+        for (j = 0; j < TVM_INPUTS; j++) {
+            if (tvm_overlap(data, type->bytes, inputs[j], tvm_inputs[j].bytes)) {
+                return tvm_refuse("ValueError", type, " in memory of its own");
+            }
+        }
+        for (j = 0; j < i; j++) {
+            if (tvm_overlap(data, type->bytes, outputs[j], tvm_outputs[j].bytes)) {
+                return tvm_refuse("ValueError", type, " in memory of its own");
+            }
+        }
+    }
+    return tvm_run(inputs, outputs);
+}
+
+/* Run on new memory for the results. */
+static int tvm_run_new(const void **inputs, TVMFFIAny *result)
+{
     void *outputs[TVM_OUTPUTS + 1];
     TVMFFIAny results[TVM_OUTPUTS + 1];
     int status, i;
-    (void)handle;
-    if (count != TVM_INPUTS) {
-        char text[256];
-        snprintf(text, sizeof text, "@NAME takes %d tensors, not %d", TVM_INPUTS, (int)count);
-        return tvm_raise("TypeError", text);
-    }
-    for (i = 0; i < TVM_INPUTS; i++) {
-        if (tvm_take(&tvm_inputs[i], &args[i], &inputs[i]) != 0) {
-            return -1;
-        }
-    }
     for (i = 0; i < TVM_OUTPUTS; i++) {
         outputs[i] = tvm_new_tensor(&tvm_outputs[i], &results[i]);
         if (outputs[i] == NULL) {
@@ -312,9 +335,33 @@ TVM_FFI_DLL_EXPORT int __tvm_ffi_@NAME(
     status = tvm_run(inputs, outputs);
     if (status != 0) {
         tvm_release(results, TVM_OUTPUTS);
-        return status < 0 ? tvm_no_memory("what the model works in")
-                          : tvm_failure(tvm_messages[status - 1]);
+        return status;
     }
     return tvm_hand_out(results, result);
+}
+
+TVM_FFI_DLL_EXPORT int __tvm_ffi_@NAME(
+    void *handle, const TVMFFIAny *args, int32_t count, TVMFFIAny *result)
+{
+    const void *inputs[TVM_INPUTS + 1];
+    int status, i;
+    (void)handle;
+    if (count != TVM_INPUTS && count != TVM_INPUTS + TVM_OUTPUTS) {
+        char text[512];
+        snprintf(text, sizeof text, "@NAME takes %d tensors, and may be given %d more for its "
+            "results; these are %d", TVM_INPUTS, TVM_OUTPUTS, (int)count);
+        return tvm_raise("TypeError", text);
+    }
+    for (i = 0; i < TVM_INPUTS; i++) {
+        if (tvm_take(&tvm_inputs[i], &args[i], &inputs[i]) != 0) {
+            return -1;
+        }
+    }
+    result->type_index = kTVMFFINone;
+    result->zero_padding = 0;
+    result->v_int64 = 0;
+    status = count == TVM_INPUTS ? tvm_run_new(inputs, result)
+                                 : tvm_run_into(inputs, args + TVM_INPUTS);
+    return status > 0 ? tvm_failure(tvm_messages[status - 1]) : status;
 }
 """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,21 @@ class TvmRunner:
 
     def call(self, tensors: Sequence[Any]) -> list[Array]:
         """The outputs for TVM's tensors."""
+        return [tensor.numpy() for tensor in self._results(tensors)]
+
+    def bound(self, tensors: Sequence[Any]) -> tuple[Callable[[], object], list[Array]]:
+        """What runs once on TVM's tensors, and outputs of such a run.
+
+        Where the library has a function that needs no virtual machine, memory for results is ready.
+        """
+        results = self._results(tensors)
+        ready = results if "function" in self.manifest else []
+        return partial(self.main, *tensors, *ready), [tensor.numpy() for tensor in results]
+
+    def _results(self, tensors: Sequence[Any]) -> list[Any]:
         try:
             results = self.main(*tensors)
-            listed = [results] if hasattr(results, "numpy") else list(results)
-            return [tensor.numpy() for tensor in listed]
+            return [results] if hasattr(results, "numpy") else list(results)
         except RuntimeError as error:
             _, mark, reason = str(error).partition(ERROR_MARK)
             if mark:

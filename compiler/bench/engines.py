@@ -97,7 +97,8 @@ def _tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
     found = main(*given)
     results = [found] if hasattr(found, "numpy") else list(found)
     outputs = [result.numpy() for result in results]
-    return Prepared("tvm", threads, partial(main, *given), outputs, in_caller=False)
+    # Of TVM's pool of one thread, the caller is that one.
+    return Prepared("tvm", threads, partial(main, *given), outputs, threads == 1)
 
 
 def _burnish_tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
@@ -105,9 +106,8 @@ def _burnish_tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepa
     dims = {name: array.shape for name, array in inputs.items()}
     compiled = compile_model(path, "tvm", dims=dims, options={"threads": threads, "name": "net"})
     runner = tvm.runner(compiled.artifact)
-    given = runner.tensors(inputs)
-    call = partial(runner.main, *given)
-    return Prepared(BURNISH_TVM, threads, call, runner.call(given), threads == 1)
+    call, outputs = runner.bound(runner.tensors(inputs))
+    return Prepared(BURNISH_TVM, threads, call, outputs, threads == 1)
 
 
 ENGINES: Mapping[str, Engine] = {

@@ -110,8 +110,10 @@ module "turn" {{
         ([X.astype(np.float64)], ValueError, r"not float64\[2, 3\]"),
         ([X.astype(np.int32)], ValueError, r"not int32\[2, 3\]"),
         ([X > 0], ValueError, r"not bool\[2, 3\]"),
-        ([], TypeError, "sum takes 1 tensors, not 0"),
-        ([X, X], TypeError, "sum takes 1 tensors, not 2"),
+        ([], TypeError, "sum takes 1 tensors, and may be given 1 more for its results; .* 0"),
+        ([X, X[0], X[0]], TypeError, "these are 3"),
+        ([X, X], ValueError, r"y must be a tensor of float32\[3\], not float32\[2, 3\]"),
+        ([X, None], TypeError, r"y must be a tensor"),
         ([3], TypeError, "must be a tensor"),
         ([None], TypeError, "must be a tensor"),
         (["x"], TypeError, "must be a tensor"),
@@ -133,6 +135,27 @@ def test_tensors_with_gaps_are_refused_by_both(summing: Any, array: Any) -> None
         direct(summing)(array)
     with pytest.raises(RuntimeError, match="takes tensors that are dense"):
         in_machine(summing)(array)
+
+
+def test_results_may_have_memory_that_is_ready(summing: Any) -> None:
+    result = tensor(np.zeros(3, np.float32))
+    for scale in (1, 2):
+        assert direct(summing)(tensor(X * scale), result) is None
+        np.testing.assert_array_equal(result.numpy(), X.sum(0) * scale)
+
+
+def test_memory_for_results_must_be_nothing_elses(tmp_path: Path) -> None:
+    text = SUM.replace('-> ("y": tensor<f32[3]>)', '-> ("y": tensor<f32[3]>, "z": tensor<f32[3]>)')
+    text = text.replace("core.return(%y)", "%z = math.neg(%y)\n    core.return(%y, %z)")
+    function = direct(library_of(compile_model(parse(text), "tvm"), tmp_path))
+    x, room = X.copy(), np.zeros(7, np.float32)
+    for y, z in ((room[:3], room[2:5]), (x[0], room[:3]), (room[:3], x[1]), (room[:3], room[:3])):
+        with pytest.raises(ValueError, match=r"of float32\[3\] in memory of its own"):
+            function(x, y, z)
+    np.testing.assert_array_equal(x, X)
+    assert not room.any()
+    function(x, room[:3], room[3:6])
+    np.testing.assert_array_equal(room, [*X.sum(0), *-X.sum(0), 0])
 
 
 def test_tensors_elsewhere_are_refused(summing: Any) -> None:
