@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,20 +81,21 @@ class TvmRunner:
     def seconds(self, tensors: Sequence[Any], rounds: int) -> list[float]:
         """The time of each of ``rounds`` runs; on a GPU between two events of its own."""
         evaluator = self._module.time_evaluator(self._name, self._device, number=1, repeat=rounds)
-        return [float(second) for second in evaluator(*tensors).results]
+        arguments, _ = self.bound(tensors)
+        return [float(second) for second in evaluator(*arguments).results]
 
     def call(self, tensors: Sequence[Any]) -> list[Array]:
         """The outputs for TVM's tensors."""
         return [tensor.numpy() for tensor in self._results(tensors)]
 
-    def bound(self, tensors: Sequence[Any]) -> tuple[Callable[[], object], list[Array]]:
-        """What runs once on TVM's tensors, and outputs of such a run.
+    def bound(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Array]]:
+        """What :attr:`main` takes for TVM's tensors, and the outputs of such a call.
 
-        Where the library has a function that needs no virtual machine, memory for results is ready.
+        Memory for results is among it where ``main`` needs no virtual machine.
         """
         results = self._results(tensors)
         ready = results if "function" in self.manifest else []
-        return partial(self.main, *tensors, *ready), [tensor.numpy() for tensor in results]
+        return [*tensors, *ready], [tensor.numpy() for tensor in results]
 
     def _results(self, tensors: Sequence[Any]) -> list[Any]:
         try:

@@ -106,7 +106,8 @@ def _burnish_tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepa
     dims = {name: array.shape for name, array in inputs.items()}
     compiled = compile_model(path, "tvm", dims=dims, options={"threads": threads, "name": "net"})
     runner = tvm.runner(compiled.artifact)
-    call, outputs = runner.bound(runner.tensors(inputs))
+    arguments, outputs = runner.bound(runner.tensors(inputs))
+    call = partial(runner.main, *arguments)
     return Prepared(BURNISH_TVM, threads, call, outputs, threads == 1)
 
 
