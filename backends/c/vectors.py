@@ -7,7 +7,7 @@ each instruction set that has an instruction for it, and one that every machine 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from burnish.ir import DType, scalar
 
@@ -114,6 +114,15 @@ _CALL = """\
 #define @_{name}_{v}(x) __extension__ ({{ @_{v} x_ = (x); @_{name}_in_{v}(&x_); x_; }})
 """
 
+_PICK = """\
+/* Elements of two vectors by their numbers; those of y follow those of x. */
+#if defined(__clang__)
+#define @_pick_{v}(x, y, ...) __builtin_shufflevector((x), (y), __VA_ARGS__)
+#else
+#define @_pick_{v}(x, y, ...) __builtin_shuffle((x), (y), (@_i32x{lanes}){{__VA_ARGS__}})
+#endif
+"""
+
 _ACROSS: Mapping[str, str] = {"sum": "{a} + {b}", "max": "{b} > {a} ? {b} : {a}"}
 """What combines all elements of a vector, by halves; the maximum may miss NaN."""
 
@@ -181,6 +190,7 @@ def definitions() -> dict[str, str]:
         for name, function in _FUNCTIONS.items():
             text = function + _CALL
             found[f"{name}_{vector_type(lanes)}"] = text.format(**names, name=name)
+        found[f"pick_{vector_type(lanes)}"] = _PICK.format(**names)
         for dtype in (DType.I8, DType.U8, DType.I16, DType.U16):
             name, size = f"{dtype}x{lanes}", dtype.bits // 8
             found[name] = _INTEGERS.format(
@@ -282,6 +292,11 @@ class VectorRenderer:
     def fma(self, x: Expr, y: Expr, total: Expr) -> Expr:
         """``x * y + total``, rounded once where the machine can do that."""
         return self._macro("fma", x, y, total)
+
+    def pick(self, x: Expr, y: Expr, lanes: Sequence[int]) -> Expr:
+        """Elements of two vectors by number, those of ``y`` following those of ``x``."""
+        numbers = (Expr(str(lane)) for lane in lanes)
+        return call(self.helper(f"pick_{self.stem}"), x, y, *numbers)
 
     def at_least(self, x: Expr, limit: Expr) -> Expr:
         """The larger elements of two vectors; NaN where ``x`` is NaN."""
