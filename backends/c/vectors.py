@@ -48,6 +48,15 @@ typedef {c_type} @_{name}_at __attribute__((vector_size({bytes}), aligned({align
 """
 """As many integers as a vector has floats."""
 
+_PICK = """\
+/* Elements of two vectors by their numbers; those of y follow those of x. */
+#if defined(__clang__)
+#define @_pick_{v}(x, y, ...) __builtin_shufflevector((x), (y), __VA_ARGS__)
+#else
+#define @_pick_{v}(x, y, ...) __builtin_shuffle((x), (y), (@_i32x{lanes}){{__VA_ARGS__}})
+#endif
+"""
+
 _ACROSS: Mapping[str, str] = {"sum": "{a} + {b}", "max": "{b} > {a} ? {b} : {a}"}
 """What combines all elements of a vector, by halves; the maximum may miss NaN."""
 
@@ -127,6 +136,7 @@ def definitions() -> dict[str, str]:
             for count in range(1, MOST_TOGETHER + 1):
                 helper = function_helper(name, vector_type(lanes), count)
                 found[helper] = function_text(name, vector_type(lanes), count)
+        found[f"pick_{vector_type(lanes)}"] = _PICK.format(**names)
         for dtype in (DType.I8, DType.U8, DType.I16, DType.U16):
             name, size = f"{dtype}x{lanes}", dtype.bits // 8
             found[name] = _INTEGERS.format(
@@ -253,6 +263,11 @@ class VectorRenderer:
     def fma(self, x: Expr, y: Expr, total: Expr) -> Expr:
         """``x * y + total``, rounded once where the machine can do that."""
         return self._macro("fma", x, y, total)
+
+    def pick(self, x: Expr, y: Expr, lanes: Sequence[int]) -> Expr:
+        """Elements of two vectors by number, those of ``y`` following those of ``x``."""
+        numbers = (Expr(str(lane)) for lane in lanes)
+        return call(self.helper(f"pick_{self.stem}"), x, y, *numbers)
 
     def at_least(self, x: Expr, limit: Expr) -> Expr:
         """The larger elements of two vectors; NaN where ``x`` is NaN."""
