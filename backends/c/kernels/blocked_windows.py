@@ -22,7 +22,7 @@ from .family import KernelFamily, Storage
 from .register_tiles import Segment, TileShape, Work, choose_tile, segments
 from .strided import static
 from .unit import Unit
-from .vector_store import VectorStore
+from .vector_store import Finished, VectorStore
 from .windows import WindowAxis, axis_names, window_axes
 
 MAX_BODY = 600
@@ -233,11 +233,13 @@ class WindowWriter:
                         for p in range(segment.pixels)
                     ]
                     self._taps(pixels, segment, o, sums, block, windows, taps)
+                    results = []
                     for p, vectors in enumerate(sums):
                         at = (*windows, o + p)
                         for b, total in enumerate(vectors):
                             result = self.family.finish(self, total, at)
-                            self.store.store([n, block + b, *at, 0], result)
+                            results.append(Finished([n, block + b, *at, 0], result))
+                    self.store.store_all(results)
 
     def _taps(
         self,
