@@ -7,7 +7,7 @@ ahead far enough to do that by themselves only for about two chains.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -26,11 +26,13 @@ class _Function:
         numbers: the constants of its steps by name, the same for all vectors.
         steps: statements; ``$`` stands for the number of the vector, ``*x$`` for the vector, which
             the last one overwrites.
+        chains: how many chains of steps there are that do not wait for each other.
     """
 
     comment: str
     numbers: Mapping[str, str]
     steps: tuple[str, ...]
+    chains: int = 1
 
 
 def _polynomial(result: str, x: str, *coefficients: str) -> tuple[str, ...]:
@@ -84,6 +86,7 @@ FUNCTIONS: Mapping[str, _Function] = {
             ),
             "*x$ = p$ / q$ * y$;",
         ),
+        chains=2,
     ),
     "tanh": _Function(
         "tanh, at most 4e-7 off: a quotient of polynomials, which is +-1 to f32 beyond 9.",
@@ -102,6 +105,7 @@ FUNCTIONS: Mapping[str, _Function] = {
             ),
             "*x$ = p$ / q$ * y$;",
         ),
+        chains=2,
     ),
 }  # fmt: skip
 """Functions in place.  Vectors are not handed over by value: how that is done depends on the
@@ -119,9 +123,13 @@ _CALL = """\
 """
 
 
-def together(isa: Isa) -> int:
-    """How many vectors a function is best applied to at a time: each takes some registers."""
-    return min(MOST_TOGETHER, isa.registers // 8)
+def together(isa: Isa, names: Iterable[str]) -> int:
+    """How many vectors functions are best applied to at a time: each takes some registers.
+
+    Where each function has several chains, more of them cost more registers than they save time.
+    """
+    is_chain = any(FUNCTIONS[name].chains == 1 for name in names)
+    return min(MOST_TOGETHER, isa.registers // 8) if is_chain else 1
 
 
 def function_helper(name: str, stem: str, count: int = 1) -> str:

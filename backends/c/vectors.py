@@ -183,11 +183,11 @@ def is_vector_expression(expr: scalar.Expr) -> bool:
     return all(map(is_vector_expression, args))
 
 
-def has_vector_function(expr: scalar.Expr) -> bool:
-    """Whether ``expr`` calls a function of ``<math.h>`` that vectors have."""
+def functions_of(expr: scalar.Expr) -> set[str]:
+    """The functions of ``<math.h>`` in ``expr`` that vectors have."""
     if not isinstance(expr, scalar.Call):
-        return False
-    return expr.function in FUNCTIONS or any(map(has_vector_function, expr.args))
+        return set()
+    return {expr.function}.intersection(FUNCTIONS).union(*map(functions_of, expr.args))
 
 
 def without_functions(expr: scalar.Expr) -> tuple[list[tuple[str, scalar.Call]], scalar.Expr]:

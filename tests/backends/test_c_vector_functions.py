@@ -55,7 +55,8 @@ def test_functions_are_taken_out_of_expressions_innermost_first() -> None:
 
 @pytest.mark.parametrize("isa", [isa for isa in ISAS.values() if isa.has_vectors])
 def test_as_many_vectors_together_as_registers_allow(isa: Isa) -> None:
-    assert together(isa) == {32: 4, 16: 2}[isa.registers] <= MOST_TOGETHER
+    assert together(isa, ["exp", "erf"]) == {32: 4, 16: 2}[isa.registers] <= MOST_TOGETHER
+    assert together(isa, ["erf", "tanh"]) == together(isa, []) == 1
 
 
 @pytest.mark.parametrize("target", ["c", PORTABLE])

@@ -89,6 +89,14 @@ def test_seeds_are_reproducible() -> None:
         assert str(first.module) == str(again.module)
 
 
+def test_what_a_region_holds_fits_every_size() -> None:
+    """A branch that is not taken once had the scales of one size of a symbol."""
+    subject = subject_of("9917-65", Worker())
+    assert subject is not None
+    check([subject], Settings(optimize="-O0"))
+    assert not subject.verdict
+
+
 @pytest.mark.parametrize("number", range(2), ids=["ir", "onnx"])
 def test_a_batch_of_fixed_seeds(number: int) -> None:
     if number:

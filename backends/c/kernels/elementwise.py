@@ -8,7 +8,7 @@ from burnish.ir import Op
 from burnish.ir.dims import Dim
 from burnish.ir.elementwise import ElementwiseOp
 
-from ..vectors import VectorRenderer, has_vector_function
+from ..vectors import VectorRenderer, functions_of
 from .builder import KernelBuilder
 from .family import ELEMENTWISE, KernelFamily, Storage, register
 from .stored import as_stored
@@ -50,7 +50,7 @@ class Elementwise(KernelFamily):
 
 def _has_functions(op: Op) -> bool:
     """Whether an op computes a function that vectors have, and compilers do not."""
-    return isinstance(op.opdef, ElementwiseOp) and has_vector_function(op.opdef.expression)
+    return isinstance(op.opdef, ElementwiseOp) and bool(functions_of(op.opdef.expression))
 
 
 def _in_vectors(k: KernelBuilder, store: VectorStore, run: int) -> None:

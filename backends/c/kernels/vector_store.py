@@ -13,7 +13,7 @@ from ..elements import literal
 from ..vector_functions import together
 from ..vectors import (
     VectorRenderer,
-    has_vector_function,
+    functions_of,
     is_vector_expression,
     without_functions,
 )
@@ -84,12 +84,11 @@ class VectorStore:
             return False
         return all(map(_is_vector_op, k.unit.epilogue))
 
-    def _has_functions(self) -> bool:
-        """Whether the epilogue calls functions that are applied to some vectors together."""
-        return any(
-            isinstance(op.opdef, ElementwiseOp) and has_vector_function(op.opdef.expression)
-            for op in self.k.unit.epilogue
-        )
+    def _functions(self) -> set[str]:
+        """The functions of vectors that the epilogue calls."""
+        definitions = [op.opdef for op in self.k.unit.epilogue]
+        found = [functions_of(d.expression) for d in definitions if isinstance(d, ElementwiseOp)]
+        return set().union(*found)
 
     def store(
         self, at: Sequence[Index], vector: Expr | None = None, count: int | None = None
@@ -109,7 +108,7 @@ class VectorStore:
 
         Functions of one vector would be a chain of steps that wait for each other.
         """
-        size = together(self.k.isa) if self._has_functions() else 1
+        size = together(self.k.isa, self._functions())
         whole = [r for r in results if self.in_registers and r.count in (None, self.lanes)]
         for first in range(0, len(whole), size):
             self._store_vectors(whole[first : first + size])
