@@ -36,22 +36,27 @@ def decoding(dtype: DType) -> Array:
 
 @cache
 def rounding(dtype: DType, source: DType) -> Rounding:
-    """Rounding to nearest, ties to the even code, of numbers of type ``source``.
+    """How numbers of type ``source`` are rounded, as the conversion does it.
 
-    Between two neighbours lies a bound; a tie that goes up is one step beyond it.  What follows
-    the largest number, and what NaN is, the conversion tells.
+    Between two neighbours lies a bound, the last number that becomes the lower one, which is found
+    by bisection of bits: neither ties nor what follows the largest number needs a rule for each
+    type.
     """
-    half = decoding(dtype)[: 1 << max(1, dtype.bits - dtype.is_signed)].astype(np.float64)
-    finite = np.unique(half[np.isfinite(half)])
-    beyond = 2 * finite[-1] - finite[-2]
-    steps = np.append(finite, beyond)
-    bounds = ((steps[1:] + steps[:-1]) / 2).astype(source.numpy)
-    odd = np.arange(len(bounds)) % 2 == 1
-    bounds = np.where(odd, np.nextafter(bounds, source.numpy.type(0)), bounds)
+    half = decoding(dtype)[: 1 << max(1, dtype.bits - dtype.is_signed)]
+    finite = np.unique([0, *half[np.isfinite(half)]]).astype(source.numpy)  # not all have 0
+    steps = np.append(finite, source.numpy.type(np.inf))
+    bits = np.dtype(f"u{steps.itemsize}")
+    low, high = (end.view(bits) for end in (steps[:-1], steps[1:]))
     with np.errstate(all="ignore"):  # far beyond the largest number there may be none
-        numbers = np.append(finite, 4 * beyond).astype(np.float32)
-        positive, negative, nan = (
-            scalar.convert(each, dtype).view(np.uint8)
-            for each in (numbers, -numbers, np.array([np.nan], np.float32))
-        )
-    return Rounding(bounds, positive, negative, int(nan[0]))
+        own = _codes(finite, dtype)
+        while (high - low > 1).any():
+            middle = low + (high - low) // 2
+            stays = _codes(middle.view(source.numpy), dtype) == own
+            low, high = np.where(stays, middle, low), np.where(stays, high, middle)
+        positive, negative = (_codes(sign * steps, dtype) for sign in (1, -1))
+        (nan,) = _codes(np.array([np.nan], source.numpy), dtype)
+    return Rounding(low.view(source.numpy), positive, negative, int(nan))
+
+
+def _codes(array: Array, dtype: DType) -> Array:
+    return scalar.convert(array, dtype).view(np.uint8)

@@ -1,14 +1,15 @@
 """The page docs/operators.md: what burnish makes of every operator, by its own test suite.
 
-The page is made of the registry of converters and of a run of the suite on every engine; it
-depends on nothing else, so that it is stale exactly when one of them has changed.
+The page is made of the registry of converters, of a run of the suite on every engine that burnish
+has itself, and of what is on record of the others; it depends on nothing else, so that it is stale
+exactly when one of them has changed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 import onnx.defs
@@ -25,10 +26,11 @@ from .conformance import (
     with_known_operands,
 )
 from .frontend.onnx.convert.registry import converted_operators
-from .onnx_backend import ENGINES
+from .onnx_backend import ENGINES, RELAY, TVM
 from .operators import Profile, full_name, operator_tier, profile
+from .recorded import Record, load_records
 
-ENGINE_NAMES = {"c": "C", "interpreter": "interpreter"}
+ENGINE_NAMES = {"c": "C", "interpreter": "interpreter", TVM: "TVM", RELAY: "Relay"}
 _PREAMBLE = """\
 # Operators
 
@@ -44,6 +46,18 @@ tensors and any operator on rare element types, tier 3 strings, sequences, optio
 random numbers, preview operators and `ai.onnx.ml`.
 """
 
+_RECORDED = """\
+The engines C and interpreter are in burnish. The others, devices of `burnish.onnx_backend`, are not
+on every machine; their figures are on record from one that has them:
+
+{measured}
+
+What such an engine is known to compute otherwise is below, with the reason.
+"""
+
+_NOT_RECORDED = """\
+What is on record of engines that are not in burnish, {names}, is of the suite of onnx {version}.
+"""
 
 _KNOWN = """\
 ### With operands as initializers
@@ -84,7 +98,7 @@ def failures(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
 
 
 def measure(cases: Sequence[Case] | None = None, *, processes: int | None = None) -> SuiteRun:
-    """Run the suite (or some cases of it) on every engine."""
+    """Run the suite (or some cases of it) on every engine that burnish has itself."""
     chosen = load_suite() if cases is None else cases
     outcomes, known = (
         {
@@ -96,10 +110,15 @@ def measure(cases: Sequence[Case] | None = None, *, processes: int | None = None
     return SuiteRun({case.name: profile(case.load()[0]) for case in chosen}, outcomes, known)
 
 
-def coverage_page(run: SuiteRun) -> str:
-    """The page, as Markdown."""
+def coverage_page(run: SuiteRun, records: Sequence[Record] | None = None) -> str:
+    """The page, as Markdown; with what is on record of other engines."""
+    records = load_records() if records is None else records
+    fitting = [record for record in records if record.onnx == onnx.__version__]
+    recorded = {record.engine: record.outcomes(run.profiles) for record in fitting}
+    run = replace(run, outcomes={**run.outcomes, **recorded})
     sections = [
         _PREAMBLE.format(version=onnx.__version__, count=len(run.profiles)),
+        *_about_records(fitting, [record for record in records if record not in fitting]),
         "## The suite\n",
         *_summary(run, run.outcomes),
         "",
@@ -115,6 +134,18 @@ def coverage_page(run: SuiteRun) -> str:
     return "\n".join(sections).rstrip() + "\n"
 
 
+def _about_records(fitting: Sequence[Record], others: Sequence[Record]) -> list[str]:
+    """Whose figures are on record, and with what they were measured."""
+    lines = []
+    if fitting:
+        found = (f"- {ENGINE_NAMES[r.engine]}: {r.measured_with}" for r in fitting)
+        lines.append(_RECORDED.format(measured="\n".join(found)))
+    if others:
+        names = ", ".join(ENGINE_NAMES[record.engine] for record in others)
+        lines.append(_NOT_RECORDED.format(names=names, version=others[0].onnx))
+    return lines
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     lines = [header, ["---"] * len(header), *rows]
     return [f"| {' | '.join(map(_cell, line))} |" for line in lines]
@@ -127,7 +158,7 @@ def _cell(content: object) -> str:
 def _summary(run: SuiteRun, outcomes: Outcomes) -> list[str]:
     rows = []
     for tier in (1, 2, 3):
-        for engine in ENGINES:
+        for engine in outcomes:
             counts = run.count(outcomes, engine, tier)
             total = sum(counts.values())
             share = f"{100 * counts[PASSED] / total:.1f} %" if total else "-"
@@ -144,7 +175,8 @@ def _operator_sections(run: SuiteRun) -> list[str]:
         by_domain.setdefault(name.rpartition(".")[0], []).append(name)
     lines = []
     for domain, names in sorted(by_domain.items()):
-        header = ("operator", "tier", "versions", "element types", *ENGINE_NAMES.values(), "notes")
+        engines = [ENGINE_NAMES[engine] for engine in run.outcomes]
+        header = ("operator", "tier", "versions", "element types", *engines, "notes")
         rows = [_operator_row(run, name) for name in names]
         lines += [f"## {domain or 'ai.onnx'}\n", *_table(header, rows), ""]
     return lines
@@ -167,7 +199,7 @@ def _operator_row(run: SuiteRun, name: str) -> tuple[object, ...]:
     cases = [case for case, found in run.profiles.items() if name in found.operators]
     types: set[str] = set()
     shares = []
-    for engine in ENGINES:
+    for engine in run.outcomes:
         passed = [case for case in cases if run.outcomes[engine][case].status == PASSED]
         types.update(*(run.profiles[case].types[name] for case in passed))
         shares.append(f"{len(passed)}/{len(cases)}" if cases else "-")
@@ -193,19 +225,18 @@ def _notes(run: SuiteRun, name: str, cases: Sequence[str]) -> str:
 
 
 def _failure_list(outcomes: Outcomes) -> list[str]:
-    """All failures, grouped by engine and reason."""
+    """All failures, grouped by the engines that have them and by reason."""
+    engines_of: dict[tuple[str, str], list[str]] = {}
+    for engine, found in outcomes.items():
+        for pair in failures(found).items():
+            engines_of.setdefault(pair, []).append(ENGINE_NAMES[engine])
+    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    for (case, reason), names in sorted(engines_of.items()):
+        groups.setdefault(tuple(names), {}).setdefault(reason, []).append(case)
     lines = []
-    listed = {engine: set(failures(found).items()) for engine, found in outcomes.items()}
-    shared = set.intersection(*listed.values())
-    groups = {"every engine": shared}
-    groups.update({ENGINE_NAMES[engine]: found - shared for engine, found in listed.items()})
-    for title, found in groups.items():
-        if not found:
-            continue
-        by_reason: dict[str, list[str]] = {}
-        for case, reason in sorted(found):
-            by_reason.setdefault(reason, []).append(case)
-        lines.append(f"On {title}:\n" if title == "every engine" else f"On {title} only:\n")
+    for engines, by_reason in sorted(groups.items(), key=lambda group: (-len(group[0]), group[0])):
+        everywhere = len(engines) == len(outcomes)
+        lines.append("On every engine:\n" if everywhere else f"On {' and '.join(engines)} only:\n")
         lines += [
             f"- {reason}: {', '.join(f'`{case}`' for case in names)}"
             for reason, names in sorted(by_reason.items())

@@ -131,6 +131,30 @@ _INTERVALS: tuple[tuple[float, float, Callable[[Array], Array]], ...] = (
 """Where |x| lies, and erf(|x|) there; from 6 on erf is 1 to within half an ulp."""
 
 
+def _quotient(numerator: _Coefficients, denominator: _Coefficients) -> str:
+    above, below = (
+        " + z * (".join(map(repr, each)) + ")" * (len(each) - 1)
+        for each in (numerator, denominator)
+    )
+    return f"({above}) / ({below})"
+
+
+def erf_expressions() -> tuple[tuple[float, str, str], ...]:
+    """The same as scalar expressions, for languages that lack an exact erf of f64.
+
+    For each interval its end, what z is there by m = |x|, and erf(m) by both.
+    """
+    tails = ((1 / 0.35, _RA, _SA), (6.0, _RB, _SB))
+    return (
+        (0.84375, "m * m", f"m + m * ({_quotient(_PP, _QQ)})"),
+        (1.25, "m - 1", f"{_ERX!r} + {_quotient(_PA, _QA)}"),
+        *(
+            (end, "1 / (m * m)", f"1 - exp(-m * m - 0.5625 + {_quotient(a, b)}) / m")
+            for end, a, b in tails
+        ),
+    )
+
+
 def erf(x: Array) -> Array:
     """erf(x), elementwise: computed in f64, returned in x's dtype."""
     magnitude = np.abs(x.astype(np.float64))

@@ -22,7 +22,7 @@ import burnish
 IGNORED = shutil.ignore_patterns(
     ".*_cache", ".git", ".hypothesis", ".typing", ".venv", "*.egg-info", "__pycache__", "build"
 )
-PACKAGE_DATA = ("py.typed", "*.lark", "*.rules", "runtime/*.h", "runtime/*.c")
+PACKAGE_DATA = ("py.typed", "*.lark", "*.rules", "runtime/*.h", "runtime/*.c", "recorded/*.json")
 BUILD = """
 import sys
 from setuptools import build_meta

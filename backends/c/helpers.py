@@ -475,7 +475,7 @@ for _dtype in DType:
 _TABLE.update(vectors.definitions())
 
 _CALL = re.compile(r"@_(\w+)\(")
-_DEFINITION = re.compile(r"(?:#define|static inline \w+) @_(\w+)\(")
+_DEFINITION = re.compile(r"(?:#define|static inline [^@]+) @_(\w+)\(")
 _SOURCES = {found: name for name, text in _TABLE.items() for found in _DEFINITION.findall(text)}
 """Which entry defines a function or macro; some define several."""
 

@@ -90,13 +90,19 @@ class Machine:
         rate = self.rates.get(kind_of(op))
         if not rate:
             return 0.0
-        return work_of(op) / (rate * _filled(op))
+        return work_of(op) * (1 / (rate * _filled(op)) + UNFOLDING * _unfolded(op))
 
 
 DEFAULT = Machine()
 
 FULL = 16
 """Positions with which convolutions in row-major order reach their rate."""
+
+UNFOLDING = 0.5
+"""Cycles to unfold an element for convolutions in row-major order."""
+
+USERS = 32
+"""Filters that share what was unfolded, from which on the rate of convolutions tells all."""
 
 
 _KINDS = {
@@ -126,6 +132,15 @@ def _filled(op: Op) -> float:
         return 1.0
     positions = math.prod(size for size in op.result.type.shape[2:] if isinstance(size, int))
     return min(1.0, positions / FULL) if positions else 1.0
+
+
+def _unfolded(op: Op) -> float:
+    """Elements unfolded for each product, beyond those that the rate of convolutions counts."""
+    if kind_of(op) != "conv" or all(size == 1 for size in op.inputs[1].type.shape[2:]):
+        return 0.0
+    filters = op.inputs[1].type.shape[0]
+    each = filters // op.attributes.groups if isinstance(filters, int) else 0
+    return max(0.0, 1 / each - 1 / USERS) if each else 0.0
 
 
 def work_of(op: Op) -> float:

@@ -7,13 +7,14 @@ each instruction set that has an instruction for it, and one that every machine 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from burnish.ir import DType, scalar
 
 from .code import UNARY, Expr, binary, call
 from .elements import literal, storage_type
 from .scalar import Helper
+from .vector_functions import FUNCTIONS, MOST_TOGETHER, function_helper, function_text
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
@@ -41,77 +42,19 @@ typedef uint32_t @_u32x{lanes} __attribute__((vector_size({bytes})));
 #define @_power_{v}(n) ((@_{v})((@_u32x{lanes})((n) + 127) << 23))
 """
 
-_FUNCTIONS: Mapping[str, str] = {
-    "exp": """\
-/* exp, at most 3e-7 of it off: 2^n times a polynomial of the rest, which lies within +-ln(2)/2. */
-static inline void @_exp_in_{v}(@_{v} *x)
-{{
-    const @_{v} magic = @_splat_{v}(12582912.0f), limit = @_splat_{v}(-104.0f);
-    const @_{v} top = @_splat_{v}(89.0f), start = *x;
-    const @_{v} most = @_at_most_{v}(start, top), inside = @_at_least_{v}(most, limit);
-    const @_{v} n = @_fma_{v}(inside, @_splat_{v}(1.44269504f), magic) - magic;
-    const @_{v} high = @_fma_{v}(n, @_splat_{v}(-0.693359375f), inside);
-    const @_{v} r = @_fma_{v}(n, @_splat_{v}(2.12194440e-4f), high);
-    @_{v} p = @_splat_{v}(8.2902294e-3f);
-    p = @_fma_{v}(p, r, @_splat_{v}(4.1898388e-2f));
-    p = @_fma_{v}(p, r, @_splat_{v}(1.6667640e-1f));
-    p = @_fma_{v}(p, r, @_splat_{v}(4.9999145e-1f));
-    p = @_fma_{v}(p, r, @_splat_{v}(9.9999970e-1f));
-    p = @_fma_{v}(p, r, @_splat_{v}(1.0f));
-    *x = @_times_power_{v}(p, n);
-}}
-""",
-    "erf": """\
-/* erf, at most 4e-7 off: a quotient of polynomials, which is +-1 to f32 beyond 4. */
-static inline void @_erf_in_{v}(@_{v} *x)
-{{
-    const @_{v} top = @_splat_{v}(4.0f), limit = @_splat_{v}(-4.0f), start = *x;
-    const @_{v} most = @_at_most_{v}(start, top), y = @_at_least_{v}(most, limit), s = y * y;
-    @_{v} p = @_splat_{v}(-2.72614225801306e-10f), q = @_splat_{v}(-1.45660718464996e-5f);
-    p = @_fma_{v}(p, s, @_splat_{v}(2.77068142495902e-8f));
-    p = @_fma_{v}(p, s, @_splat_{v}(-2.10102402082508e-6f));
-    p = @_fma_{v}(p, s, @_splat_{v}(-5.69250639462346e-5f));
-    p = @_fma_{v}(p, s, @_splat_{v}(-7.34990630326855e-4f));
-    p = @_fma_{v}(p, s, @_splat_{v}(-2.95459980854025e-3f));
-    p = @_fma_{v}(p, s, @_splat_{v}(-1.60960333262415e-2f));
-    q = @_fma_{v}(q, s, @_splat_{v}(-2.13374055278905e-4f));
-    q = @_fma_{v}(q, s, @_splat_{v}(-1.68282697438203e-3f));
-    q = @_fma_{v}(q, s, @_splat_{v}(-7.37332916720468e-3f));
-    q = @_fma_{v}(q, s, @_splat_{v}(-1.42647390514189e-2f));
-    *x = p / q * y;
-}}
-""",
-    "tanh": """\
-/* tanh, at most 4e-7 off: a quotient of polynomials, which is +-1 to f32 beyond 9. */
-static inline void @_tanh_in_{v}(@_{v} *x)
-{{
-    const @_{v} top = @_splat_{v}(9.0f), limit = @_splat_{v}(-9.0f), start = *x;
-    const @_{v} most = @_at_most_{v}(start, top), y = @_at_least_{v}(most, limit), s = y * y;
-    @_{v} p = @_splat_{v}(-2.76076847742355e-16f), q = @_splat_{v}(1.19825839466702e-6f);
-    p = @_fma_{v}(p, s, @_splat_{v}(2.00018790482477e-13f));
-    p = @_fma_{v}(p, s, @_splat_{v}(-8.60467152213735e-11f));
-    p = @_fma_{v}(p, s, @_splat_{v}(5.12229709037114e-8f));
-    p = @_fma_{v}(p, s, @_splat_{v}(1.48572235717979e-5f));
-    p = @_fma_{v}(p, s, @_splat_{v}(6.37261928875436e-4f));
-    p = @_fma_{v}(p, s, @_splat_{v}(4.89352455891786e-3f));
-    q = @_fma_{v}(q, s, @_splat_{v}(1.18534705686654e-4f));
-    q = @_fma_{v}(q, s, @_splat_{v}(2.26843463243900e-3f));
-    q = @_fma_{v}(q, s, @_splat_{v}(4.89352518554385e-3f));
-    *x = p / q * y;
-}}
-""",
-}
-"""Functions of a vector in place.  Vectors are not handed over by value: how that is done depends
-on the machine, and compilers warn of it."""
-
 _INTEGERS = """\
 typedef {c_type} @_{name} __attribute__((vector_size({bytes})));
 typedef {c_type} @_{name}_at __attribute__((vector_size({bytes}), aligned({align}), may_alias));
 """
 """As many integers as a vector has floats."""
 
-_CALL = """\
-#define @_{name}_{v}(x) __extension__ ({{ @_{v} x_ = (x); @_{name}_in_{v}(&x_); x_; }})
+_PICK = """\
+/* Elements of two vectors by their numbers; those of y follow those of x. */
+#if defined(__clang__)
+#define @_pick_{v}(x, y, ...) __builtin_shufflevector((x), (y), __VA_ARGS__)
+#else
+#define @_pick_{v}(x, y, ...) __builtin_shuffle((x), (y), (@_i32x{lanes}){{__VA_ARGS__}})
+#endif
 """
 
 _ACROSS: Mapping[str, str] = {"sum": "{a} + {b}", "max": "{b} > {a} ? {b} : {a}"}
@@ -156,6 +99,17 @@ _SCALED = """\
 Two factors, or the first would overflow where the product does not.
 """
 
+_BROADCAST = """\
+#if defined(__AVX512VL__)
+#define @_broadcast_{v}(s) __extension__ ({{ \\
+    @_{v} x_ = @_splat_{v}(s); __asm__("" : "+x"(x_)); x_; }})
+#else
+#define @_broadcast_{v}(s) @_splat_{v}(s)
+#endif
+"""
+"""A vector of equal elements from memory, in one of the registers that AVX had: there it takes a
+load; in one of those that AVX-512 added, it takes as much of the time as one product in six."""
+
 _OTHERWISE = """\
 #else
 #define @_fma_{v}(x, y, sum) ((x) * (y) + (sum))
@@ -174,13 +128,15 @@ def definitions() -> dict[str, str]:
     """C text by the name of the type; ``@`` stands for the model's prefix."""
     found = {}
     for lanes, instructions in _INSTRUCTIONS.items():
-        text = _DEFINITIONS + instructions + _OTHERWISE + _SCALED
+        text = _DEFINITIONS + instructions + _OTHERWISE + _SCALED + _BROADCAST
         names = {"v": vector_type(lanes), "lanes": lanes, "bytes": 4 * lanes}
         splat = ", ".join(["(s)"] * lanes)
         found[vector_type(lanes)] = text.format(**names, splat=splat)
-        for name, function in _FUNCTIONS.items():
-            text = function + _CALL
-            found[f"{name}_{vector_type(lanes)}"] = text.format(**names, name=name)
+        for name in FUNCTIONS:
+            for count in range(1, MOST_TOGETHER + 1):
+                helper = function_helper(name, vector_type(lanes), count)
+                found[helper] = function_text(name, vector_type(lanes), count)
+        found[f"pick_{vector_type(lanes)}"] = _PICK.format(**names)
         for dtype in (DType.I8, DType.U8, DType.I16, DType.U16):
             name, size = f"{dtype}x{lanes}", dtype.bits // 8
             found[name] = _INTEGERS.format(
@@ -222,16 +178,37 @@ def is_vector_expression(expr: scalar.Expr) -> bool:
         if not isinstance(condition, scalar.Call) or condition.function not in _COMPARISONS:
             return False
         args = (*condition.args, *values)
-    elif expr.function not in (*_OPERATORS, *_LIMITS, *_FUNCTIONS, "neg"):
+    elif expr.function not in (*_OPERATORS, *_LIMITS, *FUNCTIONS, "neg"):
         return False
     return all(map(is_vector_expression, args))
 
 
-def has_vector_function(expr: scalar.Expr) -> bool:
-    """Whether ``expr`` calls a function of ``<math.h>`` that vectors have."""
+def functions_of(expr: scalar.Expr) -> set[str]:
+    """The functions of ``<math.h>`` in ``expr`` that vectors have."""
     if not isinstance(expr, scalar.Call):
-        return False
-    return expr.function in _FUNCTIONS or any(map(has_vector_function, expr.args))
+        return set()
+    return {expr.function}.intersection(FUNCTIONS).union(*map(functions_of, expr.args))
+
+
+def without_functions(expr: scalar.Expr) -> tuple[list[tuple[str, scalar.Call]], scalar.Expr]:
+    """The calls of vector functions in ``expr``, and what is left of it.
+
+    Calls come in the order in which they can be made; each has a name, which stands for its result
+    in the calls that follow and in what is left.
+    """
+    found: list[tuple[str, scalar.Call]] = []
+
+    def rest(part: scalar.Expr) -> scalar.Expr:
+        if not isinstance(part, scalar.Call):
+            return part
+        part = scalar.Call(part.function, tuple(map(rest, part.args)))
+        if part.function not in FUNCTIONS:
+            return part
+        found.append((f"{part.function}:{len(found)}", part))  # no operand has such a name
+        return scalar.Var(found[-1][0])
+
+    left = rest(expr)
+    return found, left
 
 
 class VectorRenderer:
@@ -250,6 +227,10 @@ class VectorRenderer:
     def splat(self, value: Expr) -> Expr:
         """A vector of equal elements."""
         return self._macro("splat", value)
+
+    def broadcast(self, place: Expr) -> Expr:
+        """A vector of elements equal to the float at an lvalue, for products in a loop."""
+        return self._macro("broadcast", place)
 
     def rounded(self, value: Expr, low: Expr, high: Expr) -> Expr:
         """The nearest integers, ties to even, within a range below 2^22; 0 for NaN."""
@@ -282,6 +263,11 @@ class VectorRenderer:
     def fma(self, x: Expr, y: Expr, total: Expr) -> Expr:
         """``x * y + total``, rounded once where the machine can do that."""
         return self._macro("fma", x, y, total)
+
+    def pick(self, x: Expr, y: Expr, lanes: Sequence[int]) -> Expr:
+        """Elements of two vectors by number, those of ``y`` following those of ``x``."""
+        numbers = (Expr(str(lane)) for lane in lanes)
+        return call(self.helper(f"pick_{self.stem}"), x, y, *numbers)
 
     def at_least(self, x: Expr, limit: Expr) -> Expr:
         """The larger elements of two vectors; NaN where ``x`` is NaN."""
@@ -318,6 +304,15 @@ class VectorRenderer:
         value = self._operand(expr, values)
         return self.splat(value) if value.is_number else value
 
+    def apply_together(self, function: str, variables: Sequence[Expr]) -> str:
+        """The statement that applies a function to variables, which no others stand between.
+
+        There are at most :data:`.MOST_TOGETHER` of them.
+        """
+        name = function_helper(function, self.stem, len(variables))
+        places = [Expr(f"&{variable}") for variable in variables]
+        return call(self.helper(name), *places).text
+
     def _operand(self, expr: scalar.Var | scalar.Literal, values: Mapping[str, Expr]) -> Expr:
         if isinstance(expr, scalar.Var):
             return values[expr.name]
@@ -333,8 +328,8 @@ class VectorRenderer:
         args = [self.render(arg, values) for arg in expr.args]
         if expr.function in _OPERATORS:
             return binary(_OPERATORS[expr.function], *args)
-        if expr.function in _FUNCTIONS:
-            return call(self.helper(f"{expr.function}_{self.stem}"), *args)
+        if expr.function in FUNCTIONS:
+            return call(self.helper(function_helper(expr.function, self.stem)), *args)
         if expr.function == "neg":
             return Expr(f"-{args[0].within(UNARY + 1)}", UNARY)
         return self._extreme(expr, args, values)

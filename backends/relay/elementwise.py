@@ -10,6 +10,7 @@ import numpy as np
 
 from burnish.ir import Array, DType, Layout, TensorType, scalar
 from burnish.ir.elementwise import ElementwiseOp
+from burnish.ir.erf import erf_expressions
 
 from ..expressions import MATH_FUNCTIONS, Number, Spelling, render, spelled
 from .builder import Refusal, Term
@@ -136,6 +137,21 @@ def _extreme(c: Context, x: Term, y: Term, *, operator: str) -> Term:
     if not x.dtype.is_float or (x.constant is not None and not np.isnan(x.constant.array).any()):
         return result
     return c.where(c.call("isnan", x), x, result)
+
+
+def _erf(c: Context, x: Term) -> Term:
+    """Relay's operator is exact to f32."""
+    if x.dtype is not DType.F64:
+        return c.call("erf", x)
+    m, result = c.call("abs", x), c.scalar(1, x.dtype)
+    for end, z, text in reversed(erf_expressions()):
+        values = {"m": m, "z": expression(c, z, {"m": m}, x.dtype)}
+        below = c.call("less", m, c.scalar(end, x.dtype))
+        result = c.where(below, expression(c, text, values, x.dtype), result)
+    result = c.where(c.call("less", x, c.scalar(0, x.dtype)), c.call("negative", result), result)
+    # What is not less than any is 1 or NaN; -0 is itself.
+    itself = c.call("logical_or", c.call("isnan", x), c.call("equal", x, c.scalar(0, x.dtype)))
+    return c.where(itself, x, result)
 
 
 _SMALL = 0.02
@@ -283,6 +299,7 @@ _SPELLINGS: Mapping[str, Spelling[Term]] = {
     "min": partial(_extreme, operator="minimum"),
     "max": partial(_extreme, operator="maximum"),
     "ne": Context.differs,
+    "erf": _erf,
     "expm1": _expm1,
     "log1p": _log1p,
     "round_even": round_even,

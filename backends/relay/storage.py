@@ -20,6 +20,7 @@ CARRIERS: Mapping[DType, DType] = {
     DType.F8E4M3FNUZ: DType.U8,
     DType.F8E5M2: DType.U8,
     DType.F8E5M2FNUZ: DType.U8,
+    DType.F8E8M0: DType.U8,
     DType.F4E2M1: DType.U8,
 }
 """The integers that such a type is kept in."""

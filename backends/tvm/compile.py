@@ -77,6 +77,8 @@ def compile_module(
         "weights_bytes": sum(region.artifact.manifest["weights_bytes"] for region in regions),
         "files": sorted(files),
     }
+    if len(regions) == 1 and regions[0].entry:
+        manifest["function"] = regions[0].entry
     if built.digest:
         manifest["kernels"] = built.digest
     if tuning is not None:

@@ -42,7 +42,7 @@ def partition(module: Module, options: Mapping[str, OptionValue], name: str) -> 
     """
     main = module.main
     try:
-        region = compile_region(module, options, name)
+        region = compile_region(module, options, name, whole=True)
     except UnsupportedError as error:
         lowered = set(c.refused_ops(module, find_target(KERNELS)))
         if not lowered:

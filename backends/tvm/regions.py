@@ -12,14 +12,19 @@ from .. import c
 from ..base import Artifact
 from ..target import OptionValue
 from .calling import calling_text, found_sizes, working_bytes
+from .entry import entry_text, has_entry
 from .targets import KERNELS
 
 
 @dataclass(frozen=True)
 class Region:
-    """A function of C, which Relax calls by its ``symbol``."""
+    """A function of C, which Relax calls by its ``symbol``.
+
+    ``whole`` says that it is all of a model.
+    """
 
     artifact: Artifact
+    whole: bool
 
     @property
     def name(self) -> str:
@@ -28,6 +33,11 @@ class Region:
     @property
     def symbol(self) -> str:
         return f"{self.name}_run"
+
+    @property
+    def entry(self) -> str:
+        """The function that takes and gives what the model does; empty if there is none."""
+        return self.name if self.whole and has_entry(self.artifact.manifest) else ""
 
     @property
     def working_bytes(self) -> int:
@@ -60,15 +70,19 @@ class Region:
     @property
     def files(self) -> dict[str, str | bytes]:
         """Its sources."""
-        source = f"{self.name}.c"
-        calling = calling_text(self.artifact.manifest)
-        return {**self.artifact.files, source: f"{self.artifact.files[source]!s}{calling}"}
+        source, manifest = f"{self.name}.c", self.artifact.manifest
+        text = f"{self.artifact.files[source]!s}{calling_text(manifest)}"
+        if self.entry:
+            text += entry_text(manifest)
+        return {**self.artifact.files, source: text}
 
 
-def compile_region(module: Module, options: Mapping[str, OptionValue], name: str) -> Region:
-    """The entry function of ``module`` in C.
+def compile_region(
+    module: Module, options: Mapping[str, OptionValue], name: str, *, whole: bool = False
+) -> Region:
+    """The entry function of ``module`` in C; ``whole`` if that is all of a model.
 
     Raises:
         UnsupportedError: ops that the C backend has no kernel for, all named.
     """
-    return Region(c.compile_module(module, KERNELS, options, name))
+    return Region(c.compile_module(module, KERNELS, options, name), whole)

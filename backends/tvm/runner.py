@@ -1,4 +1,4 @@
-"""Runs a compiled model in TVM's virtual machine for Relax, in this process."""
+"""Runs a compiled model in TVM, in this process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class TvmRunner:
     """A library that TVM has loaded.
 
     Attributes:
-        main: the function of the virtual machine; it takes and gives TVM's tensors.
+        main: what takes and gives TVM's tensors: a function of the library itself, or that of
+            TVM's virtual machine.
     """
 
     def __init__(
@@ -43,11 +44,18 @@ class TvmRunner:
             path = Path(folder) / "model.so"
             path.write_bytes(library)
             try:
-                module = self._tvm.runtime.load_module(str(path))
-                self._machine = self._tvm.relax.VirtualMachine(module, self._device)
-                self.main = self._machine["main"]
+                loaded = self._tvm.runtime.load_module(str(path))
+                self._module, self._name = self._runnable(loaded)
+                self.main = self._module[self._name]
             except (AttributeError, OSError, RuntimeError) as error:
                 raise ToolchainError(f"TVM does not load the model: {error}") from None
+
+    def _runnable(self, library: Any) -> tuple[Any, str]:
+        """The module that has the function to call, and its name there."""
+        name = self.manifest.get("function", "")
+        if name:
+            return library.imports[0], name
+        return self._tvm.relax.VirtualMachine(library, self._device).module, "main"
 
     def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """Outputs for ``inputs``, both by name.
@@ -72,15 +80,27 @@ class TvmRunner:
 
     def seconds(self, tensors: Sequence[Any], rounds: int) -> list[float]:
         """The time of each of ``rounds`` runs; on a GPU between two events of its own."""
-        evaluator = self._machine.time_evaluator("main", self._device, number=1, repeat=rounds)
-        return [float(second) for second in evaluator(*tensors).results]
+        evaluator = self._module.time_evaluator(self._name, self._device, number=1, repeat=rounds)
+        arguments, _ = self.bound(tensors)
+        return [float(second) for second in evaluator(*arguments).results]
 
     def call(self, tensors: Sequence[Any]) -> list[Array]:
         """The outputs for TVM's tensors."""
+        return [tensor.numpy() for tensor in self._results(tensors)]
+
+    def bound(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Array]]:
+        """What :attr:`main` takes for TVM's tensors, and the outputs of such a call.
+
+        Memory for results is among it where ``main`` needs no virtual machine.
+        """
+        results = self._results(tensors)
+        ready = results if "function" in self.manifest else []
+        return [*tensors, *ready], [tensor.numpy() for tensor in results]
+
+    def _results(self, tensors: Sequence[Any]) -> list[Any]:
         try:
             results = self.main(*tensors)
-            listed = [results] if hasattr(results, "numpy") else list(results)
-            return [tensor.numpy() for tensor in listed]
+            return [results] if hasattr(results, "numpy") else list(results)
         except RuntimeError as error:
             _, mark, reason = str(error).partition(ERROR_MARK)
             if mark:

@@ -43,6 +43,22 @@ def relax_dtype(dtype: DType) -> str | None:
     return None if kept is None else _NAMES[kept]
 
 
+def dlpack_type(dtype: DType) -> tuple[str, int]:
+    """The code, as ``dlpack.h`` calls it, and bits of what elements of ``dtype`` are kept in.
+
+    There must be such a type.
+    """
+    kept = carrier(dtype)
+    assert kept is not None
+    if kept is DType.BOOL:
+        return "kDLBool", 8
+    if kept is DType.BF16:
+        return "kDLBfloat", 16
+    if kept.is_float:
+        return "kDLFloat", kept.bits
+    return ("kDLInt" if kept.is_signed else "kDLUInt"), kept.bits
+
+
 def stored(array: Array) -> Array:
     """An array as TVM takes it."""
     dtype = DType.from_numpy(array.dtype)

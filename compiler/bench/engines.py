@@ -91,23 +91,24 @@ def _tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
     processor = package.get_global_func("target.llvm_get_system_cpu")()
     target = package.target.Target({"kind": "llvm", "mcpu": processor})
     built = package.compile(relax.get_pipeline("zero")(module), target=target)
-    machine = relax.VirtualMachine(built, package.cpu())
+    main = relax.VirtualMachine(built, package.cpu())["main"]
     package.get_global_func("runtime.config_threadpool")(1, threads)
     given = [package.runtime.tensor(array) for array in inputs.values()]
-    found = machine["main"](*given)
+    found = main(*given)
     results = [found] if hasattr(found, "numpy") else list(found)
     outputs = [result.numpy() for result in results]
-    return Prepared("tvm", threads, lambda: machine["main"](*given), outputs, in_caller=False)
+    # Of TVM's pool of one thread, the caller is that one.
+    return Prepared("tvm", threads, partial(main, *given), outputs, threads == 1)
 
 
 def _burnish_tvm(path: Path, inputs: Mapping[str, Array], threads: int) -> Prepared:
-    """burnish's own target ``tvm``: its kernels, called by TVM's virtual machine."""
+    """burnish's own target ``tvm``: its kernels, called through TVM."""
     dims = {name: array.shape for name, array in inputs.items()}
     compiled = compile_model(path, "tvm", dims=dims, options={"threads": threads, "name": "net"})
     runner = tvm.runner(compiled.artifact)
-    given = runner.tensors(inputs)
-    call = partial(runner.main, *given)
-    return Prepared(BURNISH_TVM, threads, call, runner.call(given), threads == 1)
+    arguments, outputs = runner.bound(runner.tensors(inputs))
+    call = partial(runner.main, *arguments)
+    return Prepared(BURNISH_TVM, threads, call, outputs, threads == 1)
 
 
 ENGINES: Mapping[str, Engine] = {

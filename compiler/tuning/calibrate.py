@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,12 @@ from burnish.passes.layout import Offer
 
 from .candidates import candidate
 
-RUN_SECONDS = 0.1
-"""For each kernel."""
+RUN_SECONDS = 0.04
+"""For each run of a kernel."""
+
+RUNS = 3
+"""Of each kernel; the median counts.  What disturbs the machine can slow a kernel down, and also
+the measurement of the peak that its cycles are counted with."""
 
 Shape = Sequence[int]
 Notify = Callable[[str, float], None]
@@ -91,8 +96,9 @@ class _Meter:
         plain = Offer((None,) * len(op.operands), tuple(r.type.layout for r in op.results), 0.0)
         made = candidate(op, plain, self.target)
         assert made is not None
-        steps = run_timer(build_timer(made.job), self.isa, RUN_SECONDS)
-        return sum(steps[number] for number in made.steps)
+        program = build_timer(made.job)
+        runs = [run_timer(program, self.isa, RUN_SECONDS) for _ in range(RUNS)]
+        return statistics.median(sum(run[number] for number in made.steps) for run in runs)
 
 
 def calibrate(notify: Notify) -> Machine:
@@ -124,16 +130,18 @@ def _means(found: Mapping[str, Sequence[float]]) -> dict[str, float]:
 def _levels(meter: _Meter, call: float) -> tuple[Level, ...]:
     """Rates of copying tensors of half the size of each level, of the last one four times that."""
     sizes = [level.size for level in DEFAULT.levels]
-    levels = []
-    for size, fits in zip(sizes, (*(s / 2 for s in sizes[:-1]), 4 * sizes[-2])):
+    measured = []
+    for fits in (*(s / 2 for s in sizes[:-1]), 4 * sizes[-2]):
         count = int(fits) // 8
         cycles = max(1.0, meter.cycles(_op("math.neg", (count,))) - call)
-        levels.append(Level(size, 8 * count / cycles))
-    slowest = math.inf
-    for number, level in enumerate(levels):  # a level is not faster than the one before
-        slowest = min(slowest, level.bytes_per_cycle)
-        levels[number] = Level(level.size, slowest)
-    return tuple(levels)
+        measured.append(8 * count / cycles)
+    return tuple(map(Level, sizes, _falling(measured)))
+
+
+def _falling(rates: Sequence[float]) -> list[float]:
+    """Each rate, or the greatest behind it: no level is slower than the next, and what disturbs a
+    measurement makes it too small."""
+    return list(itertools.accumulate(reversed(rates), max))[::-1]
 
 
 def _conversion(meter: _Meter, machine: Machine) -> float:

@@ -37,14 +37,12 @@ def lay_out(block: Block, offers: Mapping[Op, Offer], rewriter: Rewriter) -> Non
                 stored[old] = {result.type.layout: result}
             replaced.append(op)
             continue
-        if offer is None or not any(offer.results):
-            if all(a is b or (a and b and a.type == b.type) for a, b in zip(operands, op.operands)):
-                for index, operand in enumerate(operands):
-                    rewriter.set_operand(op, index, operand)
-                continue
-            layouts: tuple[Layout | None, ...] = (None,) * len(op.results)
-        else:
-            layouts = offer.results
+        layouts = offer.results if offer else (None,) * len(op.results)
+        same = all(a is b or (a and b and a.type == b.type) for a, b in zip(operands, op.operands))
+        if same and (op.regions or not any(layouts)):
+            for index, operand in enumerate(operands):
+                rewriter.set_operand(op, index, operand)
+            continue
         new = rewriter.before(op).create(
             op.name,
             operands,

@@ -65,12 +65,14 @@ class LayoutModel(ABC):
         """All ways to compute ``op``, row-major first.
 
         Elementwise ops work in any layout in which all their full-sized operands are; a transpose
-        of which the result is laid out accordingly moves nothing.  Other ops: see
-        :meth:`of_op`.
+        of which the result is laid out accordingly moves nothing.  An op with regions stays as it
+        is: they fix how it reads and writes.  Other ops: see :meth:`of_op`.
         """
-        row_major: Layouts = (None,) * len(op.operands)
-        candidates: list[tuple[Layouts, Layouts]] = [(row_major, (None,) * len(op.results))]
-        if op.regions or op.is_terminator:
+        row_major: tuple[Layouts, Layouts] = ((None,) * len(op.operands), (None,) * len(op.results))
+        if op.regions:
+            return [Offer(*_layouts_of(op), self.cost(op, *row_major))]
+        candidates = [row_major]
+        if op.is_terminator:
             pass
         elif op.is_pointwise:
             candidates += [_elementwise(op, layout) for layout in self.layouts(op.result.type)]
@@ -98,6 +100,12 @@ class LayoutModel(ABC):
 
 def _normal(layout: Layout | None) -> Layout | None:
     return None if layout is None or layout.is_row_major else layout
+
+
+def _layouts_of(op: Op) -> tuple[Layouts, Layouts]:
+    """How an op reads and writes as it stands."""
+    operands = tuple(None if value is None else value.type.layout for value in op.operands)
+    return operands, tuple(result.type.layout for result in op.results)
 
 
 def _elementwise(op: Op, layout: Layout) -> tuple[Layouts, Layouts]:

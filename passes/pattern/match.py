@@ -122,9 +122,16 @@ class Match:
             self._builder = self.rewriter.before(self.op, location=Location.join(*locations))
         return self._builder
 
+    @property
+    def _row_major_builder(self) -> Builder:
+        """The builder, for a root that is not laid out: what is built is row-major."""
+        if any(result.type.layout is not None for result in self.op.results):
+            raise Refusal("the result is laid out", self.op)
+        return self.builder
+
     def build(self, name: str, *operands: Value | None, **attributes: object) -> Value:
         """A new op with one result, right before the root."""
-        return self.builder.create(name, operands, attributes).result
+        return self._row_major_builder.create(name, operands, attributes).result
 
     def rebuild(self, op: Op, operands: Sequence[Value | None], **changes: object) -> Value:
         """A copy of ``op`` (one result) right before the root, with other operands.
@@ -134,10 +141,10 @@ class Match:
         attributes: Mapping[str, object] | Attributes = op.attributes
         if changes:
             attributes = {**op.attributes, **changes}
-        return self.builder.create(op.name, operands, attributes).result
+        return self._row_major_builder.create(op.name, operands, attributes).result
 
     def build_constant(
         self, array: Array | np.generic | Constant, name: str | None = None
     ) -> Value:
         """A new constant right before the root."""
-        return self.builder.constant(array, name)
+        return self._row_major_builder.constant(array, name)

@@ -35,7 +35,8 @@ def is_closer(reference: Array, before: Array, after: Array) -> Array:
     """Mask of the elements of ``after`` that are as close to ``reference`` as those of ``before``.
 
     What overflows in the type of ``before`` may be infinite, or the largest number; what is
-    infinite unrounded must be just that.
+    infinite unrounded must be just that.  Where something overflowed on the way to a number,
+    ``before`` is wrong, and infinities of which signs meet depends on roundings: anything will do.
     """
     info = float_info(before.dtype)
     a, b = before.astype(np.float64), after.astype(np.float64)
@@ -44,8 +45,12 @@ def is_closer(reference: Array, before: Array, after: Array) -> Array:
         error = np.where(np.isfinite(a), np.abs(a - reference), np.inf)
         close = np.abs(b - reference) <= error + rounding
         beyond = np.abs(reference) > float(info.max) * (1 - float(info.eps))
-        beyond &= (np.sign(b) == np.sign(reference)) & (np.abs(b) >= float(info.max) / 2)
-        finite = np.isfinite(reference) & ((np.isfinite(b) & close) | beyond)
+        overflown_a, overflown_b = (
+            beyond & (np.sign(x) == np.sign(reference)) & (np.abs(x) >= float(info.max) / 2)
+            for x in (a, b)
+        )
+        lost = ~np.isfinite(a) & ~overflown_a
+        finite = np.isfinite(reference) & ((np.isfinite(b) & close) | overflown_b | lost)
         return np.asarray(finite | (np.isinf(reference) & (b == reference)))
 
 

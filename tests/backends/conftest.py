@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from portable_vectors import PORTABLE, named
+from portable_vectors import named
 
 from burnish.backends.target import targets
 
 
 @pytest.fixture(scope="module")
 def portable_vectors() -> Iterator[None]:
-    """Makes the target ``PORTABLE`` known by its name."""
+    """Makes the targets ``PORTABLE`` and ``PORTABLE_OF_FOUR`` known by their names."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(targets(), PORTABLE, named())
+        for target in named():
+            patch.setitem(targets(), target.name, target)
         yield

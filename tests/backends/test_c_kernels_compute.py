@@ -384,8 +384,6 @@ def test_kernels_agree_with_the_interpreter(family: str) -> None:
     @settings(
         max_examples=2,
         deadline=None,
-        derandomize=True,
-        database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
@@ -400,8 +398,6 @@ def test_kernels_are_silent_under_sanitizers() -> None:
     @settings(
         max_examples=1,
         deadline=None,
-        derandomize=True,
-        database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -161,14 +161,6 @@ def test_inputs_are_checked(inputs: dict[str, Any], message: str) -> None:
         compile_model(parse(SUM), "tvm").run(inputs)
 
 
-@needs_tvm
-def test_tensors_with_gaps_are_refused() -> None:
-    main = backend.runner(compile_model(parse(SUM), "tvm").artifact).main
-    np.testing.assert_array_equal(main(X).numpy(), X.sum(0))
-    with pytest.raises(RuntimeError, match="takes tensors that are dense"):
-        main(X.T.copy().T)
-
-
 DYNAMIC = """
 module "dynamic" {
   symbols {h = 1..4, n = 1..9, `words per line` = 1..3}

@@ -14,12 +14,12 @@ import pytest
 
 import burnish
 from burnish.backends import find_target
-from burnish.backends.c.isa import isa_of
-from burnish.backends.c.timer import TimerProgram, build_timer, run_timer, timer_job
+from burnish.backends.c.isa import Isa, isa_of
+from burnish.backends.c.timer import TimerJob, TimerProgram, build_timer, run_timer, timer_job
 from burnish.ir import DType, Error, Module, build_function, interpret, tensor
 from burnish.ir.errors import TargetError, ToolchainError, UsageError
 from burnish.passes.layout import layout_model
-from burnish.tuning import candidates, measure
+from burnish.tuning import calibrate, candidates, measure
 from burnish.tuning.layouts import MeasuredLayouts
 
 from .conftest import CommandLine
@@ -227,3 +227,25 @@ def test_calibration_on_the_command_line(
     rates = json.loads(burnish("targets", "--calibrate", "--json"))
     assert rates["rates"]["conv"] > rates["rates"]["depthwise"]
     assert len(list((tmp_path / "cache" / "machines").iterdir())) == 1
+
+
+@needs_vectors
+def test_one_disturbed_run_in_three_changes_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a level of memory that is slower than the next one stand."""
+    runs = 0
+    disturbance = 1.0
+
+    def timed(job: TimerJob, isa: Isa, seconds: float) -> dict[int, float]:
+        nonlocal runs
+        runs += 1
+        size = sum(len(text) for text in job.files.values())
+        return dict.fromkeys(range(64), size * (disturbance if runs % 3 == 1 else 1.0))
+
+    monkeypatch.setattr(calibrate, "build_timer", lambda job: job)
+    monkeypatch.setattr(calibrate, "run_timer", timed)
+    quiet = calibrate.calibrate(lambda _what, _share: None)
+    disturbance = 50.0
+    assert calibrate.calibrate(lambda _what, _share: None) == quiet
+    # Here all kernels take about as long, so that the level with most bytes seems the fastest.
+    first, *_, last = (level.bytes_per_cycle for level in quiet.levels)
+    assert first == last > 1e5

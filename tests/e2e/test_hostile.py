@@ -106,7 +106,6 @@ def digits(request: pytest.FixtureRequest) -> bytes:
 
 FUZZ = settings(
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -189,14 +188,14 @@ def test_mutations_of_values(digits: bytes, edits: list[tuple[int, int]]) -> Non
 
 
 @pytest.mark.slow
-@settings(FUZZ, max_examples=3000, derandomize=False)
+@settings(FUZZ, max_examples=3000)
 @given(edits=EDITS)
 def test_many_mutations(digits: bytes, edits: list[tuple[float, int, int]]) -> None:
     compile_or_refuse(mutate(digits[:2500], edits) + digits[2500:])
 
 
 @pytest.mark.slow
-@settings(FUZZ, max_examples=1500, derandomize=False)
+@settings(FUZZ, max_examples=1500)
 @given(edits=VALUE_EDITS)
 def test_many_mutations_of_values(digits: bytes, edits: list[tuple[int, int]]) -> None:
     compile_or_refuse(mutate_values(digits, edits))

@@ -593,7 +593,7 @@ _SCALARS = {  # by FieldDescriptor.cpp_type
     9: st.one_of(_TEXTS, st.binary(max_size=20)),
 }
 
-EVERYDAY = settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+EVERYDAY = settings(max_examples=300, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
 LONG = settings(EVERYDAY, max_examples=20_000)
 
 

@@ -28,8 +28,8 @@ def main(minutes: float, seed: int | None, out: Path | None, seed_text: str | No
         click.echo(text)
         sys.stdout.flush()
 
-    campaign = Campaign(seed, minutes, out, say)
-    campaign.run()
+    campaign = Campaign(seed, out, say=say)
+    campaign.run(minutes=minutes)
     for reason, count in campaign.tally.most_common():
         if reason.startswith("refusal"):
             click.echo(f"{count:6} {reason}")

@@ -127,6 +127,35 @@ def test_transposes_at_the_signature_move_nothing(channels: LayoutModel) -> None
     assert y.type.layout is None
 
 
+def test_groups_of_what_is_laid_out_stay_as_they_are(channels: LayoutModel) -> None:
+    """A second run, after fusion: a region fixes the types of what it reads and yields."""
+    module = parse(RESIDUAL)
+    run_pipeline(module, "layout{target=channels},fuse", verify="each")
+    groups = [op for op in module.main.body if op.name == "core.group"]
+    assert NHWC in [value.type.layout for group in groups for value in group.inputs]
+    laid_out(to_text(module))
+
+
+def test_patterns_leave_what_is_laid_out() -> None:
+    """What they build is row-major, so it cannot stand for the result."""
+    text = """module "normalized" {
+      func @main(%x: tensor<f32[1, 4, 6, 6]>) -> ("y": tensor<f32[1, 4, 6, 6]>) {
+        %s = core.constant() {value = splat<f32[4], 0.5>}
+        %0 = tensor.relayout(%x) {layout = LAYOUT}
+        %1 = nn.batch_norm(%0, %s, %s, %s, %s) : tensor<f32[1, 4, 6, 6], LAYOUT>
+        %2 = tensor.relayout(%1) {layout = layout(0, 1, 2, 3)}
+        core.return(%2)
+      }
+    }"""
+    module = parse(text.replace("LAYOUT", str(NHWC)))
+    before = to_text(module)
+    run_pipeline(module, "fold-batch-norm", verify="each")
+    assert to_text(module) == before
+    module = parse(text.replace(", LAYOUT>", ">").replace("LAYOUT", "layout(0, 1, 2, 3)"))
+    run_pipeline(module, "fold-batch-norm", verify="each")
+    assert "math.mul" in ops_of(module)
+
+
 def test_nothing_changes_where_it_does_not_pay(channels: LayoutModel) -> None:
     text = RESIDUAL.replace("nn.conv(", "nn.conv_transpose(")
     text = text.replace("{strides", "{output_padding = [0, 0], strides")

@@ -53,6 +53,14 @@ def test_what_is_infinite_unrounded_may_be_infinite() -> None:
     assert is_closer(reference, before, after).tolist() == [True, False, False, False]
 
 
+def test_what_overflowed_on_the_way_may_be_anything() -> None:
+    """A sum of large terms of both signs: NaN or infinite, as they are rounded and ordered."""
+    reference = np.array([1.0, 1.0, 1e6, 1e6, 1.0])
+    before = np.array([np.nan, np.inf, np.nan, np.inf, 2.0], np.float16)
+    after = np.array([np.inf, np.nan, -np.inf, np.nan, np.inf], np.float16)
+    assert is_closer(reference, before, after).tolist() == [True, True, True, False, False]
+
+
 def test_another_number_is_no_rounding() -> None:
     before, after = module("%y = math.gelu(%x)", "f32"), module("%y = math.gelu_tanh(%x)", "f32")
     assert compare_modules(before, after, promise=ROUNDING) is not None

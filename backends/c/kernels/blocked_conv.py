@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from burnish.ir import Layout, Op
 from burnish.ir.types import TensorType
 
-from ..code import Expr, Index
+from ..code import Index
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import (
@@ -20,11 +20,11 @@ from .blocked import (
 )
 from .builder import KernelBuilder
 from .family import KernelFamily, LaidOut, Storage, register
-from .packed_products import ProductShape, ProductWriter
+from .packed_products import ProductShape, ProductWriter, Total
 from .products import regroup
 from .strided import static
 from .unit import Unit
-from .vector_store import VectorStore
+from .vector_store import Finished, VectorStore
 from .windows import WindowAxis, window_axes
 
 MAX_BODY = 1200
@@ -121,11 +121,14 @@ class BlockedConv(KernelFamily):
             shape = by_axes
         kept = shape.kept
 
-        def finish(n: Expr, block: Expr, windows: Sequence[Expr], total: Expr) -> None:
-            at: list[Index] = [0] * rank if kept else [windows[0]]
-            for axis, window in zip(kept, windows):
+        def finish(totals: Sequence[Total]) -> None:
+            store.store_all([Finished(place(total), total.value) for total in totals])
+
+        def place(total: Total) -> list[Index]:
+            at: list[Index] = [0] * rank if kept else [total.windows[0]]
+            for axis, window in zip(kept, total.windows):
                 at[axis] = window
-            store.store([n, block, *at, 0], total)
+            return [total.image, total.block, *at, 0]
 
         ProductWriter(k, shape, k_x, k_w, k_b, finish).emit()
 

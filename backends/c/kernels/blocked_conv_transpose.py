@@ -14,17 +14,16 @@ from itertools import product
 from burnish.ir import Layout, Op
 from burnish.ir.types import TensorType
 
-from ..code import Expr
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import blocked, channel_steps, is_static_float, weight_layout
 from .blocked_conv import MAX_BODY, conv_form, packed_refusal
 from .builder import KernelBuilder
 from .family import KernelFamily, LaidOut, Storage, register
-from .packed_products import ProductShape, ProductWriter, StoredTaps
+from .packed_products import ProductShape, ProductWriter, StoredTaps, Total
 from .strided import static
 from .unit import Unit
-from .vector_store import VectorStore
+from .vector_store import Finished, VectorStore
 from .windows import WindowAxis
 
 MAX_PHASES = 16
@@ -68,16 +67,13 @@ class BlockedConvTranspose(KernelFamily):
         x, w, b = k.operand("x"), k.operand("w"), k.optional("b")
         for phase, shape in _phases(k.op, k.op.inputs[0].type, k.isa).items():
 
-            def finish(
-                n: Expr,
-                block: Expr,
-                windows: Sequence[Expr],
-                total: Expr,
-                phase: tuple[int, ...] = phase,
-            ) -> None:
-                steps = zip(windows, k.attributes.strides, phase)
-                at = [window * stride + start for window, stride, start in steps]
-                store.store([n, block, *at, 0], total)
+            def finish(totals: Sequence[Total], phase: tuple[int, ...] = phase) -> None:
+                results = []
+                for total in totals:
+                    steps = zip(total.windows, k.attributes.strides, phase)
+                    at = [window * stride + start for window, stride, start in steps]
+                    results.append(Finished([total.image, total.block, *at, 0], total.value))
+                store.store_all(results)
 
             k.comment(f"Results from {list(phase)} on, every {list(k.attributes.strides)}.")
             ProductWriter(k, shape, x, w, b, finish).emit()

@@ -1,10 +1,10 @@
-"""Windows over single channels, in blocks: what depthwise convolution and pooling share."""
+"""Windows over few channels, in blocks: what pooling and convolutions of narrow groups share."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from .family import KernelFamily, Storage
 from .register_tiles import Segment, TileShape, Work, choose_tile, segments
 from .strided import static
 from .unit import Unit
-from .vector_store import VectorStore
+from .vector_store import Finished, VectorStore
 from .windows import WindowAxis, axis_names, window_axes
 
 MAX_BODY = 600
@@ -34,25 +34,37 @@ Sums = Sequence[Sequence[Expr]]
 
 @dataclass(frozen=True)
 class WindowShape:
-    """Sizes of windows that slide over blocks of channels, each by itself.
+    """Sizes of windows that slide over blocks of channels, each group of channels by itself.
 
-    ``outer`` and ``inner`` are the spatial axes; ``blocks`` how many blocks of channels there are.
+    Attributes:
+        batch, blocks: images, and blocks of channels of the result.
+        outer, inner: the spatial axes.
+        lanes: channels in a block.
+        inputs, outputs: channels of the input and of the result in a group.  A group is all in one
+            block of the result, and the blocks of the input that it takes part of are all its own
+            and its neighbours': ``outputs`` divides ``lanes`` and ``inputs``.
     """
 
     batch: int
     blocks: int
     outer: tuple[WindowAxis, ...]
     inner: WindowAxis
+    lanes: int
+    inputs: int = 1
+    outputs: int = 1
 
     @staticmethod
-    def of(op: Op, kernel: Sequence[int], lanes: int) -> WindowShape | None:
+    def of(
+        op: Op, kernel: Sequence[int], lanes: int, inputs: int = 1, outputs: int = 1
+    ) -> WindowShape | None:
         """The sizes of ``op``; None where it has no form in blocks."""
         x, y = op.inputs[0].type, op.result.type
         if not is_static_float(x, y):
             return None
         *outer, inner = window_axes(op.attributes, x.shape[2:], kernel, y.shape[2:])
-        batch, channels = static(x.shape[:2])
-        return WindowShape(batch, -(-channels // lanes), tuple(outer), inner)
+        batch, channels = static(y.shape[:2])
+        blocks = -(-channels // lanes)
+        return WindowShape(batch, blocks, tuple(outer), inner, lanes, inputs, outputs)
 
     @property
     def row(self) -> int:
@@ -64,10 +76,28 @@ class WindowShape:
         """Taps along a row."""
         return static([self.inner.kernel])[0]
 
+    @property
+    def planes(self) -> int:
+        """Blocks of the input for each block of the result."""
+        return self.inputs // self.outputs
+
+    def sources(self, channel: int) -> list[tuple[int, int]]:
+        """For each channel of a block of the result the number ``channel`` of those that it sums
+        over: its block, from the first one on that the block of the result reads, and lane."""
+        places = (lane // self.outputs * self.inputs + channel for lane in range(self.lanes))
+        return [divmod(place, self.lanes) for place in places]
+
     def tile(self, isa: Isa, held: int) -> TileShape:
         """The tile in which it is computed, with ``held`` weights in registers."""
+        return choose_tile(self._work(isa, held))
+
+    def _work(self, isa: Isa, held: int) -> Work:
         reuse = max(1.0, self.taps / self.inner.stride)
-        return choose_tile(Work(isa, self.row, self.blocks, 0, reuse, held))
+        sources = [self.sources(channel) for channel in range(self.inputs)]
+        loads = max(len({plane for plane, _ in each}) for each in sources)
+        picks = max(loads - 1, int(any(map(is_shuffled, sources))))
+        sums = MAX_BODY // (self.taps * self.inputs)
+        return Work(isa, self.row, self.blocks, 0, reuse, held, loads, picks, sums)
 
     def positions(self, *, windows: bool) -> int:
         """Positions of a channel of the input, or of the result."""
@@ -76,12 +106,15 @@ class WindowShape:
 
     def cycles(self, isa: Isa, held: int) -> float:
         """An estimate of its time."""
-        tile = self.tile(isa, held)
-        reuse = max(1.0, self.taps / self.inner.stride)
-        row = Work(isa, self.row, self.blocks, 0, reuse, held).cycles(tile)
+        row = self._work(isa, held).cycles(self.tile(isa, held))
         rows = self.batch * self.positions(windows=True) / self.row
         taps = math.prod(static([axis.kernel for axis in (*self.outer, self.inner)]))
-        return rows * taps * row
+        return rows * taps * self.inputs * row
+
+
+def is_shuffled(sources: Sequence[tuple[int, int]]) -> bool:
+    """Whether a vector of the elements (block, lane) is none of the blocks as it is."""
+    return sources != [(0, lane) for lane in range(len(sources))]
 
 
 class BlockedWindows(KernelFamily):
@@ -96,6 +129,10 @@ class BlockedWindows(KernelFamily):
     def kernel(self, op: Op) -> tuple[int, ...]:
         """Taps along each axis."""
 
+    def group(self, op: Op) -> tuple[int, int]:
+        """Channels of the input and of the result in a group."""
+        return 1, 1
+
     def refusal(self, unit: Unit) -> str:
         op = unit.main
         if reason := layout_refusal(unit):
@@ -106,11 +143,8 @@ class BlockedWindows(KernelFamily):
 
     def shape(self, op: Op, isa: Isa) -> WindowShape | None:
         """The sizes of ``op``; None where this family cannot compute it."""
-        shape = WindowShape.of(op, self.kernel(op), isa.lanes)
-        if shape is None:
-            return None
-        tile = shape.tile(isa, self.held)
-        return shape if tile.pixels * tile.blocks * shape.taps <= MAX_BODY else None
+        shape = WindowShape.of(op, self.kernel(op), isa.lanes, *self.group(op))
+        return shape if shape and shape.taps * shape.inputs <= MAX_BODY else None
 
     def parameters(self, unit: Unit) -> dict[str, object]:
         shape = self.shape(unit.main, unit.isa)
@@ -127,8 +161,8 @@ class BlockedWindows(KernelFamily):
     def start(self, w: WindowWriter, block: Expr) -> Expr:
         """What accumulators of a block hold before the first tap."""
 
-    def row(self, w: WindowWriter, tap: Expr, block: Expr, blocks: int) -> None:
-        """Prepare a row of taps, of which ``tap`` is the first."""
+    def row(self, w: WindowWriter, tap: Expr, block: Expr, blocks: int, channel: int) -> None:
+        """Prepare a row of taps, of which ``tap`` is the first, on a channel of each group."""
 
     @abstractmethod
     def add(self, w: WindowWriter, total: Expr, x: Expr, tap: int, b: int) -> None:
@@ -173,7 +207,8 @@ class WindowWriter:
     def _rows(self, n: Expr, block: Expr, blocks: int) -> None:
         k, shape = self.k, self.shape
         plane = shape.positions(windows=False) * self.lanes
-        pixels = k.view("image", self.x, (n * shape.blocks + block) * plane, self.x.shape)
+        start = self.x.shape[0] // shape.batch * n + block * (shape.planes * plane)
+        pixels = k.view("image", self.x, start, self.x.shape)
         rank = len(shape.outer) + 1
         *names, name = axis_names("o", rank)
         *tap_names, _ = axis_names("k", rank)
@@ -198,11 +233,13 @@ class WindowWriter:
                         for p in range(segment.pixels)
                     ]
                     self._taps(pixels, segment, o, sums, block, windows, taps)
+                    results = []
                     for p, vectors in enumerate(sums):
                         at = (*windows, o + p)
                         for b, total in enumerate(vectors):
                             result = self.family.finish(self, total, at)
-                            self.store.store([n, block + b, *at, 0], result)
+                            results.append(Finished([n, block + b, *at, 0], result))
+                    self.store.store_all(results)
 
     def _taps(
         self,
@@ -228,14 +265,42 @@ class WindowWriter:
             if segment.count > 1:
                 place, known = place + inner.element(o, 0), 0
             seen = k.view("seen", pixels, place * self.lanes, pixels.shape)
-            self.family.row(self, tap * shape.taps, block, len(sums[0]))
-            for element, users in self._readers(segment, known, len(sums)):
-                for b in range(len(sums[0])):
-                    plane = b * shape.positions(windows=False)
-                    x = self.vectors.load(seen.at([index((plane + element) * self.lanes)]))
-                    x = self.vector("x", x)
-                    for p, t in users:
-                        self.family.add(self, sums[p][b], x, t, b)
+            readers = list(self._readers(segment, known, len(sums)))
+            for channel in range(shape.inputs):
+                if channel:
+                    k.statement(self.vectors.fence())
+                self.family.row(self, tap * shape.taps, block, len(sums[0]), channel)
+                for element, users in readers:
+                    for b in range(len(sums[0])):
+                        x = self._element(seen, b, element, channel)
+                        for p, t in users:
+                            self.family.add(self, sums[p][b], x, t, b)
+
+    def _element(self, seen: Buffer, b: int, element: int, channel: int) -> Expr:
+        """What results of block ``b`` of a tile take of an element: of every group a channel."""
+        shape, sources = self.shape, self.shape.sources(channel)
+        size = shape.positions(windows=False)
+        blocks = {plane: b * shape.planes + plane for plane, _ in sources}
+        loaded = {
+            plane: self.vectors.load(seen.at([index((block * size + element) * self.lanes)]))
+            for plane, block in blocks.items()
+        }
+        if is_shuffled(sources):
+            return self._merged(loaded, sources)
+        return self.vector("x", loaded[0])
+
+    def _merged(self, loaded: Mapping[int, Expr], sources: Sequence[tuple[int, int]]) -> Expr:
+        """One vector of elements (plane, lane), which takes in one vector after the other."""
+        first, *others = [(plane, self.vector("part", x)) for plane, x in loaded.items()]
+        merged = first[1]
+        lanes = [lane if plane == first[0] else 0 for plane, lane in sources]
+        for number, part in others or [first]:
+            for at, (plane, lane) in enumerate(sources):
+                if plane == number:
+                    lanes[at] = self.lanes + lane
+            merged = self.vector("part", self.vectors.pick(merged, part, lanes))
+            lanes = [*range(self.lanes)]
+        return merged
 
     def _readers(
         self, segment: Segment, known: int, pixels: int

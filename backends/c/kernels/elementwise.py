@@ -8,7 +8,7 @@ from burnish.ir import Op
 from burnish.ir.dims import Dim
 from burnish.ir.elementwise import ElementwiseOp
 
-from ..vectors import VectorRenderer, has_vector_function
+from ..vectors import VectorRenderer, functions_of
 from .builder import KernelBuilder
 from .family import ELEMENTWISE, KernelFamily, Storage, register
 from .stored import as_stored
@@ -29,22 +29,28 @@ class Elementwise(KernelFamily):
     storage = Storage.ANY
 
     def emit(self, k: KernelBuilder) -> None:
-        if k.isa.has_vectors and any(map(_has_functions, k.unit.epilogue)):
+        stored = as_stored(k)
+        merged = None if stored is None else merge_axes(*stored)
+        in_vectors = any(map(_has_functions, k.unit.epilogue))
+        if merged is not None and merged[0][-1:] == (k.isa.lanes,):
+            # A loop this short costs compilers as much again to see that memory does not overlap.
+            in_vectors = True
+        if k.isa.has_vectors and in_vectors:
             store = VectorStore(k, VectorRenderer(k.isa.lanes, k.helper))
             if store.by_storage:
                 k.reshape_all(*merge_axes(k.space, [buffer.shape for buffer in k.inputs]))
             if store.in_registers and k.space and isinstance(k.space[-1], int):
                 _in_vectors(k, store, k.space[-1])
                 return
-        elif (stored := as_stored(k)) is not None:
-            k.reshape_all(*merge_axes(*stored))
+        elif merged is not None:
+            k.reshape_all(*merged)
         with k.loops("i", k.space, parallel=True) as indices:
             k.store(indices)
 
 
 def _has_functions(op: Op) -> bool:
     """Whether an op computes a function that vectors have, and compilers do not."""
-    return isinstance(op.opdef, ElementwiseOp) and has_vector_function(op.opdef.expression)
+    return isinstance(op.opdef, ElementwiseOp) and bool(functions_of(op.opdef.expression))
 
 
 def _in_vectors(k: KernelBuilder, store: VectorStore, run: int) -> None:

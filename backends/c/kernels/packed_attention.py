@@ -21,7 +21,7 @@ from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import KernelFamily, register
 from .packed_matmul import product_shape
-from .packed_products import ProductWriter
+from .packed_products import ProductWriter, Total
 from .strided import static
 from .unit import Unit
 from .vector_store import VectorStore
@@ -248,12 +248,14 @@ class _Writer:
         keys = k.view("keys_block", memory, start * self.size, memory.shape)
         block = k.view("q_block", q, first * step, (rows * step,))
 
-        def finish(_: Expr, block: Expr, windows: Sequence[Expr], total: Expr) -> None:
-            score = binary("*", total, v.splat(k.literal(self.a.scale, DType.F32)))
-            if self.a.softcap:
-                cap = k.literal(self.a.softcap, DType.F32)
-                score = v.evaluate("tanh(s / cap) * cap", s=score, cap=v.splat(cap))
-            k.statement(v.store(self.scores.at([windows[0], block * self.lanes]), score))
+        def finish(totals: Sequence[Total]) -> None:
+            for total in totals:
+                score = binary("*", total.value, v.splat(k.literal(self.a.scale, DType.F32)))
+                if self.a.softcap:
+                    cap = k.literal(self.a.softcap, DType.F32)
+                    score = v.evaluate("tanh(s / cap) * cap", s=score, cap=v.splat(cap))
+                place = self.scores.at([total.windows[0], total.block * self.lanes])
+                k.statement(v.store(place, score))
 
         ProductWriter(k, shape, block, keys, None, finish).emit()
 
@@ -337,10 +339,12 @@ class _Writer:
         step = self._padded(self.block)
         shape = product_shape(rows, count, self.width, self.lanes, step)
         values, ragged = self._values(start), self.width % self.lanes != 0
-        ProductWriter(
-            self.k, shape, self.scores, values, None,
-            lambda _, block, windows, total: finish(windows[0], block, total), ragged=ragged,
-        ).emit()  # fmt: skip
+
+        def finish_all(totals: Sequence[Total]) -> None:
+            for total in totals:
+                finish(total.windows[0], total.block, total.value)
+
+        ProductWriter(self.k, shape, self.scores, values, None, finish_all, ragged=ragged).emit()
 
     def _finish(self, at: Sequence[Expr], first: Expr, r: Expr, block: Expr, value: Expr) -> None:
         """Write a vector of results."""

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 
 from burnish.ir import Layout, Op, Value
 
-from ..code import Expr
 from ..isa import Isa
 from ..vectors import VectorRenderer
 from .blocked import ChannelSteps, is_static_float
 from .builder import KernelBuilder
 from .family import KernelFamily, LaidOut, Storage, register
-from .packed_products import ProductShape, ProductWriter
+from .packed_products import ProductShape, ProductWriter, Total
 from .products import regroup, unravel
 from .strided import static
 from .unit import Unit
-from .vector_store import VectorStore
+from .vector_store import Finished, VectorStore
 from .windows import WindowAxis
 
 
@@ -109,11 +108,15 @@ class PackedMatMul(KernelFamily):
         is_flat = store.by_storage and regroup(k, [len(outer), 1])
         whole = columns // lanes
 
-        def finish(_: Expr, block: Expr, windows: Sequence[Expr], total: Expr) -> None:
-            (row,) = windows
+        def finish(totals: Sequence[Total]) -> None:
+            store.store_all(list(map(finished, totals)))
+
+        def finished(total: Total) -> Finished:
+            (row,) = total.windows
             at = [row] if is_flat else unravel(row, outer)
-            last = block.value == whole
-            store.store([*at, block * lanes], total, columns % lanes if last else None)
+            last = total.block.value == whole
+            count = columns % lanes if last else None
+            return Finished([*at, total.block * lanes], total.value, count)
 
         a, b, c = k.operand("a"), k.operand("b"), k.optional("c")
         ProductWriter(k, shape, a, b, c, finish, ragged=columns % lanes != 0).emit()

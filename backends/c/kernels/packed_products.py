@@ -45,8 +45,19 @@ MOST_LINES = 32
 """Lines to fetch ahead at a time, at most: of more, most would wait for others of them, and where
 there are more, weights are used so seldom that they are read as streams, which machines foresee."""
 
-Finish = Callable[[Expr, Expr, Sequence[Expr], Expr], None]
-"""What becomes of a vector of sums."""
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A vector of sums: of which image, block of channels and place along the axes of the shape."""
+
+    image: Expr
+    block: Expr
+    windows: Sequence[Expr]
+    value: Expr
+
+
+Finish = Callable[[Sequence[Total]], None]
+"""What becomes of the sums of a tile."""
 
 Sums = Sequence[Sequence[Expr]]
 """The sums of a tile: for each pixel one vector per block."""
@@ -198,8 +209,8 @@ class _Row:
 class ProductWriter:
     """Writes the loops over tiles and the products of each, with all sums in registers.
 
-    ``finish`` gets the image, the block of channels, the indices along the axes of the shape, and
-    the vector of sums.  With ``ragged``, the last block is a constant when it is called for it.
+    ``finish`` gets the sums of a tile.  With ``ragged``, the last block of channels is a constant
+    when it is called for it.
     ``weights`` is how many bytes of them the kernel goes through, if not only those of the shape.
     """
 
@@ -305,11 +316,13 @@ class ProductWriter:
             self._plane(row, segment, o, sums, c, shape.inputs.lanes)
         if whole < shape.planes:
             self._plane(row, segment, o, sums, index(whole), rest)
+        totals = []
         for p, vectors in enumerate(sums[0]):
             for b, total in enumerate(vectors):
                 for other in sums[1:]:
                     k.assign(total, binary("+", total, other[p][b]))
-                self.finish(row.image, row.block + b, [*row.windows, o + p], total)
+                totals.append(Total(row.image, row.block + b, [*row.windows, o + p], total))
+        self.finish(totals)
 
     def _parts(self, sums: int) -> int:
         """In how many parts each sum is taken: where there are few, they wait for one another."""
@@ -410,6 +423,6 @@ class ProductWriter:
         ]
         for p, place in places.items():
             k.statement(v.fence())
-            x = k.declare(f"const {v.type}", "x", v.splat(seen.at([place])))
+            x = k.declare(f"const {v.type}", "x", v.broadcast(seen.at([place])))
             for total, factor in zip(sums[p], factors):
                 k.assign(total, v.fma(x, factor, total))

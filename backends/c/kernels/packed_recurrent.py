@@ -23,7 +23,7 @@ from .buffer import Buffer
 from .builder import KernelBuilder
 from .family import KernelFamily, LaidOut, Storage, register
 from .packed_matmul import product_shape
-from .packed_products import ProductWriter
+from .packed_products import ProductWriter, Total
 from .recurrent_cells import Cell, CellMath, GRUCell, LSTMCell, PlainCell
 from .strided import static
 from .unit import Unit
@@ -240,9 +240,10 @@ class _Writer:
         shape = product_shape(count, depth, rows.stop - first * lanes, lanes, step)
         packed = k.view("part", weights, first * lanes * depth, weights.shape)
 
-        def finish(_: Expr, block: Expr, windows: Sequence[Expr], total: Expr) -> None:
-            place = into.at([windows[0], (block + first) * lanes])
-            k.statement(self.v.store(place, total))
+        def finish(totals: Sequence[Total]) -> None:
+            for total in totals:
+                place = into.at([total.windows[0], (total.block + first) * lanes])
+                k.statement(self.v.store(place, total.value))
 
         ProductWriter(k, shape, x, packed, bias, finish).emit()
 

@@ -65,6 +65,8 @@ class Work:
         reuse: products that take part of one load of the input, where every block of results has
             an input of its own; 0 where all blocks share it, as in dense convolutions.
         held: vectors of weights per block that are in registers at a time.
+        loads, picks: loads and shuffles that make one vector of the input.
+        sums: results that may be summed together, at most.
     """
 
     isa: Isa
@@ -73,6 +75,9 @@ class Work:
     weights: int
     reuse: float = 0
     held: int = 1
+    loads: int = 1
+    picks: int = 0
+    sums: int = MAX_PIXELS * MAX_BLOCKS
 
     def cycles(self, tile: TileShape) -> float:
         """Cycles to add one product to each of ``count`` x ``blocks`` sums, tile by tile."""
@@ -84,13 +89,15 @@ class Work:
         return whole * self._step(pixels, blocks) + self._step(rest, blocks)
 
     def _step(self, pixels: int, blocks: int) -> float:
-        """Products, loads, and the sum that the next product waits for: the slowest counts."""
+        """Products, loads, shuffles, and the sum that the next product waits for: the slowest
+        counts."""
         sums = pixels * blocks
         if not sums:
             return 0.0
-        loads = (sums / self.reuse if self.reuse else pixels) + blocks
+        inputs = sums / self.reuse if self.reuse else pixels
+        loads, picks = inputs * self.loads + blocks, inputs * self.picks
         far = blocks * _FETCH[sum(blocks * self.weights > size for size in _CACHES)]
-        return max(sums / self.isa.products, loads / 2, self.isa.latency, far) + 0.25
+        return max(sums / self.isa.products, loads / 2, picks, self.isa.latency, far) + 0.25
 
 
 @lru_cache(maxsize=1024)
@@ -99,7 +106,8 @@ def choose_tile(work: Work) -> TileShape:
     best, least = TileShape(1, 1), float("inf")
     for blocks in range(1, min(work.blocks, MAX_BLOCKS) + 1):
         for pixels in range(1, min(work.count, MAX_PIXELS) + 1):
-            if (pixels + work.held) * blocks + SPARE <= work.isa.registers:
+            fits = (pixels + work.held) * blocks + SPARE <= work.isa.registers
+            if fits and pixels * blocks <= work.sums:
                 tile = TileShape(pixels, blocks)
                 cycles = work.cycles(tile)
                 if cycles < least * (1 - 1e-6):

@@ -269,7 +269,7 @@ class _Writer:
         ]
         for p, totals in enumerate(sums):
             k.statement(v.fence())
-            x = k.declare(f"const {v.type}", "x", v.splat(seen.at([p * self.view.step])))
+            x = k.declare(f"const {v.type}", "x", v.broadcast(seen.at([p * self.view.step])))
             for total, factor in zip(totals, factors):
                 k.assign(total, v.fma(x, factor, total))
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from burnish.ir import DType, Op, Value
 from burnish.ir.elementwise import ElementwiseOp
 
 from ..code import Expr, Index, index
 from ..elements import literal
-from ..vectors import VectorRenderer, is_vector_expression
+from ..vector_functions import together
+from ..vectors import (
+    VectorRenderer,
+    functions_of,
+    is_vector_expression,
+    without_functions,
+)
 from . import vector_quantize
 from .buffer import Buffer
 from .builder import KernelBuilder
@@ -29,6 +36,21 @@ def _is_vector_op(op: Op) -> bool:
         return vector_quantize.is_vector_quantizing(op)
     plain = all(value.type.quantized is None for value in (*op.inputs, *op.results))
     return plain and is_vector_expression(op.opdef.expression)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A vector of results.
+
+    Attributes:
+        at: where it begins, an element's place in storage.
+        vector: its value; None in kernels that are all elementwise.
+        count: how many of its elements there are, if not all.
+    """
+
+    at: Sequence[Index]
+    vector: Expr | None = None
+    count: int | None = None
 
 
 class VectorStore:
@@ -62,6 +84,12 @@ class VectorStore:
             return False
         return all(map(_is_vector_op, k.unit.epilogue))
 
+    def _functions(self) -> set[str]:
+        """The functions of vectors that the epilogue calls."""
+        definitions = [op.opdef for op in self.k.unit.epilogue]
+        found = [functions_of(d.expression) for d in definitions if isinstance(d, ElementwiseOp)]
+        return set().union(*found)
+
     def store(
         self, at: Sequence[Index], vector: Expr | None = None, count: int | None = None
     ) -> None:
@@ -71,35 +99,75 @@ class VectorStore:
         ``count`` says how many of its elements there are, if not all.
         """
         if vector is None or (self.in_registers and count in (None, self.lanes)):
-            self._store_vector(at, vector)
+            self._store_vectors([Finished(at, vector)])
         else:
             self._store_elements(at, vector, self.lanes if count is None else count)
 
-    def _store_vector(self, at: Sequence[Index], vector: Expr | None) -> None:
+    def store_all(self, results: Sequence[Finished]) -> None:
+        """Finish and write vectors that are known at the same time, some of them in turns.
+
+        Functions of one vector would be a chain of steps that wait for each other.
+        """
+        size = together(self.k.isa, self._functions())
+        whole = [r for r in results if self.in_registers and r.count in (None, self.lanes)]
+        for first in range(0, len(whole), size):
+            self._store_vectors(whole[first : first + size])
+        for result in results:
+            if result not in whole:
+                self.store(result.at, result.vector, result.count)
+
+    def _store_vectors(self, results: Sequence[Finished]) -> None:
+        """Finish and write whole vectors, each step of the epilogue for all of them."""
         k = self.k
-        known: dict[Value, Expr] = {}
-        if k.unit.anchor is not None and vector is not None:
-            known[k.unit.anchor.result] = vector
+        known: list[dict[Value, Expr]] = [{} for _ in results]
+        for values, result in zip(known, results):
+            if k.unit.anchor is not None and result.vector is not None:
+                values[k.unit.anchor.result] = result.vector
+        places = [result.at for result in results]
         for op in k.unit.epilogue:
-            known[op.result] = self._let(self._apply(op, at, known))
-        for value, buffer in k.outputs.items():
-            k.note_write(buffer)
-            if value.type.quantized is None:
-                k.statement(self.vectors.store(buffer.at(at), known[value]))
-            else:
-                stored = vector_quantize.store(
-                    self.vectors, value.type, buffer.at(at), known[value]
-                )
-                k.statement(stored)
+            for values, vector in zip(known, self._apply(op, places, known)):
+                values[op.result] = self._let(vector)
+        for at, finished in zip(places, known):
+            for value, buffer in k.outputs.items():
+                k.note_write(buffer)
+                k.statement(self._written(value, buffer.at(at), finished[value]))
+
+    def _written(self, value: Value, place: Expr, vector: Expr) -> str:
+        """The statement that writes a vector of a tensor."""
+        if value.type.quantized is None:
+            return self.vectors.store(place, vector)
+        return vector_quantize.store(self.vectors, value.type, place, vector)
 
     def _let(self, value: Expr) -> Expr:
         return self.k.declare(f"const {self.vectors.type}", "v", value)
 
-    def _apply(self, op: Op, at: Sequence[Index], known: dict[Value, Expr]) -> Expr:
-        definition = op.opdef
+    def _apply(
+        self, op: Op, places: Sequence[Sequence[Index]], known: Sequence[dict[Value, Expr]]
+    ) -> list[Expr]:
+        """The results of an op of the epilogue at some places."""
+        definition, vectors = op.opdef, self.vectors
         if not isinstance(definition, ElementwiseOp):
-            value = self._operand(op.inputs[0], at, known)
-            return vector_quantize.quantizing(self.vectors, op, value)
+            return [
+                vector_quantize.quantizing(vectors, op, self._operand(op.inputs[0], at, values))
+                for at, values in zip(places, known)
+            ]
+        operands = [self._operands(op, definition, at, values) for at, values in zip(places, known)]
+        if len(places) == 1:
+            return [vectors.render(definition.expression, operands[0])]
+        calls, rest = without_functions(definition.expression)
+        for name, part in calls:
+            (argument,) = part.args
+            arguments = [vectors.render(argument, values) for values in operands]
+            found = [self.k.declare(vectors.type, "f", value) for value in arguments]
+            self.k.statement(vectors.apply_together(part.function, found))
+            for values, variable in zip(operands, found):
+                values[name] = variable
+        return [vectors.render(rest, values) for values in operands]
+
+    def _operands(
+        self, op: Op, definition: ElementwiseOp, at: Sequence[Index], known: dict[Value, Expr]
+    ) -> dict[str, Expr]:
+        """What the variables of an op's expression stand for at a place."""
         values = {
             name: self._operand(value, at, known)
             for name, value in zip(definition.operands, op.inputs)
@@ -107,7 +175,7 @@ class VectorStore:
         for name, attribute in op.attributes.items():
             if isinstance(attribute, (int, float)):
                 values[name] = literal(float(attribute), DType.F32)
-        return self.vectors.render(definition.expression, values)
+        return values
 
     def _operand(self, value: Value, at: Sequence[Index], known: dict[Value, Expr]) -> Expr:
         if value in known:

@@ -12,7 +12,7 @@ from ..vectors import VectorRenderer
 from .blocked import flat
 from .buffer import Buffer
 from .builder import KernelBuilder
-from .packed_products import ProductWriter
+from .packed_products import ProductWriter, Total
 from .strided import static
 from .vector_store import VectorStore
 from .windows import minimum
@@ -139,9 +139,10 @@ class WinogradWriter:
             factors = k.view("x", self.factors, p * (shape.slots * self.lanes), self.factors.shape)
             packed = k.view("u", self.w, p * weights, self.w.shape)
 
-            def finish(_: Expr, block: Expr, windows: Sequence[Expr], total: Expr) -> None:
-                place = self._at(self.products, block, p, windows[0])
-                k.statement(self.vectors.store(place, total))
+            def finish(totals: Sequence[Total]) -> None:
+                for total in totals:
+                    place = self._at(self.products, total.block, p, total.windows[0])
+                    k.statement(self.vectors.store(place, total.value))
 
             total = 4 * shape.products * weights
             ProductWriter(k, product, factors, packed, None, finish, weights=total).emit()

@@ -98,12 +98,21 @@ def _arg_max_pool(c: Context) -> Term:
             continue
         outside = c.call("less", place, c.scalar(0, DType.I64))
         exists = c.call("greater_equal", where, c.scalar(0, DType.I64))
-        better = c.call("logical_or", c.call("greater", value, best), outside)
+        better = c.call("logical_or", _greater(c, value, best), outside)
         better = c.call("logical_and", better, exists)
         best = c.apart(c.where(better, value, best))
         place = c.apart(c.where(better, where, place))
     assert place is not None
     return c.broadcast(place, c.shape())
+
+
+def _greater(c: Context, value: Term, best: Term) -> Term:
+    """Whether ``value`` is greater than ``best``; NaN is greater than numbers."""
+    greater = c.call("greater", value, best)
+    if not value.dtype.is_float:
+        return greater
+    lost = c.call("logical_and", c.call("isnan", value), c.call("equal", best, best))
+    return c.call("logical_or", greater, lost)
 
 
 def _tap(c: Context, x: Term, tap: tuple[int, ...]) -> Term:

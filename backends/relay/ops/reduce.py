@@ -50,14 +50,15 @@ def reduced(c: Context, kind: str, x: Term, axes: Sequence[int], *, keep: bool) 
     """A reduction.
 
     Relay's extremes of floats start from the last finite number: where there is nothing but
-    infinities they would be that.
+    infinities they would be that.  And they pass over NaN.
     """
     y = c.call(kind, x, axis=tuple(axes), keepdims=keep)
     if kind not in ("min", "max") or not x.dtype.is_float:
         return y
     limit = c.scalar(_neutral(kind, x.dtype), x.dtype)
     nothing = c.call("all", c.call("equal", x, limit), axis=tuple(axes), keepdims=keep)
-    return c.where(nothing, limit, y)
+    lost = c.call("any", c.call("isnan", x), axis=tuple(axes), keepdims=keep)
+    return c.where(lost, c.scalar(math.nan, x.dtype), c.where(nothing, limit, y))
 
 
 def _neutral(kind: str, dtype: DType) -> float | int | bool:
@@ -74,17 +75,20 @@ def _neutral(kind: str, dtype: DType) -> float | int | bool:
 
 @lowering("tensor.arg_reduce")
 def _arg_reduce(c: Context) -> Term:
-    place = c.call(
-        f"arg{c.a.kind}",
-        c.wide(0),
-        axis=(c.a.axis,),
-        keepdims=c.a.keep_dims,
-        select_last_index=c.a.last,
-    )
+    x, keep = c.wide(0), c.a.keep_dims
+
+    def place_of(kind: str, term: Term) -> Term:
+        return c.call(kind, term, axis=(c.a.axis,), keepdims=keep, select_last_index=c.a.last)
+
+    place = place_of(f"arg{c.a.kind}", x)
     # TVM starts from the last number of the type, at no place.
     none = c.call("less", place, c.scalar(0, place.dtype))
     first = c.type().static_shape[c.a.axis] - 1 if c.a.last else 0
     place = c.where(none, c.scalar(first, place.dtype), place)
+    if x.dtype.is_float:  # NaN is more extreme than any number, and TVM passes over it
+        lost = c.call("isnan", x)
+        some = c.call("any", lost, axis=(c.a.axis,), keepdims=keep)
+        place = c.where(some, place_of("argmax", c.cast(lost, DType.I32)), place)
     return c.cast(place, DType.I64)
 
 

@@ -32,7 +32,7 @@ from burnish.ir import (
     registry,
     symbol,
 )
-from burnish.ir.dims import evaluate
+from burnish.ir.dims import evaluate, substitute
 from burnish.ir.elementwise import ElementwiseOp
 from burnish.passes.trust.rebuild import (
     INPUT,
@@ -343,10 +343,31 @@ def _symbolized(module: Module, size: int, name: str, bounds: tuple[int, int]) -
         return None
     except (KeyError, TypeError):  # the size of something that an op finds
         return None
-    if found != shapes:
+    if found != shapes or any(_fits_one_size(made, name, end) for end in bounds):
         return None
     made.symbols[name] = bounds
     return made
+
+
+def _fits_one_size(module: Module, name: str, size: int) -> bool:
+    """Whether a region holds an encoding that the symbol's ``size`` has no scales for.
+
+    What is compiled refuses such a size at once, the interpreter only where the region runs.
+    """
+    types = [
+        value.type
+        for function in module.functions.values()
+        for op in function.walk()
+        if op.parent is not function.body
+        for value in op.results
+    ]
+    return any(
+        type_.quantized.problem(
+            tuple(substitute(dim, {name: size}) for dim in type_.shape), type_.dtype
+        )
+        for type_ in types
+        if type_.quantized is not None
+    )
 
 
 def _resized(x: Array, shape: Sequence[object], size: int) -> Array:
