@@ -459,7 +459,8 @@ def reduce(g: OnnxGraph, op: str) -> Any:
     )
     if 0 in g.known[x].shape:
         raise RefusedError("onnxruntime has its own idea of the maximum of nothing")
-    if g.known[x].dtype.kind == "i" and np.abs(g.known[x].astype(float)).sum() > 1 << 30:
+    power = 2 if op == "ReduceSumSquare" else 1
+    if g.known[x].dtype.kind == "i" and (np.abs(g.known[x].astype(float)) ** power).sum() > 1 << 30:
         raise RefusedError("onnxruntime goes through other types, where sums overflow otherwise")
     rank = g.known[x].ndim
     axes = g.random.sample(range(-rank, rank), g.size(0, rank)) if rank else []
