@@ -119,6 +119,23 @@ def test_what_a_layout_cannot_do_stays_in_order() -> None:
     assert text.count("nn.contrib_depthwise_conv2d_NCHWc(") == 1
 
 
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW8c"])
+def test_slices_of_sizes_that_vary_stay_in_order(layout: str) -> None:
+    text = """
+    module "cut" {
+      symbols {N = 1..8}
+      func @main(%x: tensor<f32[1, 8, 1, 9]>, %n: tensor<f32[N]>)
+          -> ("y": tensor<f32[1, 8, 1, N]>, "m": tensor<f32[N]>) {
+        %0 = tensor.slice(%x) {starts = [0, 7, 0, 0], sizes = [1, 8, 1, N], steps = [1, -1, 1, 1]}
+        core.return(%0, %n)
+      }
+    }
+    """
+    module = parse(text)
+    run_pipeline(module, f'layout{{target="relay-{layout}"}}', verify="each")
+    assert module == parse(text)
+
+
 def test_transposes_of_models_with_channels_last_go() -> None:
     text = """
     module "last" {
