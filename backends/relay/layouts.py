@@ -124,7 +124,7 @@ def _keeps_blocks(op: Op, layout: Layout) -> bool:
     """Whether channels stay where they are, if they lie in blocks."""
     if not layout.tiles:
         return True
-    a, before, after = op.attributes, op.inputs[0].type.shape, op.result.type.shape
+    a, before, after = op.attributes, op.inputs[0].type.static_shape, op.result.type.shape
     if op.name == "tensor.pad":
         return not (a.before[1] or a.after[1])
     if op.name == "tensor.slice":
