@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_tvm import SUM, X
 
 from burnish import CompiledModel, parse
 from burnish import compile as compile_model
@@ -20,16 +21,6 @@ from burnish.backends.tvm import package
 from burnish.backends.tvm.calling import STACK_BYTES
 
 pytestmark = pytest.mark.skipif(not backend.has_tvm(), reason="apache-tvm is not installed")
-
-SUM = """
-module "sum" {
-  func @main(%x: tensor<f32[2, 3]>) -> ("y": tensor<f32[3]>) {
-    %y = tensor.reduce(%x) {kind = "sum", axes = [0]}
-    core.return(%y)
-  }
-}
-"""
-X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 def cumulative(elements: int) -> str:
